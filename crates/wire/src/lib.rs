@@ -1,1 +1,33 @@
-//! Placeholder.
+//! OpenAI's bytes in, readings out. Sans-IO: everything here is pushed bytes and asked for what
+//! it found. It must not know of sockets, clocks, verdicts or allowances.
+//!
+//! - [`classify`] says what a request line asks for,
+//! - [`RequestFacts`] reads a request body, [`ask_for_usage`] edits it and [`UsageUnask`] takes
+//!   the traces of that edit out of the stream that comes back,
+//! - [`ResponseReader`] looks at an answer as it passes and ends in one [`Reading`],
+//! - [`Coding`] and [`Decoder`] undo content codings on a bounded copy,
+//! - [`json_scan`] is the one JSON reader under all of them.
+
+mod decode;
+mod endpoint;
+pub mod json_scan;
+mod json_text;
+mod multipart;
+mod request_reader;
+mod response_facts;
+mod response_reader;
+mod sse;
+mod usage;
+mod usage_ask;
+mod usage_unask;
+
+pub use decode::{
+    Coding, DecodeError, Decoder, MOST_CODINGS, MOST_DECODED_BYTES, MOST_DECODED_RATIO,
+    decode_whole,
+};
+pub use endpoint::{Endpoint, Metered, Route, classify};
+pub use request_reader::{MOST_REQUEST_BYTES, RequestFacts, Unreadable, UsageAsked};
+pub use response_facts::{Seen, Status};
+pub use response_reader::{End, Form, Missing, Reading, Reported, ResponseReader};
+pub use usage_ask::ask_for_usage;
+pub use usage_unask::{MOST_HELD_BYTES, UsageUnask};
