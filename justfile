@@ -10,7 +10,3 @@ test:
 bench:
     cargo bench -p benches
     cargo run --release -p benches --bin side-by-side
-
-# Hours: nothing that a change waits for.
-deep:
-    bash tests/deep.sh
