@@ -1,0 +1,337 @@
+//! The listener: takes connections, up to a limit, until its drain begins. It must not know what they carry.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::connection::{self, End, Peer, Protocols};
+use crate::drain::Drain;
+use crate::error::ListenError;
+use crate::tls;
+use crate::watch::{Overdue, Patience, Watch};
+
+/// After an error of accept that lasts (out of file descriptors), the listener waits this long before the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections over the limit that are told so at the same time; further ones are closed without a word.
+const MOST_REFUSALS: usize = 64;
+/// How long telling one client of the limit may take.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// After the cut, how long connections may take to drop their calls before [`Listener::serve`] returns all the same.
+const CUT_TIME: Duration = Duration::from_secs(1);
+/// Streams one HTTP/2 connection may have open.
+const MOST_STREAMS: u32 = 100;
+/// Bytes one HTTP/2 stream may send before they are read, and the same for what is to be sent to the client.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Bytes all streams of one HTTP/2 connection may send before they are read.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// An HTTP/2 client is asked for a sign of life this often, and has this long to give it.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// The smallest head limit hyper takes.
+const LEAST_HEAD_BYTES: usize = 8 * 1024;
+/// hyper's own limit of headers. Only another one is set, because setting it costs an allocation per head.
+const USUAL_HEADERS: usize = 100;
+
+/// Certificate chain and private key of a TLS listener, each a PEM file.
+#[derive(Debug, Clone)]
+pub struct TlsIdentity {
+    /// The certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key (PKCS #8, PKCS #1 or SEC1).
+    pub key: PathBuf,
+}
+
+/// Settings of a [`Listener`]. [`ListenSettings::new`] gives the defaults.
+#[derive(Debug, Clone)]
+pub struct ListenSettings {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Speak TLS with this identity. Default: plain.
+    pub tls: Option<TlsIdentity>,
+    /// Connections open at the same time. Default 10,000.
+    pub most_connections: usize,
+    /// How long a TLS handshake may take. Default 10 s.
+    pub tls_handshake: Duration,
+    /// How long a request head may take, from its first byte; the first one from accept. Default 15 s.
+    pub head_timeout: Duration,
+    /// How long a connection may stay open between two calls. Default 75 s.
+    pub idle_timeout: Duration,
+    /// How long a client may refuse to take a single byte of its answer. Default 60 s.
+    pub write_stall: Duration,
+    /// Bytes of a request head; more are answered 431. Default 64 KiB, at least 8 KiB.
+    pub most_head_bytes: usize,
+    /// Headers of a request; more are answered 431. Default 100.
+    pub most_headers: usize,
+    /// What a connection over the limit is told before it is closed: a whole HTTP/1.1 response. Default: nothing.
+    pub overload_answer: Bytes,
+}
+
+impl ListenSettings {
+    /// The defaults, on `address`.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            most_connections: 10_000,
+            tls_handshake: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(75),
+            write_stall: Duration::from_secs(60),
+            most_head_bytes: 64 * 1024,
+            most_headers: USUAL_HEADERS,
+            overload_answer: Bytes::new(),
+        }
+    }
+}
+
+/// What a listener has met, as counts since its start.
+#[derive(Debug, Default)]
+pub struct ListenFigures {
+    accepted: AtomicU64,
+    over_limit: AtomicU64,
+    failed_tls: AtomicU64,
+    slow_heads: AtomicU64,
+    stalled_writes: AtomicU64,
+    accept_errors: AtomicU64,
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        $($(#[$doc])* #[must_use] pub fn $name(&self) -> u64 { self.$name.load(Ordering::Relaxed) })*
+    };
+}
+
+impl ListenFigures {
+    counts! {
+        /// Connections served.
+        accepted,
+        /// Connections closed because the limit of connections was reached.
+        over_limit,
+        /// TLS handshakes that failed or took too long.
+        failed_tls,
+        /// Connections closed because a request head took too long.
+        slow_heads,
+        /// Connections closed because the client took no byte of its answer for too long.
+        stalled_writes,
+        /// Errors of accept that made the listener pause, such as too many open files.
+        accept_errors,
+    }
+}
+
+/// A bound port. Nothing is accepted before [`Listener::serve`].
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    local: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    settings: ListenSettings,
+    figures: Arc<ListenFigures>,
+}
+
+impl Listener {
+    /// Reads the certificate, if any, and binds the port.
+    ///
+    /// # Errors
+    /// Address in use, no permission, a certificate or key that cannot be used: each its own variant.
+    pub async fn bind(settings: ListenSettings) -> Result<Self, ListenError> {
+        let tls = settings.tls.as_ref().map(tls::server_config).transpose()?;
+        let address = settings.address;
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, source },
+            io::ErrorKind::PermissionDenied => ListenError::NoPermission { address, source },
+            _ => ListenError::Bind { address, source },
+        };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let local = socket.local_addr().map_err(refused)?;
+        Ok(Self {
+            socket,
+            local,
+            tls,
+            settings,
+            figures: Arc::default(),
+        })
+    }
+
+    /// The address bound, with the port taken if port 0 was asked for.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The counts of this listener; they go on while it serves.
+    #[must_use]
+    pub fn figures(&self) -> Arc<ListenFigures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// Accepts until `drain` closes it, then lets open calls finish, until they have or `drain` cuts them. Returns the
+    /// number of connections that were cut.
+    ///
+    /// Each connection is served HTTP/1.1 or HTTP/2, whichever the client speaks first. No `date` is added. A client
+    /// that closes its side has left: its call's future, or the body of its answer, is dropped at once.
+    pub async fn serve<S, F, B>(self, service: S, drain: Drain) -> usize
+    where
+        S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
+        F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let Self {
+            socket,
+            tls,
+            settings,
+            figures,
+            ..
+        } = self;
+        let tls = tls.map(TlsAcceptor::from);
+        let protocols = protocols(&settings);
+        let most = u32::try_from(settings.most_connections).unwrap_or(u32::MAX);
+        let places = Arc::new(Semaphore::new(most as usize));
+        let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
+        let patience = Patience {
+            head: settings.head_timeout,
+            idle: settings.idle_timeout,
+            write: settings.write_stall,
+        };
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = drain.closing() => break,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error, &figures).await;
+                    continue;
+                }
+            };
+            // Without it a small answer may wait for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            let tls = tls
+                .clone()
+                .map(|acceptor| (acceptor, Instant::now() + settings.tls_handshake));
+            let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
+                figures.over_limit.fetch_add(1, Ordering::Relaxed);
+                if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    let answer = settings.overload_answer.clone();
+                    tokio::spawn(async move {
+                        let _ = timeout(REFUSAL_TIME, refuse(stream, tls, answer)).await;
+                        drop(permit);
+                    });
+                }
+                continue;
+            };
+            figures.accepted.fetch_add(1, Ordering::Relaxed);
+            let peer = Peer::new(address, permit, drain.clone());
+            let watch = Arc::new(Watch::new(patience));
+            let served =
+                connection::serve(stream, tls, protocols.clone(), watch, peer, service.clone());
+            let figures = Arc::clone(&figures);
+            tokio::spawn(async move { record(&served.await, address, &figures) });
+        }
+        drop(socket);
+        tokio::select! {
+            _ = places.acquire_many(most) => return 0,
+            () = drain.cut() => {}
+        }
+        let cut =
+            settings.most_connections - places.available_permits().min(settings.most_connections);
+        let _ = timeout(CUT_TIME, places.acquire_many(most)).await;
+        cut
+    }
+}
+
+/// The settings of HTTP for all connections.
+fn protocols(settings: &ListenSettings) -> Protocols {
+    let most_head_bytes = settings.most_head_bytes.max(LEAST_HEAD_BYTES);
+    let mut http1 = http1::Builder::new();
+    http1
+        .auto_date_header(false)
+        .half_close(false)
+        .max_buf_size(most_head_bytes)
+        .max_header_size(most_head_bytes)
+        // Each connection brings a timer of its own that only takes notice; see `watch`.
+        .header_read_timeout(settings.head_timeout);
+    if settings.most_headers != USUAL_HEADERS {
+        http1.max_headers(settings.most_headers);
+    }
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_WINDOW as usize)
+        .max_header_list_size(u32::try_from(most_head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL);
+    Protocols { http1, http2 }
+}
+
+/// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)
+/// does not go away by trying at once.
+async fn pause_after(error: &io::Error, figures: &ListenFigures) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        return;
+    }
+    figures.accept_errors.fetch_add(1, Ordering::Relaxed);
+    tracing::warn!(%error, "cannot accept connections");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+/// Tells a connection over the limit so, and reads what it sends until it has read us: closing a socket with unread
+/// bytes would reset it, and the answer with it.
+async fn refuse(
+    stream: TcpStream,
+    tls: Option<(TlsAcceptor, Instant)>,
+    answer: Bytes,
+) -> io::Result<()> {
+    async fn tell(
+        mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        answer: Bytes,
+    ) -> io::Result<()> {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok(())
+    }
+    match tls {
+        None => tell(stream, answer).await,
+        Some((acceptor, _)) => tell(acceptor.accept(stream).await?, answer).await,
+    }
+}
+
+/// Counts and logs how a connection ended.
+fn record(end: &End, client: SocketAddr, figures: &ListenFigures) {
+    let count = match end {
+        End::Overdue(Overdue::Head) => Some(&figures.slow_heads),
+        End::Overdue(Overdue::Write) => Some(&figures.stalled_writes),
+        End::Tls(_) => Some(&figures.failed_tls),
+        End::Http(_) | End::Overdue(Overdue::Idle) | End::Silent(_) | End::Drained => None,
+    };
+    if let Some(count) = count {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    tracing::debug!(%client, %end, "connection ended");
+}

@@ -1,0 +1,129 @@
+//! Idle connections to the one upstream: last in, first out, bounded in number and age. It must not know HTTP.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http_body::Body;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::warm::Warm;
+
+/// The pool of one connector.
+#[derive(Debug)]
+pub(crate) struct Pool<B> {
+    idle_timeout: Duration,
+    most_idle: usize,
+    idle: Mutex<Idle<B>>,
+    /// Connections closed because the pool was full.
+    turned_away: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Idle<B> {
+    /// In the order in which they became idle: the oldest in front, the next to be used at the back.
+    connections: VecDeque<(Instant, Box<Warm<B>>)>,
+    /// Whether the reaper runs. It does as long as there are connections.
+    reaped: bool,
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    pub(crate) fn new(idle_timeout: Duration, most_idle: usize) -> Arc<Self> {
+        let idle = Mutex::new(Idle {
+            connections: VecDeque::new(),
+            reaped: false,
+        });
+        Arc::new(Self {
+            idle_timeout,
+            most_idle,
+            idle,
+            turned_away: AtomicU64::new(0),
+        })
+    }
+
+    /// The connection that became idle last, if it is neither too old nor closed by upstream.
+    pub(crate) fn take(&self) -> Option<Box<Warm<B>>> {
+        loop {
+            let (since, mut warm) = self.lock().connections.pop_back()?;
+            // An older one would be no better; the reaper takes the rest.
+            if since.elapsed() > self.idle_timeout {
+                return None;
+            }
+            if warm.is_fresh() {
+                return Some(warm);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next call. In a full pool the oldest one gives way.
+    pub(crate) fn put(self: Arc<Self>, warm: Box<Warm<B>>) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let mut idle = self.lock();
+        idle.connections.push_back((Instant::now(), warm));
+        let excess = if idle.connections.len() > self.most_idle {
+            idle.connections.pop_front()
+        } else {
+            None
+        };
+        let reap = !std::mem::replace(&mut idle.reaped, true);
+        drop(idle);
+        if excess.is_some() {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        if reap {
+            let due = Instant::now() + self.idle_timeout;
+            runtime.spawn(Self::reap(Arc::downgrade(&self), due));
+        }
+    }
+
+    /// Connections that wait for a call now.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().connections.len()
+    }
+
+    /// Connections closed because the pool was full.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// Closes connections as they grow too old; ends when none is left or the pool is gone.
+    async fn reap(pool: Weak<Self>, mut due: Instant) {
+        loop {
+            sleep_until(due).await;
+            let Some(pool) = pool.upgrade() else {
+                return;
+            };
+            let now = Instant::now();
+            let mut expired = Vec::new();
+            let mut idle = pool.lock();
+            while let Some((since, _)) = idle.connections.front()
+                && now.duration_since(*since) >= pool.idle_timeout
+            {
+                expired.extend(idle.connections.pop_front());
+            }
+            match idle.connections.front() {
+                Some((since, _)) => due = *since + pool.idle_timeout,
+                None => idle.reaped = false,
+            }
+            let done = !idle.reaped;
+            // Sockets are closed after the lock is given back.
+            drop(idle);
+            drop(expired);
+            if done {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle<B>> {
+        // Nothing under the lock can leave the queue half changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

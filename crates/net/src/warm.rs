@@ -1,0 +1,161 @@
+//! One upstream connection and the exchange of one request for one response head on it.
+//!
+//! The connection has no task of its own: it moves forward only while somebody polls it here. That makes two things
+//! cheap. Whoever drives it knows that its answer, and the frames of its body, can only appear during that very poll,
+//! so they are asked with a waker that does nothing; and dropping it closes the socket at once. It must not know
+//! addresses or TLS.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Weak;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::task::coop::unconstrained;
+
+use crate::body::UpstreamBody;
+use crate::pool::Pool;
+use crate::transport::Transport;
+
+/// Bytes of a response that are read ahead, and of a request body that wait to be written.
+const MOST_BUFFERED: usize = 64 * 1024;
+
+/// An open connection to upstream with nothing on it, or with one exchange on it.
+pub(crate) struct Warm<B> {
+    sender: http1::SendRequest<B>,
+    connection: Driven,
+    home: Weak<Pool<B>>,
+}
+
+/// The half of hyper's connection that does the work.
+struct Driven {
+    // hyper does not name the type of a connection that can be upgraded. One box per connection, none per call.
+    work: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    ended: bool,
+}
+
+impl Driven {
+    /// Reads and writes what can be read and written now.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended && self.work.as_mut().poll(cx).is_ready() {
+            // An error of the connection reaches whoever waits for an answer or a body frame on it.
+            self.ended = true;
+        }
+    }
+}
+
+/// No response head came.
+pub(crate) struct Undelivered<B> {
+    /// The request, if it is certain that not one byte of it was written.
+    pub(crate) request: Option<Request<B>>,
+    pub(crate) error: hyper::Error,
+}
+
+/// A connection whose type of request body is forgotten, so that response bodies need not name it.
+pub(crate) trait Carrier: Send {
+    /// Moves the connection forward.
+    fn drive(&mut self, cx: &mut Context<'_>);
+    /// The response was read to its end: keep the connection for the next call, if it may be kept.
+    fn release(self: Box<Self>);
+}
+
+impl<B> Warm<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    /// Speaks HTTP/1.1 on a fresh transport.
+    pub(crate) async fn new(transport: Transport, home: Weak<Pool<B>>) -> hyper::Result<Box<Self>> {
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MOST_BUFFERED)
+            .handshake(TokioIo::new(transport))
+            .await?;
+        let work = Box::pin(connection.with_upgrades());
+        Ok(Box::new(Self {
+            sender,
+            connection: Driven { work, ended: false },
+            home,
+        }))
+    }
+
+    /// Whether a request may be put on it: upstream has neither closed it nor said anything unasked.
+    ///
+    /// This also takes the waker of the call before off the connection.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        self.connection
+            .drive(&mut Context::from_waker(Waker::noop()));
+        self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.connection.ended && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
+    pub(crate) async fn exchange(
+        mut self: Box<Self>,
+        request: Request<B>,
+    ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
+        let connection = &mut self.connection;
+        // Outside of tokio's budget, which would want to wake us through a waker that does nothing.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let answer = poll_fn(|cx| {
+            connection.drive(cx);
+            match answer
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+            {
+                // hyper answers before it ends; were it otherwise, waiting here would be forever.
+                Poll::Pending if connection.ended => Poll::Ready(None),
+                polled => polled.map(Some),
+            }
+        })
+        .await;
+        let response = match answer {
+            Some(Ok(response)) => response,
+            Some(Err(mut failed)) => {
+                let request = failed.take_message();
+                return Err(Undelivered {
+                    request,
+                    error: failed.into_error(),
+                });
+            }
+            None => unreachable!("hyper ended a connection without an answer"),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !self.connection.ended {
+            // The upgrade is done by the connection, and nobody polls it for the body of a 101.
+            tokio::spawn(self.connection.work);
+            return Ok(response.map(|incoming| UpstreamBody::new(incoming, None)));
+        }
+        Ok(response.map(|incoming| UpstreamBody::new(incoming, Some(self))))
+    }
+}
+
+impl<B> Carrier for Warm<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        self.connection.drive(cx);
+    }
+
+    fn release(self: Box<Self>) {
+        // Not idle means closed, told to close, or still writing a request that upstream answered early.
+        if self.is_idle()
+            && let Some(pool) = self.home.upgrade()
+        {
+            pool.put(self);
+        }
+    }
+}
+
+impl<B> fmt::Debug for Warm<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warm")
+            .field("ended", &self.connection.ended)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! What a client's connection is waiting for, written down as it happens, and judged by one timer per connection.
+//!
+//! hyper can time a request head, but it arms a timer for every head, counts an idle connection as a slow head, and
+//! knows no stalled writer. Here the path of a call only stores a number (phase and time); [`Watch::judge`] looks at
+//! it when the connection's timer fires, which is at least once per head timeout. It must not know sockets.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant as StdInstant};
+
+use hyper::rt::{Sleep, Timer};
+use tokio::time::Instant;
+
+/// How long a client may keep a connection waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For a whole request head, from its first byte; for the first head, from accept.
+    pub(crate) head: Duration,
+    /// For the next head's first byte.
+    pub(crate) idle: Duration,
+    /// For taking at least one byte of what is to be written.
+    pub(crate) write: Duration,
+}
+
+/// What a client kept waiting too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    Head,
+    Idle,
+    Write,
+}
+
+/// What the judge says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    Overdue(Overdue),
+    /// Nothing yet; look again at this time.
+    LookAgain(Instant),
+}
+
+/// The state of one connection. All its writers run in the connection's task, so the order of the atomics is relaxed;
+/// they are atomics because hyper wants its timers `Sync`.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    accepted: Instant,
+    patience: Patience,
+    /// Milliseconds since `accepted`, shifted left by two, and a phase.
+    phase: AtomicU64,
+    /// Milliseconds since `accepted` plus one, or zero if the writer is not stalled.
+    stalled: AtomicU64,
+}
+
+const SERVING: u64 = 0;
+const IDLE: u64 = 1;
+const READING: u64 = 2;
+
+impl Watch {
+    /// A connection just accepted: its first head is awaited from now on.
+    pub(crate) fn new(patience: Patience) -> Self {
+        Self {
+            accepted: Instant::now(),
+            patience,
+            phase: AtomicU64::new(READING),
+            stalled: AtomicU64::new(0),
+        }
+    }
+
+    /// When the first head is overdue.
+    pub(crate) fn first_head_due(&self) -> Instant {
+        self.accepted + self.patience.head
+    }
+
+    /// A request head is complete.
+    pub(crate) fn serving(&self) {
+        self.phase.store(SERVING, Ordering::Relaxed);
+    }
+
+    /// The call is over, the next head is awaited.
+    fn awaiting_head(&self) {
+        if self.phase.load(Ordering::Relaxed) == SERVING {
+            self.phase
+                .store(self.millis() << 2 | IDLE, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes came in: if the connection was idle, they begin a head.
+    pub(crate) fn received(&self) {
+        if self.phase.load(Ordering::Relaxed) & 3 == IDLE {
+            self.phase
+                .store(self.millis() << 2 | READING, Ordering::Relaxed);
+        }
+    }
+
+    /// A write took bytes, or had to wait.
+    pub(crate) fn wrote(&self, waits: bool) {
+        match (waits, self.stalled.load(Ordering::Relaxed)) {
+            (true, 0) => self.stalled.store(self.millis() + 1, Ordering::Relaxed),
+            (false, since) if since != 0 => self.stalled.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
+    /// Whether the client has kept us waiting too long at `now`, and if not, when to look again.
+    pub(crate) fn judge(&self, now: Instant) -> Judgement {
+        let Patience { head, idle, write } = self.patience;
+        // A phase that begins just after this look has to be seen before it can be overdue.
+        let mut again = now + head.min(write);
+        let mut overdue = None;
+        let mut due = |since: u64, patience: Duration, what: Overdue| {
+            let at = self.accepted + Duration::from_millis(since) + patience;
+            if at <= now {
+                overdue = Some(what);
+            }
+            again = again.min(at);
+        };
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        if stalled != 0 {
+            due(stalled, write, Overdue::Write);
+        }
+        let phase = self.phase.load(Ordering::Relaxed);
+        match phase & 3 {
+            READING => due(phase >> 2, head, Overdue::Head),
+            IDLE => due(phase >> 2, idle, Overdue::Idle),
+            _ => {}
+        }
+        overdue.map_or(Judgement::LookAgain(again), Judgement::Overdue)
+    }
+
+    fn millis(&self) -> u64 {
+        // A connection does not live for 2^62 milliseconds.
+        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX >> 3)
+    }
+}
+
+/// The timer hyper is given: it never fires. hyper arms its head timer exactly when it begins to wait for a head, and
+/// that moment is all we want to know.
+#[derive(Debug)]
+pub(crate) struct HeadNotice(pub(crate) Arc<Watch>);
+
+impl Timer for HeadNotice {
+    fn sleep(&self, _duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.0.awaiting_head();
+        Box::pin(Never)
+    }
+
+    fn sleep_until(&self, _deadline: StdInstant) -> Pin<Box<dyn Sleep>> {
+        self.0.awaiting_head();
+        Box::pin(Never)
+    }
+}
+
+/// A sleep without end. It has no size, so boxing it allocates nothing.
+struct Never;
+
+impl Future for Never {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Sleep for Never {}
