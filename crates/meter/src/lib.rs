@@ -1,1 +1,50 @@
-//! Placeholder.
+//! What a token costs the allowance: `OpenAI`'s complimentary daily tokens as pure functions and atomics.
+//!
+//! A call that has ended is handed to [`Meter::settle`]; what comes back says whether `OpenAI` gave its
+//! tokens free, how surely that is known and what it assumes. Time is an argument, the dated offer is an
+//! argument: this crate must not know a clock, a socket, a file, a format or an executor.
+
+mod assumptions;
+mod call;
+mod correction;
+mod day;
+mod eligibility;
+mod in_flight;
+mod listing;
+mod meter;
+mod model_group;
+mod offer;
+mod organization;
+mod price;
+mod reason;
+mod rules;
+mod running_total;
+mod settlement;
+mod slack;
+mod standing;
+mod sync;
+mod terms;
+mod totals;
+mod usage;
+mod verdict;
+
+pub use assumptions::{Assumption, Assumptions};
+pub use call::{Evidence, FinishedCall, MissingCall, StreamHead};
+pub use correction::Correction;
+pub use day::Day;
+pub use in_flight::{InFlight, UnderWay};
+pub use listing::Listing;
+pub use meter::Meter;
+pub use model_group::{GroupId, Model, ModelGroup, UsageTier};
+pub use offer::{Offer, OfferError, OfferParts};
+pub use organization::{Organization, Organizations};
+pub use price::{Dollars, Price, Rates};
+pub use reason::Reason;
+pub use rules::{AfterCrossing, Rules};
+pub use running_total::{Fit, Moved, RunningTotal, Span};
+pub use settlement::{Expectation, Settlement};
+pub use slack::SlackSource;
+pub use standing::{Carried, Forecasts, SlackNow, Standing};
+pub use terms::{Coverage, DeclaredOrganization, SharedProjects, Terms};
+pub use usage::{Payer, Usage};
+pub use verdict::{Certainty, Verdict};

@@ -1,0 +1,93 @@
+//! Calls under way and the tokens they may take, so that the head of a stream can say what is still to come.
+//! Must not know verdicts or how a forecast is made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::standing::Forecasts;
+use crate::sync::{AtomicU64, Ordering};
+use crate::totals::DayTotals;
+use crate::usage::Usage;
+
+/// The forecasts of one organization, group and day, summed up.
+#[derive(Debug)]
+pub struct UnderWay {
+    tokens: AtomicU64,
+    unbounded: AtomicU64,
+}
+
+impl UnderWay {
+    /// Nothing under way.
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "begins with a day, never by default"
+    )]
+    pub fn new() -> Self {
+        Self {
+            tokens: AtomicU64::new(0),
+            unbounded: AtomicU64::new(0),
+        }
+    }
+
+    /// A call begins that may take so many tokens; `None`: without bound.
+    pub fn begin(&self, bound: Option<u64>) {
+        match bound {
+            Some(tokens) => self.tokens.fetch_add(tokens, Ordering::AcqRel),
+            None => self.unbounded.fetch_add(1, Ordering::AcqRel),
+        };
+    }
+
+    /// That call ended. Its span must have been taken before, so that a reader who looks here first and at the
+    /// running total second meets it at least once.
+    pub fn end(&self, bound: Option<u64>) {
+        match bound {
+            Some(tokens) => self.tokens.fetch_sub(tokens, Ordering::AcqRel),
+            None => self.unbounded.fetch_sub(1, Ordering::AcqRel),
+        };
+    }
+
+    /// What is under way now.
+    #[must_use]
+    pub fn now(&self) -> Forecasts {
+        Forecasts {
+            tokens: self.tokens.load(Ordering::Acquire),
+            unbounded: self.unbounded.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// A call under way. Dropping it ends the call's forecast: drop it after the call is settled.
+pub struct InFlight {
+    totals: Arc<DayTotals>,
+    bound: Option<u64>,
+}
+
+impl InFlight {
+    pub(crate) fn begin(totals: Arc<DayTotals>, bound: Option<u64>) -> Self {
+        // A bound past what any call can take bounds nothing.
+        let bound = bound.filter(|tokens| *tokens <= Usage::MAX);
+        totals.under_way.begin(bound);
+        Self { totals, bound }
+    }
+
+    /// What this call may take; `None`: without bound.
+    #[must_use]
+    pub fn bound(&self) -> Option<u64> {
+        self.bound
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.totals.under_way.end(self.bound);
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight")
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! The most tokens that may have been taken of one organization, group and day without being counted, by what
+//! left them uncounted. Must not know totals or verdicts.
+
+use crate::assumptions::{Assumption, Assumptions};
+use crate::standing::SlackNow;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// What left tokens uncounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SlackSource {
+    /// Calls of an organization held not enrolled that may be.
+    Enrolment,
+    /// Calls of a project held not shared that may be.
+    Sharing,
+    /// The part of the day before counting began.
+    DayStart,
+    /// Calls whose usage never came, or came in part.
+    UnknownCalls,
+    /// Calls open when the program stopped without warning, and records it lost.
+    UncleanStop,
+    /// Calls of models the list may be wrong about.
+    ModelList,
+    /// Calls in service tiers that may be covered.
+    ServiceTier,
+}
+
+impl SlackSource {
+    /// Every source, in the order of the assumptions.
+    pub const ALL: [Self; 7] = [
+        Self::Enrolment,
+        Self::Sharing,
+        Self::DayStart,
+        Self::UnknownCalls,
+        Self::UncleanStop,
+        Self::ModelList,
+        Self::ServiceTier,
+    ];
+
+    /// What a verdict assumes that leaves this slack out of account.
+    #[must_use]
+    pub fn assumption(self) -> Assumption {
+        match self {
+            Self::Enrolment => Assumption::Enrolment,
+            Self::Sharing => Assumption::Sharing,
+            Self::DayStart => Assumption::DayStart,
+            Self::UnknownCalls => Assumption::UnknownCalls,
+            Self::UncleanStop => Assumption::UncleanStop,
+            Self::ModelList => Assumption::ModelList,
+            Self::ServiceTier => Assumption::ServiceTier,
+        }
+    }
+}
+
+/// What one source left uncounted.
+#[derive(Debug)]
+struct Part {
+    source: SlackSource,
+    tokens: AtomicU64,
+    /// How many causes have no bound.
+    without_limit: AtomicU32,
+}
+
+/// The slack of one organization, group and day.
+#[derive(Debug)]
+pub(crate) struct Slack([Part; 7]);
+
+impl Slack {
+    pub(crate) fn new() -> Self {
+        Self(SlackSource::ALL.map(|source| Part {
+            source,
+            tokens: AtomicU64::new(0),
+            without_limit: AtomicU32::new(0),
+        }))
+    }
+
+    fn of(&self, source: SlackSource) -> impl Iterator<Item = &Part> {
+        self.0.iter().filter(move |part| part.source == source)
+    }
+
+    /// Adds at most so many tokens; `None`: without limit.
+    pub(crate) fn add(&self, source: SlackSource, at_most: Option<u64>) {
+        for part in self.of(source) {
+            match at_most {
+                Some(tokens) => update(&part.tokens, |now| now.saturating_add(tokens)),
+                None => update_count(&part.without_limit, |now| now.saturating_add(1)),
+            }
+        }
+    }
+
+    /// Takes back what was added, once it is known better.
+    pub(crate) fn take_back(&self, source: SlackSource, at_most: Option<u64>) {
+        for part in self.of(source) {
+            match at_most {
+                Some(tokens) => update(&part.tokens, |now| now.saturating_sub(tokens)),
+                None => update_count(&part.without_limit, |now| now.saturating_sub(1)),
+            }
+        }
+    }
+
+    /// Nothing is uncounted any more.
+    pub(crate) fn clear(&self) {
+        for part in &self.0 {
+            part.tokens.store(0, Ordering::Release);
+            part.without_limit.store(0, Ordering::Release);
+        }
+    }
+
+    /// Adds what is uncounted here to what was found elsewhere.
+    pub(crate) fn add_to(&self, now: &mut SlackNow) {
+        for part in &self.0 {
+            let tokens = part.tokens.load(Ordering::Acquire);
+            let without_limit = part.without_limit.load(Ordering::Acquire) > 0;
+            if tokens > 0 || without_limit {
+                let assumption = part.source.assumption();
+                now.tokens = now.tokens.saturating_add(tokens);
+                now.sources.insert(assumption);
+                now.without_limit.insert_if(without_limit, assumption);
+            }
+        }
+    }
+}
+
+fn update(total: &AtomicU64, new: impl Fn(u64) -> u64) {
+    // An update that always gives a new value cannot fail.
+    let _always = total.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(new(now)));
+}
+
+fn update_count(count: &AtomicU32, new: impl Fn(u32) -> u32) {
+    let _always = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(new(now)));
+}
+
+impl SlackNow {
+    /// What is uncounted in all of these, together.
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a Slack>) -> Self {
+        let mut now = Self {
+            tokens: 0,
+            sources: Assumptions::NONE,
+            without_limit: Assumptions::NONE,
+        };
+        for slack in parts {
+            slack.add_to(&mut now);
+        }
+        now
+    }
+}

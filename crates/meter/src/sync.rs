@@ -1,0 +1,7 @@
+//! The atomics this crate counts with: the standard ones, or loom's, which try every order of a test's
+//! threads. Must not know what is counted.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
