@@ -10,12 +10,14 @@
 
 mod decode;
 mod endpoint;
+mod event_reader;
 pub mod json_scan;
 mod json_text;
 mod multipart;
 mod request_reader;
 mod response_facts;
 mod response_reader;
+mod response_tree;
 mod sse;
 mod usage;
 mod usage_ask;

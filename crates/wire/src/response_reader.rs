@@ -3,7 +3,15 @@
 
 use meter::{Reason, Usage};
 
-use crate::{Coding, Metered, Seen};
+use crate::event_reader::Events;
+use crate::json_scan::Scanner;
+use crate::response_facts::Facts;
+use crate::response_tree::{self, Tag};
+use crate::usage::{Output, UsageFound};
+use crate::{Coding, DecodeError, Decoder, MOST_DECODED_BYTES, Metered, Seen, Status};
+
+/// Encoded bytes decoded at a time, so that what one push decodes to stays small.
+const DECODE_STEP_BYTES: usize = 4096;
 
 /// How an answer's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,8 +28,20 @@ impl Form {
     /// The form a `content-type` names; an absent one is read as JSON.
     #[must_use]
     pub fn of(content_type: Option<&str>) -> Self {
-        let _ = content_type;
-        Self::Json
+        let Some(content_type) = content_type else {
+            return Self::Json;
+        };
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("text/event-stream") {
+            Self::EventStream
+        } else if media_type.is_empty()
+            || media_type.eq_ignore_ascii_case("application/json")
+            || media_type.to_ascii_lowercase().ends_with("+json")
+        {
+            Self::Json
+        } else {
+            Self::Other
+        }
     }
 }
 
@@ -66,7 +86,26 @@ pub struct Missing {
 
 /// Reads one 2xx answer of a metered endpoint.
 pub struct ResponseReader {
+    body: Body,
+    /// The codings to undo, outermost first.
+    decoders: Vec<Decoder>,
+    was_not_asked: bool,
+    /// The coding is unknown, broken or over its budget: nothing more is looked at.
+    is_unreadable: bool,
+}
+
+/// The body by its form.
+enum Body {
+    Json(Box<Answer>),
+    Events(Box<Events>),
+    Other(Box<Seen>),
+}
+
+/// A JSON answer under way.
+struct Answer {
     endpoint: Metered,
+    scanner: Scanner<Tag>,
+    facts: Facts,
 }
 
 impl ResponseReader {
@@ -74,49 +113,208 @@ impl ResponseReader {
     /// ([`Coding::of`] its `content-encoding`).
     #[must_use]
     pub fn new(endpoint: Metered, form: Form, codings: &[Coding]) -> Self {
-        let _ = (form, codings);
-        Self { endpoint }
+        Self {
+            body: match form {
+                Form::Json => Body::Json(Box::new(Answer {
+                    endpoint,
+                    scanner: Scanner::new(response_tree::of_answer(endpoint)),
+                    facts: Facts::default(),
+                })),
+                Form::EventStream => Body::Events(Box::new(Events::new(endpoint))),
+                Form::Other => Body::Other(Box::default()),
+            },
+            decoders: codings
+                .iter()
+                .rev()
+                .map(|&coding| Decoder::new(coding, MOST_DECODED_BYTES))
+                .collect(),
+            was_not_asked: false,
+            is_unreadable: false,
+        }
     }
 
     /// A reader for an answer whose coding is not known here: reads nothing, and ends as
     /// `unreadable-body`.
     #[must_use]
-    pub fn unreadable(endpoint: Metered) -> Self {
-        Self { endpoint }
+    pub fn unreadable() -> Self {
+        Self {
+            body: Body::Other(Box::default()),
+            decoders: Vec::new(),
+            was_not_asked: false,
+            is_unreadable: true,
+        }
     }
 
     /// Says that the request did not ask for usage and nobody asked in its place: where none
     /// comes, the reason is `not-asked`.
     #[must_use]
     pub fn not_asked(self) -> Self {
-        self
+        Self {
+            was_not_asked: true,
+            ..self
+        }
     }
 
-    /// Looks at the next bytes as they pass. Never fails outward.
+    /// Looks at the next bytes as they pass. Never fails outward: what cannot be read is no
+    /// longer looked at, and said in the end.
     pub fn push(&mut self, bytes: &[u8]) {
-        let _ = bytes;
+        if !self.is_unreadable {
+            self.is_unreadable = decode(&mut self.decoders, bytes, &mut self.body).is_err();
+        }
     }
 
-    /// Whether the answer's own end was seen (`[DONE]`, a terminal event): the call can be
-    /// settled before these bytes leave.
+    /// Whether the answer's own end was seen (`[DONE]`, a terminal event, the end of the JSON
+    /// value): the call can be settled before these bytes leave.
     #[must_use]
     pub fn ended(&self) -> bool {
-        false
+        match &self.body {
+            Body::Json(answer) => answer.scanner.is_done(),
+            Body::Events(events) => events.has_ended,
+            Body::Other(_) => false,
+        }
     }
 
     /// What has been seen so far.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        Seen::default()
+    pub fn seen(&self) -> &Seen {
+        match &self.body {
+            Body::Json(answer) => &answer.facts.seen,
+            Body::Events(events) => &events.seen,
+            Body::Other(seen) => seen,
+        }
     }
 
     /// Says how the body ended and gives the reading.
+    ///
+    /// A usage that is believed is reported however the body ended. Else the reason is, in this
+    /// order: a body that was not decoded, an error the answer itself tells of, the client gone
+    /// or upstream broken before the answer's own end, a body that is no JSON, a usage that was
+    /// not asked for, a usage that is missing.
     #[must_use]
-    pub fn finish(self, how: End) -> Reading {
-        let _ = (how, self.endpoint);
-        Reading::Missing(Missing {
-            why: Reason::UsageMissing,
-            seen: Seen::default(),
-        })
+    pub fn finish(mut self, how: End) -> Reading {
+        if how == End::Complete && !self.is_unreadable && !self.ended() {
+            self.is_unreadable = end_decoding(&mut self.decoders, &mut self.body).is_err();
+        }
+        let (seen, outcome, has_ended) = match self.body {
+            Body::Json(answer) => answer.finish(),
+            Body::Events(events) => finish_events(*events, how),
+            Body::Other(seen) => (*seen, Outcome::Nothing, false),
+        };
+        let why = match outcome {
+            Outcome::Usage(usage) if !self.is_unreadable || has_ended => {
+                return Reading::Reported(Reported { usage, seen });
+            }
+            _ if self.is_unreadable => Reason::UnreadableBody,
+            Outcome::Error => Reason::ErrorResponse,
+            _ if how == End::ClientGone && !has_ended => Reason::ClientGone,
+            _ if how == End::UpstreamFailed && !has_ended => Reason::UpstreamBroke,
+            Outcome::Unreadable => Reason::UnreadableBody,
+            Outcome::Nothing if self.was_not_asked => Reason::NotAsked,
+            Outcome::Nothing | Outcome::Odd | Outcome::Usage(_) => Reason::UsageMissing,
+        };
+        Reading::Missing(Missing { why, seen })
     }
 }
+
+/// What the body alone amounts to.
+enum Outcome {
+    Usage(Usage),
+    /// A usage that is not believed.
+    Odd,
+    /// No usage, and an error told in its place.
+    Error,
+    /// No JSON where JSON was expected.
+    Unreadable,
+    Nothing,
+}
+
+impl Body {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Json(answer) => answer.push(bytes),
+            Self::Events(events) => events.push(bytes),
+            Self::Other(seen) => seen.text_bytes += bytes.len() as u64,
+        }
+    }
+}
+
+/// Sends bytes through the decoders, outermost first, and what comes out to the body: in small
+/// steps, so that a body that decodes to a thousand times its size never stands in memory.
+fn decode(decoders: &mut [Decoder], bytes: &[u8], body: &mut Body) -> Result<(), DecodeError> {
+    let Some((outermost, rest)) = decoders.split_first_mut() else {
+        body.push(bytes);
+        return Ok(());
+    };
+    let mut decoded = Vec::new();
+    for step in bytes.chunks(DECODE_STEP_BYTES) {
+        decoded.clear();
+        outermost.push(step, &mut decoded)?;
+        decode(rest, &decoded, body)?;
+    }
+    Ok(())
+}
+
+/// Ends the decoders, outermost first.
+fn end_decoding(decoders: &mut [Decoder], body: &mut Body) -> Result<(), DecodeError> {
+    let Some((outermost, rest)) = decoders.split_first_mut() else {
+        return Ok(());
+    };
+    let mut decoded = Vec::new();
+    outermost.finish(&mut decoded)?;
+    decode(rest, &decoded, body)?;
+    end_decoding(rest, body)
+}
+
+impl Answer {
+    fn push(&mut self, bytes: &[u8]) {
+        self.facts.seen.text_bytes += bytes.len() as u64;
+        // An error stays with the scanner, and is asked for at the end.
+        let _ = self.scanner.push(bytes, |found| self.facts.take(&found));
+    }
+
+    fn finish(mut self) -> (Seen, Outcome, bool) {
+        let is_whole = self.scanner.finish(|_| {}).is_ok();
+        let facts = self.facts;
+        // A background response or a run that is still under way may show zeros.
+        let is_under_way = facts
+            .seen
+            .status
+            .is_some_and(|status| !status.is_terminal());
+        let is_another_object = self.endpoint == Metered::ThreadRuns && !facts.is_run;
+        let outcome = if !is_whole {
+            Outcome::Unreadable
+        } else if is_under_way || is_another_object {
+            Outcome::Nothing
+        } else {
+            let has_error = facts.has_error || facts.seen.status == Some(Status::Failed);
+            outcome_of(facts.usage.found(Output::of(self.endpoint)), has_error)
+        };
+        (facts.seen, outcome, is_whole)
+    }
+}
+
+fn finish_events(mut events: Events, how: End) -> (Seen, Outcome, bool) {
+    events.finish();
+    let was_cut = how != End::Complete && !events.has_ended;
+    let outcome = if was_cut && events.usage_is_running {
+        Outcome::Nothing
+    } else {
+        match outcome_of(events.usage, events.has_error) {
+            Outcome::Nothing if events.is_unreadable => Outcome::Unreadable,
+            outcome => outcome,
+        }
+    };
+    (events.seen, outcome, events.has_ended)
+}
+
+fn outcome_of(usage: UsageFound, has_error: bool) -> Outcome {
+    match usage {
+        UsageFound::Believed(usage) => Outcome::Usage(usage),
+        UsageFound::Odd => Outcome::Odd,
+        UsageFound::None if has_error => Outcome::Error,
+        UsageFound::None => Outcome::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests;

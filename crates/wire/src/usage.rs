@@ -1,1 +1,137 @@
-//! Under way.
+//! One `usage` object, member by member, until it is believed or not. It must not know where the
+//! object stood, nor who pays.
+
+use meter::Usage;
+
+use crate::Metered;
+use crate::json_scan::Found;
+use crate::json_text::{integer, plain};
+
+/// A member of a `usage` object, whatever OpenAI calls it at the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsageTag {
+    /// The object itself, after its members.
+    Object,
+    /// `type`: `tokens` or `duration`.
+    Kind,
+    Input,
+    Output,
+    Total,
+    Cached,
+    CacheWrite,
+    Reasoning,
+}
+
+/// Whether the output may be left out, which then is zero: embeddings, and completions that
+/// generated nothing, report `prompt_tokens` and `total_tokens` alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Needed,
+    Optional,
+}
+
+impl Output {
+    pub(crate) fn of(endpoint: Metered) -> Self {
+        match endpoint {
+            Metered::ChatCompletions
+            | Metered::Completions
+            | Metered::Embeddings
+            | Metered::ThreadRuns => Self::Optional,
+            _ => Self::Needed,
+        }
+    }
+}
+
+/// What was read of one `usage`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum UsageFound {
+    /// There was none, or it was null.
+    #[default]
+    None,
+    /// There was one that is not believed.
+    Odd,
+    Believed(Usage),
+}
+
+/// The members of a `usage` object read so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UsageFields {
+    is_there: bool,
+    /// Something that no honest usage has: a member twice, a count that is no count.
+    is_odd: bool,
+    /// Its `type` is another than `tokens`: a duration.
+    is_other_kind: bool,
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    details: [Option<u64>; 3],
+}
+
+impl UsageFields {
+    /// Takes a member, or the object, as the scanner found it.
+    pub(crate) fn take<T>(&mut self, tag: UsageTag, found: &Found<'_, T>) {
+        self.is_odd |= found.again;
+        let [cached, cache_write, reasoning] = &mut self.details;
+        let (slot, is_detail) = match tag {
+            UsageTag::Object => {
+                self.is_odd |= self.is_there || !(found.is_null() || found.first == b'{');
+                self.is_there |= !found.is_null();
+                return;
+            }
+            UsageTag::Kind => {
+                self.is_other_kind |= found.whole().and_then(plain) != Some("tokens");
+                return;
+            }
+            UsageTag::Input => (&mut self.input, false),
+            UsageTag::Output => (&mut self.output, false),
+            UsageTag::Total => (&mut self.total, false),
+            UsageTag::Cached => (cached, true),
+            UsageTag::CacheWrite => (cache_write, true),
+            UsageTag::Reasoning => (reasoning, true),
+        };
+        // The same detail under both of its spellings is as odd as a member twice.
+        self.is_odd |= slot.is_some();
+        *slot = found
+            .whole()
+            .and_then(integer)
+            .filter(|&count| count <= Usage::MAX);
+        self.is_odd |= slot.is_none() && !is_detail;
+    }
+
+    /// What the fields amount to.
+    pub(crate) fn found(&self, output: Output) -> UsageFound {
+        if self.is_odd {
+            UsageFound::Odd
+        } else if !self.is_there {
+            UsageFound::None
+        } else {
+            self.believed(output)
+                .map_or(UsageFound::Odd, UsageFound::Believed)
+        }
+    }
+
+    fn believed(&self, output: Output) -> Option<Usage> {
+        if self.is_other_kind {
+            return None;
+        }
+        let input = self.input?;
+        let output = match (self.output, output) {
+            (Some(output), _) => output,
+            (None, Output::Optional) => 0,
+            (None, Output::Needed) => return None,
+        };
+        if self.total.is_some_and(|total| total != input + output) {
+            return None;
+        }
+        // Details are parts of their totals; one that is not is no part of anything.
+        let part = |detail: Option<u64>, whole| detail.filter(|&part| part <= whole).unwrap_or(0);
+        let [cached, cache_write, reasoning] = self.details;
+        Some(Usage {
+            input,
+            cached_input: part(cached, input),
+            cache_write: part(cache_write, input),
+            output,
+            reasoning: part(reasoning, output),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! The scanner against serde_json, and against every cut.
