@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::body::UpstreamBody;
 use crate::dial::{self, Dialer, Proxy};
-use crate::error::{ConnectSettingsError, SendError};
+use crate::error::{BoxedError, ConnectSettingsError, SendError};
 use crate::pool::Pool;
 use crate::tls;
 use crate::warm::{Undelivered, Warm};
@@ -140,7 +140,7 @@ struct Shared<B> {
 
 impl<B> Connector<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     /// Reads the extra roots, if any. Opens no connection.
     ///
@@ -252,7 +252,7 @@ where
 
 impl<B> Shared<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     /// Directs a request to the configured upstream.
     fn address(&self, request: &mut Request<B>) {

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use crate::drain::Drain;
+use crate::error::BoxedError;
 use crate::transport::Transport;
 use crate::watch::{HeadNotice, Judgement, Overdue, Watch};
 
@@ -109,7 +110,7 @@ pub(crate) async fn serve<S, F, B>(
 where
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     let drain = peer.place.drain.clone();
     let opened = tokio::select! {

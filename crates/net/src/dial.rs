@@ -17,11 +17,9 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::error::{Cause, SendError};
+use crate::error::{BoxedError, Cause, SendError};
 use crate::transport::Transport;
 use crate::tunnel;
-
-type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes connections to one upstream.
 pub(crate) struct Dialer {

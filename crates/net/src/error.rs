@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use rustls::pki_types::pem;
 
+/// Any error, where only its text and its sources matter.
+pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why [`crate::Listener::bind`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -115,7 +118,7 @@ pub enum SendError {
         /// Time since the attempt began.
         after: Duration,
         /// The cause in full.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxedError,
     },
     /// Name look-up, connection, proxy and TLS handshake together took longer than the connect timeout.
     #[error("could not reach {address}: no connection within {}", Seconds(*after))]
@@ -145,7 +148,7 @@ pub enum SendError {
         /// Time since the attempt began.
         after: Duration,
         /// What the proxy did.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxedError,
     },
     /// The connection broke before a whole response head came, or the head was not HTTP.
     #[error("the connection to {address} broke before an answer came: {source}")]

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{self, End, Peer, Protocols};
 use crate::drain::Drain;
-use crate::error::ListenError;
+use crate::error::{BoxedError, ListenError};
 use crate::tls;
 use crate::watch::{Overdue, Patience, Watch};
 
@@ -92,7 +92,7 @@ impl ListenSettings {
             tls_handshake: Duration::from_secs(10),
             head_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
-            write_stall: Duration::from_secs(60),
+            write_stall: Duration::from_mins(1),
             most_head_bytes: 64 * 1024,
             most_headers: USUAL_HEADERS,
             overload_answer: Bytes::new(),
@@ -189,7 +189,7 @@ impl Listener {
     where
         S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
     {
         let Self {
             socket,

@@ -9,6 +9,7 @@ use http_body::Body;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::error::BoxedError;
 use crate::warm::Warm;
 
 /// The pool of one connector.
@@ -31,7 +32,7 @@ struct Idle<B> {
 
 impl<B> Pool<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     pub(crate) fn new(idle_timeout: Duration, most_idle: usize) -> Arc<Self> {
         let idle = Mutex::new(Idle {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Weak;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
 use crate::body::UpstreamBody;
+use crate::error::BoxedError;
 use crate::pool::Pool;
 use crate::transport::Transport;
 
@@ -31,19 +32,22 @@ pub(crate) struct Warm<B> {
     home: Weak<Pool<B>>,
 }
 
-/// The half of hyper's connection that does the work.
+/// The half of hyper's connection that does the work; gone once it has ended. Going, it gives the error to whoever waits
+/// for an answer or a body frame on it.
 struct Driven {
     // hyper does not name the type of a connection that can be upgraded. One box per connection, none per call.
-    work: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    ended: bool,
+    work: Option<Work>,
 }
+
+type Work = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 impl Driven {
     /// Reads and writes what can be read and written now.
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended && self.work.as_mut().poll(cx).is_ready() {
-            // An error of the connection reaches whoever waits for an answer or a body frame on it.
-            self.ended = true;
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(cx).is_ready()
+        {
+            self.work = None;
         }
     }
 }
@@ -65,7 +69,7 @@ pub(crate) trait Carrier: Send {
 
 impl<B> Warm<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     /// Speaks HTTP/1.1 on a fresh transport.
     pub(crate) async fn new(transport: Transport, home: Weak<Pool<B>>) -> hyper::Result<Box<Self>> {
@@ -73,10 +77,10 @@ where
             .max_buf_size(MOST_BUFFERED)
             .handshake(TokioIo::new(transport))
             .await?;
-        let work = Box::pin(connection.with_upgrades());
+        let work: Work = Box::pin(connection.with_upgrades());
         Ok(Box::new(Self {
             sender,
-            connection: Driven { work, ended: false },
+            connection: Driven { work: Some(work) },
             home,
         }))
     }
@@ -91,7 +95,7 @@ where
     }
 
     fn is_idle(&self) -> bool {
-        !self.connection.ended && self.sender.is_ready()
+        self.connection.work.is_some() && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
@@ -99,44 +103,36 @@ where
         mut self: Box<Self>,
         request: Request<B>,
     ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
-        let connection = &mut self.connection;
         // Outside of tokio's budget, which would want to wake us through a waker that does nothing.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
-        let answer = poll_fn(|cx| {
-            connection.drive(cx);
-            match answer
+        let response = poll_fn(|cx| {
+            self.connection.drive(cx);
+            answer
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))
-            {
-                // hyper answers before it ends; were it otherwise, waiting here would be forever.
-                Poll::Pending if connection.ended => Poll::Ready(None),
-                polled => polled.map(Some),
-            }
         })
-        .await;
-        let response = match answer {
-            Some(Ok(response)) => response,
-            Some(Err(mut failed)) => {
-                let request = failed.take_message();
-                return Err(Undelivered {
-                    request,
-                    error: failed.into_error(),
-                });
-            }
-            None => unreachable!("hyper ended a connection without an answer"),
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !self.connection.ended {
-            // The upgrade is done by the connection, and nobody polls it for the body of a 101.
-            tokio::spawn(self.connection.work);
-            return Ok(response.map(|incoming| UpstreamBody::new(incoming, None)));
-        }
-        Ok(response.map(|incoming| UpstreamBody::new(incoming, Some(self))))
+        .await
+        .map_err(|mut failed| Undelivered {
+            request: failed.take_message(),
+            error: failed.into_error(),
+        })?;
+        let carrier: Option<Box<dyn Carrier>> =
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // The connection hands itself over as it ends, and the body of a 101 drives nothing.
+                if let Some(work) = self.connection.work {
+                    tokio::spawn(work);
+                }
+                None
+            } else {
+                Some(self)
+            };
+        Ok(response.map(|incoming| UpstreamBody::new(incoming, carrier)))
     }
 }
 
 impl<B> Carrier for Warm<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     fn drive(&mut self, cx: &mut Context<'_>) {
         self.connection.drive(cx);
@@ -155,7 +151,7 @@ where
 impl<B> fmt::Debug for Warm<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warm")
-            .field("ended", &self.connection.ended)
+            .field("ended", &self.connection.work.is_none())
             .finish_non_exhaustive()
     }
 }
