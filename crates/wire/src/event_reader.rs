@@ -9,8 +9,8 @@ use crate::json_scan::Scanner;
 use crate::response_facts::{EventKind, Facts};
 use crate::response_tree::{self, Tag};
 use crate::sse::{Piece, Splitter};
-use crate::usage::{Output, UsageFound};
-use crate::{Metered, Seen};
+use crate::usage::{Output, UsageFields, UsageFound};
+use crate::{Metered, Seen, Status};
 
 /// The data that ends a stream.
 const DONE: &[u8] = b"[DONE]";
@@ -127,7 +127,7 @@ impl Events {
             return;
         }
         let is_whole = self.event.finish(done);
-        let mut facts = std::mem::take(&mut self.event.facts);
+        let facts = std::mem::take(&mut self.event.facts);
         if !is_whole {
             // An event of no data at all says nothing, and hides nothing.
             self.is_unreadable |= bytes > 0;
@@ -141,10 +141,10 @@ impl Events {
         self.has_error |= facts.has_error || facts.kind == EventKind::Error;
         match self.endpoint {
             Metered::Responses | Metered::ResponsesCompact => self.response_event(facts),
-            Metered::ThreadRuns if !facts.is_run => {}
+            Metered::ThreadRuns => self.run_event(facts),
             _ => {
                 self.has_ended = facts.kind == EventKind::MediaEnd;
-                self.flat_event(&mut facts);
+                self.flat_event(facts);
             }
         }
     }
@@ -157,7 +157,7 @@ impl Events {
         if facts.kind == EventKind::ResponseEnd {
             self.has_ended = true;
             self.usage = facts.usage.found(Output::Needed);
-            self.has_error |= facts.seen.status == Some(crate::Status::Failed);
+            self.has_error |= facts.seen.status == Some(Status::Failed);
         } else {
             // "auto" and null: what is known of these only at the end.
             facts.seen.service_tier = None;
@@ -166,8 +166,22 @@ impl Events {
         self.remember(&mut facts.seen);
     }
 
+    /// Usage stands in each step and again, summed, in the run: only the run counts.
+    fn run_event(&mut self, mut facts: Facts) {
+        if !facts.is_run {
+            return;
+        }
+        if facts.seen.status.is_some_and(Status::is_terminal) {
+            self.has_ended = true;
+            self.has_error |= facts.seen.status == Some(Status::Failed);
+        } else {
+            facts.usage = UsageFields::default();
+        }
+        self.flat_event(facts);
+    }
+
     /// Usage stands in the event itself; the last that is not null counts.
-    fn flat_event(&mut self, facts: &mut Facts) {
+    fn flat_event(&mut self, mut facts: Facts) {
         match facts.usage.found(Output::of(self.endpoint)) {
             UsageFound::None => {}
             // One that cannot be believed makes the others doubtful too.

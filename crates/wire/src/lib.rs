@@ -15,6 +15,7 @@ pub mod json_scan;
 mod json_text;
 mod multipart;
 mod request_reader;
+mod request_tree;
 mod response_facts;
 mod response_reader;
 mod response_tree;
