@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What the side-by-side runner is made of: an upstream, a bare pass-through, a load, a CPU clock. It must not
+//! know tollfree's insides: tollfree is measured as the program that is shipped.
+
+pub mod cpu;
+pub mod load;
+pub mod pass_through;
+pub mod upstream;
+
+/// Anything that ends a measurement early.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

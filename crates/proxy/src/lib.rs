@@ -1,1 +1,31 @@
-//! Placeholder.
+//! One call from client to upstream and back: read, forwarded, settled, tagged. It must not know where the
+//! settings come from, how a socket is opened, or what a token costs; [`call`] tells the story.
+
+mod answer;
+mod attribute;
+mod body;
+mod call;
+mod call_id;
+mod call_under_way;
+mod clock;
+mod edit;
+mod forward;
+mod frames;
+mod hold;
+mod hop_by_hop;
+mod keys;
+mod lookup;
+mod memory;
+mod metered_body;
+mod proxy;
+mod recent;
+mod request_body;
+mod settings;
+mod tags;
+
+pub use body::{AnswerBody, Broken};
+pub use call_id::{CallId, NoRandomness};
+pub use clock::Clock;
+pub use proxy::{Connector, Proxy};
+pub use request_body::RequestBody;
+pub use settings::Settings;

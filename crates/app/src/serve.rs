@@ -1,0 +1,104 @@
+//! `tollfree serve`: the proxy, from the bound port to the last open call.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use meter::{Day, Meter};
+use net::{DrainHandle, ListenError, Listener};
+use proxy::{Clock, Proxy};
+
+use crate::banner;
+use crate::cli::exit;
+use crate::cli::terminal::Terminal;
+use crate::config::{Loaded, Sources};
+use crate::{cli, reload, shutdown, telemetry, wiring};
+
+/// Runs until a signal ends it; `sources` are what a reload reads again.
+pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) -> ExitCode {
+    let began = Instant::now();
+    telemetry::begin(&loaded.config.log, terminal.colour);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let parts = match wiring::parts(&loaded) {
+        Ok(parts) => parts,
+        Err(error) => return refuse(&error, exit::CONFIG),
+    };
+    let listener = match Listener::bind(wiring::listen(&loaded.config)).await {
+        Ok(listener) => listener,
+        Err(error) => return cannot_listen(&error),
+    };
+    let meter = Meter::new(now());
+    let proxy = match Proxy::new(parts.settings, parts.rules, parts.connector, meter, Clock::system()) {
+        Ok(proxy) => proxy,
+        Err(error) => return refuse(&error, exit::UNAVAILABLE),
+    };
+    let (handle, drain) = DrainHandle::new();
+    let times = &loaded.config.drain;
+    if let Err(error) = shutdown::on_signal(handle, times.keep_accepting, times.grace) {
+        return refuse(&format!("no word of signals from the system: {error}"), exit::UNAVAILABLE);
+    }
+    reload::watch(sources, &loaded, proxy.clone());
+    announce(&loaded, listener.local_address(), began.elapsed(), &terminal);
+    let cut = listener
+        .serve(
+            move |request, _peer| {
+                let proxy = proxy.clone();
+                async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+            },
+            drain,
+        )
+        .await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "stopped: calls still open were cut");
+    } else {
+        tracing::info!("stopped: every call was finished");
+    }
+    ExitCode::SUCCESS
+}
+
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// People get the banner, a log gets one line with the same fields.
+fn announce(loaded: &Loaded, address: SocketAddr, took: Duration, terminal: &Terminal) {
+    let today = Day::at(now());
+    if terminal.is_terminal {
+        banner::print(loaded, address, today, took, terminal);
+        return;
+    }
+    tracing::info!(
+        %address,
+        upstream = %loaded.config.upstream.url,
+        config = loaded.origin.as_ref().map(|path| path.display().to_string()),
+        offer = %loaded.offer.list_date(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+}
+
+fn refuse(why: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    cli::refuse(&format!("error: {why}\n"), code)
+}
+
+/// A certificate that cannot be used is a mistake of the configuration; a port is the machine's.
+fn cannot_listen(error: &ListenError) -> ExitCode {
+    match error {
+        ListenError::AddressInUse { address, .. } => {
+            let other = SocketAddr::new(address.ip(), address.port().saturating_add(10));
+            let why = format!(
+                "cannot listen on {address}: in use by another program. help: stop it, or start with --listen {other}"
+            );
+            refuse(&why, exit::UNAVAILABLE)
+        }
+        ListenError::Certificate { .. } | ListenError::Key { .. } | ListenError::Identity { .. } => {
+            refuse(error, exit::CONFIG)
+        }
+        ListenError::NoPermission { .. } | ListenError::Bind { .. } => refuse(error, exit::UNAVAILABLE),
+    }
+}

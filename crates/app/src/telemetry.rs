@@ -1,0 +1,24 @@
+//! Log lines on standard error. Knows the settings of the log and nothing of what is logged.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+use crate::config::{Log, LogFormat};
+
+/// Turns logging on for the whole process; a second call changes nothing.
+pub(crate) fn begin(log: &Log, colour: bool) {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(BoxMakeWriter::new(std::io::stderr))
+        .with_target(false);
+    // Another subscriber can only be there if this was called before: then that one stays.
+    let _ = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Pretty => lines
+            .with_ansi(colour && std::io::stderr().is_terminal())
+            .try_init(),
+    };
+}

@@ -1,0 +1,145 @@
+//! The answers that are our own: errors in OpenAI's shape, so that its SDKs raise their usual exceptions.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::body::AnswerBody;
+
+/// Why a call was not forwarded, or got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The request's head must not be forwarded.
+    #[error("{0}. help: send the request without it")]
+    Head(#[from] crate::hop_by_hop::ProtectedHeader),
+    /// Upstream would be told to do what a proxy must not.
+    #[error("method {0} is not forwarded. help: OpenAI's API has no such method")]
+    Method(http::Method),
+    /// Our own path space holds no such thing.
+    #[error("{0}")]
+    NoSuchCall(&'static str),
+    /// Too many look-ups wait already.
+    #[error("too many look-ups are waiting. help: ask again without ?wait, or later")]
+    TooManyWaits,
+    /// A `?wait` that is no number of seconds.
+    #[error("wait is {0:?}. help: a whole number of seconds, at most {1}")]
+    BadWait(Box<str>, u64),
+    /// The client's request body broke off.
+    #[error("the request body broke off before its end")]
+    RequestBroke,
+    /// Nothing could be sent.
+    #[error(
+        "tollfree {cause}. nothing was sent, nothing was counted. help: check upstream.url and the network"
+    )]
+    Unreachable {
+        /// What could not be reached, why, and after how long.
+        cause: Box<str>,
+    },
+    /// No connection in time.
+    #[error(
+        "tollfree {cause}. nothing was sent, nothing was counted. help: check upstream.url and the network"
+    )]
+    TimedOut {
+        /// What could not be reached, and after how long.
+        cause: Box<str>,
+    },
+    /// The request went out, but no answer came back.
+    #[error(
+        "{cause}. the call may have been carried out, so it is counted as unknown. help: retry if it may be done twice"
+    )]
+    Broke {
+        /// What failed.
+        cause: Box<str>,
+    },
+    /// The system gives no random bytes to name the call with.
+    #[error(transparent)]
+    NoRandomness(#[from] crate::call_id::NoRandomness),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Head(_) | Refusal::BadWait(..) | Refusal::RequestBroke => {
+                StatusCode::BAD_REQUEST
+            }
+            Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::NoSuchCall(_) => StatusCode::NOT_FOUND,
+            Refusal::TooManyWaits => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Unreachable { .. } | Refusal::Broke { .. } => StatusCode::BAD_GATEWAY,
+            Refusal::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Refusal::Head(_) => "protected_header",
+            Refusal::Method(_) => "method_not_allowed",
+            Refusal::NoSuchCall(_) => "call_not_found",
+            Refusal::TooManyWaits => "too_many_waits",
+            Refusal::BadWait(..) => "invalid_wait",
+            Refusal::RequestBroke => "request_broke",
+            Refusal::Unreachable { .. } => "upstream_unreachable",
+            Refusal::TimedOut { .. } => "upstream_timeout",
+            Refusal::Broke { .. } => "upstream_broke",
+            Refusal::NoRandomness(_) => "no_randomness",
+        }
+    }
+
+    /// Upstream's failures carry a type of their own; the rest is the request's fault.
+    fn kind(&self) -> &'static str {
+        if self.status().is_server_error() {
+            "tollfree_upstream"
+        } else {
+            "invalid_request_error"
+        }
+    }
+
+    /// The answer, without tags. A refused request ends its connection: what follows on it is not to be
+    /// trusted.
+    pub(crate) fn into_answer(self) -> Response<AnswerBody> {
+        let text = ErrorText {
+            error: ErrorMembers {
+                message: self.to_string(),
+                r#type: self.kind(),
+                param: None,
+                code: self.code(),
+            },
+        };
+        let mut answer = json(self.status(), &text);
+        if matches!(
+            self,
+            Refusal::Head(_) | Refusal::Method(_) | Refusal::RequestBroke
+        ) {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorText {
+    error: ErrorMembers,
+}
+
+#[derive(Serialize)]
+struct ErrorMembers {
+    message: String,
+    r#type: &'static str,
+    param: Option<&'static str>,
+    code: &'static str,
+}
+
+/// A JSON answer of our own, never to be stored.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

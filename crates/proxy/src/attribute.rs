@@ -1,0 +1,149 @@
+//! Whose call it was: OpenAI's answer says so, or the key was seen before. A request header alone never names
+//! an organization, or anybody could read and spend another's allowance.
+
+use http::{HeaderMap, StatusCode};
+use meter::{Meter, Organization};
+
+use crate::keys::{KeyHash, Keys};
+
+const ORGANIZATION: &str = "openai-organization";
+const PROJECT: &str = "openai-project";
+
+/// Whom a call belongs to, and whether the caller may learn that organization's standing.
+#[derive(Clone, Debug)]
+pub(crate) struct Whose {
+    pub(crate) organization: Organization,
+    pub(crate) project: Option<Box<str>>,
+    /// OpenAI's answer named the organization, or it is a 2xx answer to a key that was seen with it: only
+    /// then are group, allowance and remaining shown.
+    pub(crate) may_know: bool,
+}
+
+/// Before the answer: whom the key was last seen with.
+pub(crate) fn by_key(meter: &Meter, keys: &Keys, key: Option<KeyHash>) -> Whose {
+    match key.and_then(|key| keys.seen_with(key)) {
+        Some(seen) => Whose {
+            organization: seen.organization,
+            project: seen.project,
+            may_know: false,
+        },
+        None => Whose {
+            organization: meter.organizations().unknown(),
+            project: None,
+            may_know: false,
+        },
+    }
+}
+
+/// With the answer's head: what it names wins, and on 2xx is remembered for the key. `asked` is the
+/// organization id of the request: an answer that accepted it teaches that both are one.
+pub(crate) fn by_answer(
+    meter: &Meter,
+    keys: &Keys,
+    key: Option<KeyHash>,
+    asked: Option<&str>,
+    status: StatusCode,
+    answer: &HeaderMap,
+) -> Whose {
+    let project = text(answer, PROJECT);
+    let named = text(answer, ORGANIZATION).and_then(|name| meter.organizations().named(name));
+    let Some(organization) = named else {
+        let by_key = by_key(meter, keys, key);
+        return Whose {
+            may_know: status.is_success() && !by_key.organization.is_unknown(),
+            project: project.map_or(by_key.project, |project| Some(project.into())),
+            organization: by_key.organization,
+        };
+    };
+    if status.is_success() {
+        if let Some(key) = key {
+            keys.remember(key, &organization, project);
+        }
+        if let Some(id) = asked.filter(|id| id.starts_with("org-")) {
+            meter.learn_alias(&organization, id);
+        }
+    }
+    Whose {
+        organization,
+        project: project.map(Into::into),
+        may_know: true,
+    }
+}
+
+/// The organization that a request asks to be counted for.
+pub(crate) fn asked(request: &HeaderMap) -> Option<Box<str>> {
+    text(request, ORGANIZATION).map(Into::into)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn head(organization: Option<&'static str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = organization {
+            headers.insert(ORGANIZATION, HeaderValue::from_static(name));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_answer_names_the_organization_and_a_2xx_teaches_the_key() {
+        let (meter, keys) = (Meter::new(0), Keys::new().unwrap());
+        let key = Some(KeyHash::of_bytes([7; 16]));
+        let stranger = by_answer(&meter, &keys, key, None, StatusCode::OK, &head(None));
+        assert!(stranger.organization.is_unknown() && !stranger.may_know);
+
+        let named = by_answer(
+            &meter,
+            &keys,
+            key,
+            None,
+            StatusCode::OK,
+            &head(Some("acme")),
+        );
+        assert!(named.may_know);
+        let again = by_answer(&meter, &keys, key, None, StatusCode::OK, &head(None));
+        assert_eq!(again.organization.name(), "acme");
+        assert!(again.may_know);
+        let refused = by_answer(
+            &meter,
+            &keys,
+            key,
+            None,
+            StatusCode::UNAUTHORIZED,
+            &head(None),
+        );
+        assert!(
+            !refused.may_know,
+            "a 401 shows nothing even to a key once seen"
+        );
+    }
+
+    #[test]
+    fn an_error_teaches_nothing_and_a_request_header_alone_names_nobody() {
+        let (meter, keys) = (Meter::new(0), Keys::new().unwrap());
+        let key = Some(KeyHash::of_bytes([7; 16]));
+        let bad = StatusCode::BAD_REQUEST;
+        by_answer(&meter, &keys, key, Some("org-1"), bad, &head(Some("acme")));
+        assert!(by_key(&meter, &keys, key).organization.is_unknown());
+        let asked = by_answer(
+            &meter,
+            &keys,
+            key,
+            Some("org-1"),
+            StatusCode::OK,
+            &head(None),
+        );
+        assert!(asked.organization.is_unknown());
+    }
+}

@@ -1,0 +1,435 @@
+//! One call, from top to bottom: what is asked, what goes upstream, what comes back, what is said of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE};
+use http::{HeaderMap, Method, Request, Response, request, response};
+use hyper::body::Incoming;
+use meter::{Reason, Verdict};
+use net::{SendError, UpstreamBody};
+use wire::{Coding, End, Endpoint, Form, Metered, RequestFacts, ResponseReader};
+
+use crate::answer::Refusal;
+use crate::attribute::{self, Whose};
+use crate::body::AnswerBody;
+use crate::call_id::CallId;
+use crate::call_under_way::{Asked, CallUnderWay};
+use crate::edit::Edit;
+use crate::forward::{self, Accept};
+use crate::hold::{self, Held, Patience};
+use crate::keys::KeyHash;
+use crate::lookup;
+use crate::metered_body::MeteredBody;
+use crate::proxy::Shared;
+use crate::recent::Outcome;
+use crate::request_body::RequestBody;
+use crate::settings::Settings;
+use crate::tags::Tags;
+
+/// Answers one request, whatever becomes of it.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
+    let id = match CallId::new() {
+        Ok(id) => id,
+        Err(error) => return Refusal::from(error).into_answer(),
+    };
+    match story(&shared, id, request).await {
+        Ok(answer) => answer,
+        Err(Ending {
+            refusal,
+            verdict,
+            reason,
+        }) => {
+            tracing::debug!(call = %id, %refusal, "refused");
+            let mut answer = refusal.into_answer();
+            Tags::bare(id, verdict, reason).put_on(answer.headers_mut());
+            answer
+        }
+    }
+}
+
+/// A call that ended without an answer of upstream's.
+struct Ending {
+    refusal: Refusal,
+    verdict: Verdict,
+    reason: Reason,
+}
+
+impl From<Refusal> for Ending {
+    fn from(refusal: Refusal) -> Ending {
+        Ending {
+            refusal,
+            verdict: Verdict::None,
+            reason: Reason::ErrorResponse,
+        }
+    }
+}
+
+async fn story(
+    shared: &Arc<Shared>,
+    id: CallId,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Ending> {
+    let (head, body) = request.into_parts();
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::Method(head.method).into());
+    }
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    if lookup::is_ours(target) {
+        let mut answer = lookup::answer(shared, &head).await?;
+        Tags::bare(id, Verdict::None, Reason::NoUsage).put_on(answer.headers_mut());
+        return Ok(answer);
+    }
+    let route = wire::classify(head.method.as_str(), target);
+    let key = shared.keys.hash(&head.headers);
+    let call = Call {
+        shared,
+        id,
+        head,
+        key,
+        target: route.rewritten,
+    };
+    match route.endpoint {
+        Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
+        Endpoint::Replay => call.unmetered(body, Reason::Replay).await,
+        Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
+    }
+}
+
+/// What is known of a call before it goes upstream.
+struct Call<'s> {
+    shared: &'s Arc<Shared>,
+    id: CallId,
+    head: request::Parts,
+    key: Option<KeyHash>,
+    /// Path and query for upstream, where the client's base URL had another form.
+    target: Option<String>,
+}
+
+impl Call<'_> {
+    /// A call whose answer settles nothing: it passes unread.
+    async fn unmetered(
+        self,
+        body: Incoming,
+        reason: Reason,
+    ) -> Result<Response<AnswerBody>, Ending> {
+        let answer = self
+            .send(RequestBody::unread(body), Accept::AsAsked)
+            .await
+            .map_err(|error| Ending::from(Self::refusal(&error)))?;
+        let (head, body) = answer.into_parts();
+        self.whose(&head);
+        let reason = if head.status.is_success() {
+            reason
+        } else {
+            Reason::ErrorResponse
+        };
+        Ok(self.pass_on(head, body, reason))
+    }
+
+    /// A call that takes tokens if it succeeds.
+    async fn metered(
+        mut self,
+        endpoint: Metered,
+        body: Incoming,
+    ) -> Result<Response<AnswerBody>, Ending> {
+        let settings = self.shared.settings.load_full();
+        let (body, asked, accept) = self.read_request(endpoint, body, &settings).await?;
+        let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
+        let asked_by_us = asked.usage_asked_by_us;
+        let mut under_way =
+            CallUnderWay::begin(Arc::clone(self.shared), self.id, asked, self.key, whose);
+        let answer = match self.send(body, accept).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(Self::unanswered(under_way, &error)),
+        };
+        let (mut head, body) = answer.into_parts();
+        let whose = self.whose(&head);
+        if !head.status.is_success() {
+            under_way.dismiss();
+            return Ok(self.pass_on(head, body, Reason::ErrorResponse));
+        }
+        let form = Form::of(text(&head.headers, CONTENT_TYPE.as_str()));
+        let codings = Coding::of(coding_values(&head.headers));
+        let reader = match &codings {
+            Some(codings) => ResponseReader::new(endpoint, form, codings),
+            None => ResponseReader::unreadable(),
+        };
+        under_way.answered(whose, reader);
+        // A coding that cannot be undone cannot be edited either: such a stream goes on as it came.
+        let edit = codings
+            .filter(|_| asked_by_us && form == Form::EventStream)
+            .map(|codings| Box::new(Edit::new(&codings)));
+        forward::answer_head(&mut head, edit.is_some());
+        if form == Form::Json && is_held(endpoint) {
+            return Ok(self.held(head, body, under_way, &settings).await);
+        }
+        Ok(self.streamed(
+            head,
+            under_way,
+            Streamed {
+                body,
+                early: VecDeque::new(),
+                broke: None,
+                edit,
+            },
+        ))
+    }
+
+    /// Reads the request's body where it is small enough, and asks for usage where the client did not.
+    async fn read_request(
+        &mut self,
+        endpoint: Metered,
+        body: Incoming,
+        settings: &Settings,
+    ) -> Result<(RequestBody, Asked, Accept), Ending> {
+        let unread = |body| {
+            let asked = Asked {
+                endpoint,
+                facts: None,
+                usage_asked_by_us: false,
+            };
+            (body, asked, Accept::Readable)
+        };
+        if !takes_json(endpoint) {
+            return Ok(unread(RequestBody::unread(body)));
+        }
+        let mut body = RequestBody::gather(
+            body,
+            &self.shared.request_memory,
+            settings.request_inspect_bytes,
+            settings.request_inspect_total,
+        )
+        .await
+        .map_err(|_| Ending::from(Refusal::RequestBroke))?;
+        let Some(bytes) = body.bytes() else {
+            return Ok(unread(body));
+        };
+        let encoded = self.head.headers.contains_key(CONTENT_ENCODING);
+        let decoded = if encoded {
+            let limit = settings.request_inspect_bytes as u64;
+            Coding::of(coding_values(&self.head.headers))
+                .and_then(|codings| wire::decode_whole(&codings, bytes, limit).ok())
+        } else {
+            None
+        };
+        let text: &[u8] = match &decoded {
+            Some(decoded) => decoded,
+            None if encoded => return Ok(unread(body)),
+            None => bytes,
+        };
+        let facts = RequestFacts::read(endpoint, text).ok();
+        let edited = facts
+            .as_ref()
+            .filter(|_| settings.ask_for_usage)
+            .and_then(|facts| wire::ask_for_usage(text, facts));
+        let usage_asked_by_us = edited.is_some();
+        let accept = match edited {
+            Some(edited) => {
+                body.replace(edited);
+                self.head.headers.remove(CONTENT_ENCODING);
+                Accept::Identity
+            }
+            None => Accept::Readable,
+        };
+        Ok((
+            body,
+            Asked {
+                endpoint,
+                facts,
+                usage_asked_by_us,
+            },
+            accept,
+        ))
+    }
+
+    async fn send(
+        &self,
+        body: RequestBody,
+        accept: Accept,
+    ) -> Result<Response<UpstreamBody>, NotSent> {
+        let length = http_body::Body::size_hint(&body).exact().filter(|length| {
+            // A length of nothing is told only where the client told it.
+            *length > 0 || self.head.headers.contains_key(http::header::CONTENT_LENGTH)
+        });
+        let target = self.target.as_deref();
+        let request =
+            forward::request(&self.head, target, accept, body, length).map_err(NotSent::Head)?;
+        let connector = self.shared.connector.load_full();
+        let answer = connector.send(request).await.map_err(NotSent::Upstream)?;
+        if let Some(date) = text(answer.headers(), DATE.as_str()) {
+            self.shared.clock.learn(date);
+        }
+        Ok(answer)
+    }
+
+    fn whose(&self, answer: &response::Parts) -> Whose {
+        let asked = attribute::asked(&self.head.headers);
+        let Shared { meter, keys, .. } = &**self.shared;
+        attribute::by_answer(
+            meter,
+            keys,
+            self.key,
+            asked.as_deref(),
+            answer.status,
+            &answer.headers,
+        )
+    }
+
+    /// Passes an answer on that settles nothing.
+    fn pass_on(
+        &self,
+        mut head: response::Parts,
+        body: UpstreamBody,
+        reason: Reason,
+    ) -> Response<AnswerBody> {
+        let request_id = request_id(&head.headers);
+        forward::answer_head(&mut head, false);
+        let tags = Tags::bare(self.id, Verdict::None, reason);
+        tags.put_on(&mut head.headers);
+        let outcome = Outcome {
+            tags: tags.clone(),
+            response_id: None,
+            model: None,
+        };
+        let label = reason.as_str();
+        self.shared
+            .recent
+            .open(tags, label, request_id, self.key, Some(outcome));
+        Response::from_parts(head, AnswerBody::Passing(body))
+    }
+
+    /// A JSON answer: its head waits for its verdict, within limits.
+    async fn held(
+        &self,
+        mut head: response::Parts,
+        body: UpstreamBody,
+        mut under_way: CallUnderWay,
+        settings: &Settings,
+    ) -> Response<AnswerBody> {
+        let mut share = self.shared.answer_memory.share();
+        let patience = Patience {
+            most: settings.held_answer_bytes,
+            most_together: settings.held_answers_total,
+            time: settings.held_answer_time,
+        };
+        match hold::hold(body, &mut under_way, &mut share, &patience).await {
+            Held::Whole { bytes, sized } => {
+                let tags = under_way.settle_held(request_id(&head.headers));
+                tags.put_on(&mut head.headers);
+                Response::from_parts(
+                    head,
+                    AnswerBody::Whole {
+                        bytes: Some(bytes),
+                        sized,
+                    },
+                )
+            }
+            Held::Partial { early, rest, broke } => {
+                let streamed = Streamed {
+                    body: rest,
+                    early,
+                    broke,
+                    edit: None,
+                };
+                self.streamed(head, under_way, streamed)
+            }
+        }
+    }
+
+    /// An answer that is read while it passes: its head says what can be said before.
+    fn streamed(
+        &self,
+        mut head: response::Parts,
+        mut under_way: CallUnderWay,
+        streamed: Streamed,
+    ) -> Response<AnswerBody> {
+        let tags = under_way.head(request_id(&head.headers));
+        tags.put_on(&mut head.headers);
+        let Streamed {
+            body,
+            early,
+            broke,
+            edit,
+        } = streamed;
+        let body = MeteredBody::new(under_way, body, early, broke, edit);
+        Response::from_parts(head, AnswerBody::Metered(Box::new(body)))
+    }
+
+    /// No answer came. What was sent may have been carried out: then the call is settled as unknown.
+    fn unanswered(mut under_way: CallUnderWay, error: &NotSent) -> Ending {
+        let refusal = Self::refusal(error);
+        if matches!(refusal, Refusal::Broke { .. }) {
+            under_way.settle(End::UpstreamFailed);
+            return Ending {
+                refusal,
+                verdict: Verdict::Unknown,
+                reason: Reason::UpstreamBroke,
+            };
+        }
+        under_way.dismiss();
+        refusal.into()
+    }
+
+    fn refusal(error: &NotSent) -> Refusal {
+        match error {
+            NotSent::Head(error) => Refusal::Head(error.clone()),
+            NotSent::Upstream(error) => {
+                let cause = error.to_string().into();
+                match error {
+                    SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
+                    error if error.is_timeout() => Refusal::TimedOut { cause },
+                    _ => Refusal::Unreachable { cause },
+                }
+            }
+        }
+    }
+}
+
+/// Why no answer came.
+enum NotSent {
+    Head(crate::hop_by_hop::ProtectedHeader),
+    Upstream(SendError),
+}
+
+/// What of an answer passes while it is read.
+struct Streamed {
+    body: UpstreamBody,
+    early: VecDeque<http_body::Frame<bytes::Bytes>>,
+    broke: Option<crate::body::Broken>,
+    edit: Option<Box<Edit>>,
+}
+
+/// Forms carry files: their bodies pass unread.
+fn takes_json(endpoint: Metered) -> bool {
+    !matches!(endpoint, Metered::Transcriptions | Metered::ImageEdits)
+}
+
+/// Images and audio are never held: megabytes for a few numbers.
+fn is_held(endpoint: Metered) -> bool {
+    !matches!(
+        endpoint,
+        Metered::ImageGenerations | Metered::ImageEdits | Metered::Speech
+    )
+}
+
+fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
+    text(headers, "x-request-id").map(Into::into)
+}
+
+fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| value.to_str().unwrap_or("unreadable"))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,215 @@
+//! From the client's head to upstream's, and from upstream's back to the client's: what is dropped, what is
+//! set anew; all else stays as it came.
+
+use http::header::{
+    ACCEPT_ENCODING, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap,
+    HeaderValue,
+};
+use http::{Request, Uri, Version, request, response};
+
+use crate::hop_by_hop::{self, ProtectedHeader};
+use crate::tags;
+
+/// The codings that the readers decode, in the order in which they are offered for `*`.
+const DECODED: [&str; 4] = ["gzip", "br", "zstd", "deflate"];
+
+/// What the answer may be encoded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accept {
+    /// Whatever the client accepts: the answer is not read.
+    AsAsked,
+    /// Those of the client's codings that can be read.
+    Readable,
+    /// None: the answer is edited on its way.
+    Identity,
+}
+
+/// The request for upstream, whose authority is not ours to say: the connector knows the only one. Path and query
+/// are the bytes that came unless `target` replaces them. `length` is the body's where it is known.
+///
+/// # Errors
+/// [`ProtectedHeader`] when the head must not be forwarded.
+pub(crate) fn request<B>(
+    head: &request::Parts,
+    target: Option<&str>,
+    accept: Accept,
+    body: B,
+    length: Option<u64>,
+) -> Result<Request<B>, ProtectedHeader> {
+    let mut headers = head.headers.clone();
+    hop_by_hop::strip(&mut headers)?;
+    tags::remove_foreign(&mut headers);
+    // Answered by our own listener when the body is first asked for.
+    headers.remove(EXPECT);
+    headers.remove(HOST);
+    headers.remove(CONTENT_LENGTH);
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut headers);
+    }
+    match accept {
+        Accept::AsAsked => {}
+        Accept::Readable => cut_accept_encoding(&mut headers),
+        Accept::Identity => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = origin_form(&head.uri, target);
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The target without scheme and authority: only path and query go upstream.
+fn origin_form(uri: &Uri, target: Option<&str>) -> Uri {
+    let path = target
+        .and_then(|target| target.parse().ok())
+        .or_else(|| uri.path_and_query().cloned());
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = path;
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// HTTP/2 may split a cookie into several fields; HTTP/1.1 knows one (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if cookies.len() > 1
+        && let Ok(one) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, one);
+    }
+}
+
+/// Cuts `Accept-Encoding` to the codings that can be read: absent stays absent, q-values stay, `*` becomes
+/// the list, nothing left becomes `identity`.
+fn cut_accept_encoding(headers: &mut HeaderMap) {
+    if !headers.contains_key(ACCEPT_ENCODING) {
+        return;
+    }
+    let asked: Vec<String> = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_owned())
+        .collect();
+    if asked
+        .iter()
+        .all(|coding| is_read(coding.split(';').next().unwrap_or_default().trim()))
+    {
+        return;
+    }
+    let mut kept: Vec<String> = Vec::with_capacity(asked.len());
+    for coding in &asked {
+        let (name, weight) = match coding.split_once(';') {
+            Some((name, weight)) => (name.trim(), Some(weight.trim())),
+            None => (coding.as_str(), None),
+        };
+        if name == "*" {
+            let named = |known: &str| {
+                asked.iter().any(|other| {
+                    let name = other.split(';').next().unwrap_or_default().trim();
+                    name.eq_ignore_ascii_case(known)
+                })
+            };
+            kept.extend(DECODED.iter().filter(|known| !named(known)).map(|known| {
+                weight.map_or_else(|| (*known).to_owned(), |weight| format!("{known};{weight}"))
+            }));
+        } else if is_read(name) {
+            kept.push(coding.clone());
+        }
+    }
+    let value = if kept.is_empty() {
+        "identity".to_owned()
+    } else {
+        kept.join(", ")
+    };
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(ACCEPT_ENCODING, value);
+    }
+}
+
+fn is_read(coding: &str) -> bool {
+    DECODED
+        .iter()
+        .chain(&["identity", "x-gzip"])
+        .any(|known| known.eq_ignore_ascii_case(coding))
+}
+
+/// Makes upstream's head the client's, all but the tags: hop-by-hop headers, foreign tags and `alt-svc` go.
+/// `edited` bodies lose the length and coding that were theirs.
+pub(crate) fn answer_head(head: &mut response::Parts, edited: bool) {
+    // Upstream cannot name a header away either: then nothing of what it named is removed.
+    if hop_by_hop::strip(&mut head.headers).is_err() {
+        head.headers.remove(http::header::CONNECTION);
+        let stripped = hop_by_hop::strip(&mut head.headers);
+        debug_assert!(stripped.is_ok(), "without Connection nothing can be named");
+    }
+    tags::remove_foreign(&mut head.headers);
+    head.headers.remove(ALT_SVC);
+    if edited {
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.remove(CONTENT_ENCODING);
+    }
+    head.version = Version::HTTP_11;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(lines: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(ACCEPT_ENCODING, HeaderValue::from_static(line));
+        }
+        cut_accept_encoding(&mut headers);
+        headers
+            .get(ACCEPT_ENCODING)
+            .map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn accept_encoding_is_cut_to_what_can_be_read() {
+        assert_eq!(cut(&[]), None);
+        assert_eq!(
+            cut(&["gzip, deflate, br, zstd"]).unwrap(),
+            "gzip, deflate, br, zstd"
+        );
+        assert_eq!(
+            cut(&["gzip;q=1.0,deflate;q=0.6,identity;q=0.3"]).unwrap(),
+            "gzip;q=1.0,deflate;q=0.6,identity;q=0.3"
+        );
+        assert_eq!(cut(&["snappy, gzip;q=0.5"]).unwrap(), "gzip;q=0.5");
+        assert_eq!(cut(&["dcb", "dcz"]).unwrap(), "identity");
+        assert_eq!(cut(&["*"]).unwrap(), "gzip, br, zstd, deflate");
+        assert_eq!(
+            cut(&["br;q=0, *;q=0.1"]).unwrap(),
+            "br;q=0, gzip;q=0.1, zstd;q=0.1, deflate;q=0.1"
+        );
+    }
+
+    #[test]
+    fn path_and_query_go_as_they_came_and_no_authority_goes_along() {
+        let (head, ()) = Request::builder()
+            .method("POST")
+            .uri("http://evil.example/v1//a%2Fb/../c?x=%20&y")
+            .header("host", "evil.example")
+            .header("content-length", "3")
+            .header("x-tollfree-verdict", "free")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let request = request(&head, None, Accept::AsAsked, (), Some(3)).unwrap();
+        assert_eq!(request.uri().to_string(), "/v1//a%2Fb/../c?x=%20&y");
+        assert!(!request.headers().contains_key(HOST));
+        assert!(!request.headers().contains_key("x-tollfree-verdict"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Holds a JSON answer back until it is whole, so that its head can carry its verdict: within limits of bytes
+//! and time; past them it goes on like a stream. Knows nothing of what the answer says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use net::UpstreamBody;
+use tokio::time::Instant;
+
+use crate::body::Broken;
+use crate::call_under_way::CallUnderWay;
+use crate::frames;
+use crate::memory::Share;
+
+/// How long and how large an answer may be to be held.
+pub(crate) struct Patience {
+    /// Bytes of this answer.
+    pub(crate) most: usize,
+    /// Bytes of all answers held together.
+    pub(crate) most_together: usize,
+    /// Time since upstream's head.
+    pub(crate) time: Duration,
+}
+
+/// What came of it.
+pub(crate) enum Held {
+    /// The whole body; `sized` tells that upstream told its length beforehand.
+    Whole { bytes: Bytes, sized: bool },
+    /// It was too long, too slow, or broke off: what was taken, then the rest.
+    Partial {
+        early: VecDeque<Frame<Bytes>>,
+        rest: UpstreamBody,
+        broke: Option<Broken>,
+    },
+}
+
+/// Takes the answer's body while `patience` lasts; `call` reads each frame once, now.
+pub(crate) async fn hold(
+    mut body: UpstreamBody,
+    call: &mut CallUnderWay,
+    share: &mut Share,
+    patience: &Patience,
+) -> Held {
+    let sized = body.size_hint().exact().is_some();
+    let mut early = VecDeque::new();
+    let mut length = 0_usize;
+    if body.size_hint().lower() > patience.most as u64 {
+        return Held::Partial {
+            early,
+            rest: body,
+            broke: None,
+        };
+    }
+    let until = Instant::now() + patience.time;
+    loop {
+        let next = match tokio::time::timeout_at(until, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => {
+                return Held::Partial {
+                    early,
+                    rest: body,
+                    broke: Some(Broken::Upstream(error)),
+                };
+            }
+            Ok(None) => {
+                return Held::Whole {
+                    bytes: frames::join(early),
+                    sized,
+                };
+            }
+            Err(_too_slow) => {
+                return Held::Partial {
+                    early,
+                    rest: body,
+                    broke: None,
+                };
+            }
+        };
+        let bytes = next.data_ref().map_or(0, Bytes::len);
+        length += bytes;
+        if let Some(data) = next.data_ref() {
+            call.read(data);
+        }
+        let fits =
+            next.is_data() && length <= patience.most && share.grow(bytes, patience.most_together);
+        early.push_back(next);
+        if !fits {
+            return Held::Partial {
+                early,
+                rest: body,
+                broke: None,
+            };
+        }
+        if body.is_end_stream() {
+            return Held::Whole {
+                bytes: frames::join(early),
+                sized,
+            };
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which headers end at a hop. Pure; knows nothing of tags or of OpenAI's own headers beyond their names.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+/// Meant for one connection, never forwarded (RFC 9110, 7.6.1, and the older habits of proxies).
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// `Connection:` named a header that no hop may take away: a way to strip a credential or a tag in transit.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the Connection header names {0}, which no hop may remove")]
+pub(crate) struct ProtectedHeader(pub(crate) HeaderName);
+
+/// Removes the hop-by-hop headers, and those that `Connection:` names.
+///
+/// # Errors
+/// [`ProtectedHeader`] when `Connection:` names a header that carries the call itself; `headers` is then half
+/// stripped and must not be forwarded.
+pub(crate) fn strip(headers: &mut HeaderMap) -> Result<(), ProtectedHeader> {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .collect();
+        for name in named {
+            if is_protected(&name) {
+                return Err(ProtectedHeader(name));
+            }
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    Ok(())
+}
+
+fn is_protected(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    *name == AUTHORIZATION
+        || *name == HOST
+        || ["content-", "openai-", crate::tags::PREFIX]
+            .iter()
+            .any(|start| text.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        map
+    }
+
+    #[test]
+    fn hop_by_hop_and_named_headers_go_the_rest_stays_in_order() {
+        let mut map = headers(&[
+            ("connection", "keep-alive, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ]);
+        strip(&mut map).unwrap();
+        let left: Vec<_> = map.get_all("set-cookie").iter().collect();
+        assert_eq!(map.len(), 2);
+        assert_eq!(left, ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn a_credential_cannot_be_named_away() {
+        for name in [
+            "Authorization",
+            "OpenAI-Organization",
+            "content-length",
+            "x-tollfree-verdict",
+            "host",
+        ] {
+            let mut map = headers(&[("connection", &format!("close, {name}"))]);
+            assert!(strip(&mut map).is_err(), "{name}");
+        }
+    }
+}

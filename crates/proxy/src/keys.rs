@@ -1,0 +1,106 @@
+//! API keys as keyed hashes, and with which organization each was last seen. No key is ever kept.
+
+use dashmap::DashMap;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use meter::Organization;
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use crate::call_id::NoRandomness;
+
+/// Keys remembered. Past it one that was seen before gives way: its next 2xx answer names its organization
+/// again.
+pub(crate) const MOST_KEYS: usize = 100_000;
+
+/// The first 128 bits of HMAC-SHA256 over the credential with this process's secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct KeyHash([u8; 16]);
+
+impl KeyHash {
+    /// A hash of known bytes.
+    #[cfg(test)]
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> KeyHash {
+        KeyHash(bytes)
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyHash(..)")
+    }
+}
+
+/// What the last 2xx answer to a key said.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenWith {
+    /// The organization OpenAI named.
+    pub(crate) organization: Organization,
+    /// The project OpenAI named.
+    pub(crate) project: Option<Box<str>>,
+}
+
+/// The keys seen.
+pub(crate) struct Keys {
+    secret: hmac::Key,
+    seen: DashMap<KeyHash, SeenWith, ahash::RandomState>,
+}
+
+impl Keys {
+    /// No key seen yet, with a new secret.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] when there is nothing to make a secret of.
+    pub(crate) fn new() -> Result<Keys, NoRandomness> {
+        let secret = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| NoRandomness)?;
+        Ok(Keys {
+            secret,
+            seen: DashMap::with_hasher(ahash::RandomState::new()),
+        })
+    }
+
+    /// The hash of the credential that a request carries, if it carries one.
+    pub(crate) fn hash(&self, headers: &HeaderMap) -> Option<KeyHash> {
+        let credential = headers.get(AUTHORIZATION)?;
+        let tag = hmac::sign(&self.secret, credential.as_bytes());
+        let mut hash = [0; 16];
+        for (slot, byte) in hash.iter_mut().zip(tag.as_ref()) {
+            *slot = *byte;
+        }
+        Some(KeyHash(hash))
+    }
+
+    /// With whom this key was last seen on a 2xx answer.
+    pub(crate) fn seen_with(&self, key: KeyHash) -> Option<SeenWith> {
+        self.seen.get(&key).map(|seen| seen.clone())
+    }
+
+    /// Remembers what a 2xx answer said.
+    pub(crate) fn remember(
+        &self,
+        key: KeyHash,
+        organization: &Organization,
+        project: Option<&str>,
+    ) {
+        if let Some(seen) = self.seen.get(&key)
+            && seen.organization == *organization
+            && seen.project.as_deref() == project
+        {
+            return;
+        }
+        if self.seen.len() >= MOST_KEYS {
+            let gives_way = self.seen.iter().next().map(|entry| *entry.key());
+            if let Some(key) = gives_way {
+                self.seen.remove(&key);
+            }
+        }
+        self.seen.insert(
+            key,
+            SeenWith {
+                organization: organization.clone(),
+                project: project.map(Into::into),
+            },
+        );
+    }
+}

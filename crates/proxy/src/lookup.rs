@@ -1,0 +1,208 @@
+//! The look-up: the final word on a call, by any of its ids, on the proxy's own listener. Whoever names a
+//! call by OpenAI's ids must show the key that made it; unknown, foreign and expired are the same answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Method, Response, StatusCode, request};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::answer::{self, Refusal};
+use crate::body::AnswerBody;
+use crate::keys::KeyHash;
+use crate::proxy::Shared;
+use crate::recent::RecentCall;
+
+const CALLS: &str = "calls/";
+const NOT_FOUND: &str = "no such call here. help: name it by x-tollfree-call, or by OpenAI's response id or \
+    x-request-id together with the API key that made it; older calls are forgotten";
+const NOT_A_PATH: &str = "/_tollfree/ has no such path. help: GET /_tollfree/calls/{id}";
+
+/// Whether this target is in our own path space, which is never forwarded: `/_tollfree/...`, also under the
+/// `/v1` that SDKs put before each path.
+pub(crate) fn is_ours(target: &str) -> bool {
+    rest(target).is_some()
+}
+
+fn rest(target: &str) -> Option<&str> {
+    let mut path = target.trim_start_matches('/');
+    while let Some(after) = path.strip_prefix("v1/") {
+        path = after.trim_start_matches('/');
+    }
+    let path = path.strip_prefix("_tollfree")?;
+    match path.as_bytes().first() {
+        None | Some(b'?') => Some(""),
+        Some(b'/') => Some(path.trim_start_matches('/')),
+        Some(_) => None,
+    }
+}
+
+/// Answers a request to our own path space.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    head: &request::Parts,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let rest = rest(target).unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let id = path
+        .strip_prefix(CALLS)
+        .ok_or(Refusal::NoSuchCall(NOT_A_PATH))?;
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Err(Refusal::Method(head.method.clone()));
+    }
+    let settings = shared.settings.load_full();
+    let wait = wait(query, settings.lookup_wait)?;
+    let key = shared.keys.hash(&head.headers);
+    let call = shared
+        .recent
+        .find(id)
+        .or_else(|| shared.recent.find_openai_id(key?, id))
+        .ok_or(Refusal::NoSuchCall(NOT_FOUND))?;
+    if !wait.is_zero() && call.outcome().is_none() {
+        let _place = shared
+            .waits
+            .enter(
+                key,
+                settings.lookup_waits_per_key,
+                settings.lookup_waits_total,
+            )
+            .ok_or(Refusal::TooManyWaits)?;
+        call.wait(wait).await;
+    }
+    Ok(answer::json(StatusCode::OK, &Shown(&call)))
+}
+
+fn wait(query: &str, most: Duration) -> Result<Duration, Refusal> {
+    let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("wait=")) else {
+        return Ok(Duration::ZERO);
+    };
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds).min(most)),
+        Err(_) => Err(Refusal::BadWait(text.into(), most.as_secs())),
+    }
+}
+
+/// A call as the look-up shows it: its tags, then the names OpenAI gave it.
+struct Shown<'c>(&'c RecentCall);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let call = self.0;
+        let outcome = call.outcome();
+        let mut map = serializer.serialize_map(None)?;
+        outcome
+            .map_or(&call.head, |outcome| &outcome.tags)
+            .serialize_into(&mut map)?;
+        map.serialize_entry("endpoint", call.endpoint)?;
+        if let Some(model) = outcome.and_then(|outcome| outcome.model.as_ref()) {
+            map.serialize_entry("model", model)?;
+        }
+        if let Some(id) = outcome.and_then(|outcome| outcome.response_id.as_ref()) {
+            map.serialize_entry("response-id", id)?;
+        }
+        if let Some(id) = &call.request_id {
+            map.serialize_entry("request-id", id)?;
+        }
+        map.end()
+    }
+}
+
+/// The look-ups that wait, counted per key and in all.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    by_key: Mutex<HashMap<Option<KeyHash>, usize>>,
+}
+
+impl Waits {
+    fn enter(&self, key: Option<KeyHash>, per_key: usize, total: usize) -> Option<Place<'_>> {
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_key.values().sum::<usize>() >= total {
+            return None;
+        }
+        let waiting = by_key.entry(key).or_insert(0);
+        if *waiting >= per_key {
+            return None;
+        }
+        *waiting += 1;
+        Some(Place { waits: self, key })
+    }
+}
+
+/// One who waits.
+struct Place<'w> {
+    waits: &'w Waits,
+    key: Option<KeyHash>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut by_key = self
+            .waits
+            .by_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = by_key.get_mut(&self.key) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                by_key.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_path_space_is_ours_under_each_base_url_and_nothing_else_is() {
+        for ours in [
+            "/_tollfree/calls/c_1",
+            "/v1/_tollfree/calls/c_1?wait=5",
+            "//v1/_tollfree/",
+            "/v1/v1/_tollfree/x",
+            "/_tollfree",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for foreign in [
+            "/",
+            "/v1/models",
+            "/v1/_tollfreedom",
+            "/v2/_tollfree/calls/c_1",
+            "/v1/chat/_tollfree/",
+        ] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn waiting_is_bounded_per_key_and_in_all() {
+        let waits = Waits::default();
+        let one = Some(KeyHash::of_bytes([1; 16]));
+        let first = waits.enter(one, 1, 2).unwrap();
+        assert!(waits.enter(one, 1, 2).is_none());
+        let _second = waits.enter(None, 1, 2).unwrap();
+        assert!(
+            waits
+                .enter(Some(KeyHash::of_bytes([2; 16])), 1, 2)
+                .is_none()
+        );
+        drop(first);
+        assert!(waits.enter(one, 1, 2).is_some());
+    }
+
+    #[test]
+    fn a_wait_is_whole_seconds_and_cut_to_the_limit() {
+        let most = Duration::from_secs(60);
+        assert_eq!(wait("", most).unwrap(), Duration::ZERO);
+        assert_eq!(wait("x=1&wait=5", most).unwrap(), Duration::from_secs(5));
+        assert_eq!(wait("wait=900", most).unwrap(), most);
+        assert!(wait("wait=soon", most).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! A limit on bytes held at once over all calls. Knows nothing of what the bytes are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that may be held together.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    used: AtomicUsize,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Arc<Memory> {
+        Arc::new(Memory {
+            used: AtomicUsize::new(0),
+        })
+    }
+
+    /// A share that holds nothing yet.
+    pub(crate) fn share(self: &Arc<Memory>) -> Share {
+        Share {
+            memory: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+/// The bytes that one call holds; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+impl Share {
+    /// Takes more, unless all shares together would pass `most`.
+    pub(crate) fn grow(&mut self, bytes: usize, most: usize) -> bool {
+        let used = self.memory.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if used.saturating_add(bytes) <= most {
+            return true;
+        }
+        self.memory.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes -= bytes;
+        false
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_bounded_together_and_given_back() {
+        let memory = Memory::new();
+        let mut first = memory.share();
+        assert!(first.grow(60, 100));
+        let mut second = memory.share();
+        assert!(!second.grow(41, 100));
+        assert!(second.grow(40, 100));
+        drop(first);
+        assert!(second.grow(60, 100));
+        assert!(!second.grow(1, 100));
+    }
+}

@@ -1,0 +1,241 @@
+//! A body that is read while it passes: each frame goes on as soon as it came, the call is settled before the
+//! last bytes leave. Knows nothing of verdicts.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use net::UpstreamBody;
+use tokio::time::Sleep;
+use wire::End;
+
+use crate::body::Broken;
+use crate::call_under_way::CallUnderWay;
+use crate::edit::Edit;
+use crate::frames;
+
+/// How long the bytes with a stream's own end wait for upstream's end, so that both leave in one flush: an
+/// SDK that closes at `[DONE]` would otherwise find its connection unfinished, and not use it again.
+const WAIT_FOR_END: Duration = Duration::from_millis(20);
+
+/// Upstream's body, the call it belongs to, and what is between them and the client.
+pub struct MeteredBody {
+    upstream: UpstreamBody,
+    /// Frames taken, and read, while the answer was held; not yet passed on.
+    early: VecDeque<Frame<Bytes>>,
+    /// The break found while the answer was held; comes after `early`.
+    broke: Option<Broken>,
+    call: CallUnderWay,
+    edit: Option<Box<Edit>>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Frames pass.
+    Passing,
+    /// These bytes hold the stream's own end: they wait for upstream's.
+    Ending { last: Bytes, until: Pin<Box<Sleep>> },
+    /// This comes next, then nothing.
+    Leaving(Option<HeaderMap>),
+    /// This break comes next.
+    Breaking(Broken),
+    /// Everything was given out.
+    Over,
+}
+
+impl MeteredBody {
+    pub(crate) fn new(
+        call: CallUnderWay,
+        upstream: UpstreamBody,
+        early: VecDeque<Frame<Bytes>>,
+        broke: Option<Broken>,
+        edit: Option<Box<Edit>>,
+    ) -> MeteredBody {
+        MeteredBody {
+            upstream,
+            early,
+            broke,
+            call,
+            edit,
+            stage: Stage::Passing,
+        }
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self.stage, Stage::Over | Stage::Leaving(None))
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let waiting = frames::length(&self.early) as u64;
+        match (&self.edit, self.upstream.size_hint().exact()) {
+            (None, Some(rest)) if self.broke.is_none() => SizeHint::with_exact(waiting + rest),
+            _ => SizeHint::default(),
+        }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Over => return Poll::Ready(None),
+                Stage::Leaving(trailers) => {
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Stage::Breaking(broken) => return Poll::Ready(Some(Err(broken))),
+                Stage::Ending { last, until } => {
+                    return self.poll_end(context, last, until);
+                }
+                Stage::Passing => {
+                    self.stage = Stage::Passing;
+                    let next = ready!(self.poll_upstream(context));
+                    if let Some(data) = self.take_in(next) {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next frame; a fresh one is read.
+    fn poll_upstream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(frame) = self.early.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if let Some(broken) = self.broke.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let next = ready!(Pin::new(&mut self.upstream).poll_frame(context));
+        if let Some(Ok(frame)) = &next
+            && let Some(data) = frame.data_ref()
+        {
+            self.call.read(data);
+        }
+        Poll::Ready(next.map(|frame| frame.map_err(Broken::Upstream)))
+    }
+
+    /// Says what of it goes on; sets the stage that follows.
+    fn take_in(&mut self, next: Option<Result<Frame<Bytes>, Broken>>) -> Option<Bytes> {
+        let frame = match next {
+            Some(Ok(frame)) => frame,
+            Some(Err(broken)) => return self.fail(broken),
+            None => return self.end(None),
+        };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return self.end(frame.into_trailers().ok()),
+        };
+        let passed = match self.pass(data) {
+            Ok(passed) => passed,
+            Err(broken) => return self.fail(broken),
+        };
+        if self.upstream_is_done() {
+            // The length is known, so these are the last bytes.
+            let rest = self.end(None);
+            return join(passed, rest);
+        }
+        if self.call.has_ended() {
+            self.call.settle(End::Complete);
+            if let Some(last) = passed {
+                let until = Box::pin(tokio::time::sleep(WAIT_FOR_END));
+                self.stage = Stage::Ending { last, until };
+            }
+            return None;
+        }
+        passed
+    }
+
+    fn upstream_is_done(&self) -> bool {
+        self.early.is_empty() && self.broke.is_none() && self.upstream.is_end_stream()
+    }
+
+    /// The bytes of a frame that the client is to see.
+    fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Broken> {
+        let passed = match &mut self.edit {
+            None => data,
+            Some(edit) => Bytes::from(edit.push(&data).map_err(Broken::Coding)?),
+        };
+        Ok((!passed.is_empty()).then_some(passed))
+    }
+
+    /// What was held back for a decision that no longer comes.
+    fn rest(&mut self) -> Option<Bytes> {
+        let rest = self.edit.as_mut()?.finish();
+        (!rest.is_empty()).then(|| Bytes::from(rest))
+    }
+
+    fn fail(&mut self, broken: Broken) -> Option<Bytes> {
+        let rest = self.rest();
+        self.call.settle(End::UpstreamFailed);
+        self.stage = Stage::Breaking(broken);
+        rest
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Option<Bytes> {
+        let rest = self.rest();
+        self.call.settle(End::Complete);
+        self.stage = Stage::Leaving(trailers);
+        rest
+    }
+
+    /// Gives out the bytes with the stream's own end once upstream's end is there, or more bytes, or the
+    /// waiting time is over.
+    fn poll_end(
+        &mut self,
+        context: &mut Context<'_>,
+        last: Bytes,
+        mut until: Pin<Box<Sleep>>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.poll_upstream(context) {
+            Poll::Pending if until.as_mut().poll(context).is_pending() => {
+                self.stage = Stage::Ending { last, until };
+                Poll::Pending
+            }
+            Poll::Pending => {
+                self.stage = Stage::Passing;
+                Poll::Ready(Some(Ok(Frame::data(last))))
+            }
+            Poll::Ready(next) => {
+                self.stage = Stage::Passing;
+                let more = self.take_in(next);
+                // A second end changes nothing: what it holds leaves with the first.
+                let waiting = match std::mem::replace(&mut self.stage, Stage::Over) {
+                    Stage::Ending { last, .. } => {
+                        self.stage = Stage::Passing;
+                        Some(last)
+                    }
+                    stage => {
+                        self.stage = stage;
+                        None
+                    }
+                };
+                let data = join(Some(last), join(more, waiting)).unwrap_or_default();
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+        }
+    }
+}
+
+fn join(first: Option<Bytes>, second: Option<Bytes>) -> Option<Bytes> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(Bytes::from([first, second].concat())),
+        (one, None) | (None, one) => one,
+    }
+}
+
+impl fmt::Debug for MeteredBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeteredBody").finish_non_exhaustive()
+    }
+}

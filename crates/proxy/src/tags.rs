@@ -1,0 +1,217 @@
+//! The tags: what tollfree says of a call, as `x-tollfree-*` headers and as the look-up's JSON. The only place
+//! that knows their names. One function lists them, so that a header, a stream's head and the look-up cannot
+//! differ.
+
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue};
+use meter::{Assumptions, Certainty, Dollars, Reason, Usage, Verdict};
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::call_id::CallId;
+
+/// What each of our headers begins with; such a header is never accepted from either side.
+pub(crate) const PREFIX: &str = "x-tollfree-";
+
+macro_rules! names {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        $(const $name: HeaderName = HeaderName::from_static($text);)*
+        /// All our names, as `access-control-expose-headers` lists them.
+        const EXPOSED: &[&str] = &[$($text),*];
+    };
+}
+
+names! {
+    CALL = "x-tollfree-call",
+    VERDICT = "x-tollfree-verdict",
+    CERTAINTY = "x-tollfree-certainty",
+    ASSUMES = "x-tollfree-assumes",
+    REASON = "x-tollfree-reason",
+    GROUP = "x-tollfree-group",
+    TOKENS = "x-tollfree-tokens",
+    INPUT_TOKENS = "x-tollfree-input-tokens",
+    OUTPUT_TOKENS = "x-tollfree-output-tokens",
+    ALLOWANCE_TOKENS = "x-tollfree-allowance-tokens",
+    REMAINING_TOKENS = "x-tollfree-remaining-tokens",
+    RESET = "x-tollfree-reset",
+    RESET_SECONDS = "x-tollfree-reset-seconds",
+    COST_USD = "x-tollfree-cost-usd",
+    SAVED_USD = "x-tollfree-saved-usd",
+    DISPUTED = "x-tollfree-disputed",
+}
+
+/// Everything said of one call; what is not known is `None` and then left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Tags {
+    /// Our id of the call.
+    pub(crate) call: CallId,
+    /// Free, billed, or why neither can be said.
+    pub(crate) verdict: Verdict,
+    /// How surely the verdict is known.
+    pub(crate) certainty: Option<Certainty>,
+    /// What the verdict takes for granted.
+    pub(crate) assumes: Assumptions,
+    /// Why it is so.
+    pub(crate) reason: Option<Reason>,
+    /// Tokens of this call.
+    pub(crate) usage: Option<Usage>,
+    /// What the organization's group has; only for those who may know.
+    pub(crate) allowance: Option<Allowance>,
+    /// List price in dollars of a billed call, 0 of a free one.
+    pub(crate) cost: Option<Dollars>,
+    /// List price in dollars of a free call, 0 of a billed one.
+    pub(crate) saved: Option<Dollars>,
+    /// The two readings of the rule differ.
+    pub(crate) disputed: bool,
+}
+
+/// The standing of a model group as the tags show it.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowance {
+    /// The group's name in the offer.
+    pub(crate) group: Box<str>,
+    /// Tokens free a day.
+    pub(crate) tokens: u64,
+    /// Tokens left after this call; at a stream's head before it.
+    pub(crate) remaining: u64,
+    /// Unix seconds of the next 00:00 UTC.
+    pub(crate) reset: i64,
+    /// Unix seconds of the moment the tags speak of.
+    pub(crate) now: i64,
+}
+
+/// The value of one tag.
+enum Value {
+    Word(&'static str),
+    Text(String),
+    Count(u64),
+    Set(Assumptions),
+    Flag,
+    Dollars(Dollars),
+}
+
+impl Tags {
+    /// Only the call's id, a verdict and a reason: all that a stranger may learn.
+    #[must_use]
+    pub(crate) fn bare(call: CallId, verdict: Verdict, reason: Reason) -> Tags {
+        Tags {
+            call,
+            verdict,
+            certainty: None,
+            assumes: Assumptions::default(),
+            reason: Some(reason),
+            usage: None,
+            allowance: None,
+            cost: None,
+            saved: None,
+            disputed: false,
+        }
+    }
+
+    /// Lists what is known, in the contract's order.
+    fn each(&self, tag: &mut impl FnMut(&HeaderName, Value)) {
+        tag(&CALL, Value::Text(self.call.as_str().to_owned()));
+        tag(&VERDICT, Value::Word(self.verdict.as_str()));
+        if let Some(certainty) = self.certainty {
+            tag(&CERTAINTY, Value::Word(certainty.as_str()));
+        }
+        if !self.assumes.is_empty() {
+            tag(&ASSUMES, Value::Set(self.assumes));
+        }
+        if let Some(reason) = self.reason {
+            tag(&REASON, Value::Word(reason.as_str()));
+        }
+        if let Some(allowance) = &self.allowance {
+            tag(&GROUP, Value::Text(allowance.group.to_string()));
+        }
+        if let Some(usage) = self.usage {
+            tag(&TOKENS, Value::Count(usage.tokens()));
+            tag(&INPUT_TOKENS, Value::Count(usage.input));
+            tag(&OUTPUT_TOKENS, Value::Count(usage.output));
+        }
+        if let Some(allowance) = &self.allowance {
+            tag(&ALLOWANCE_TOKENS, Value::Count(allowance.tokens));
+            tag(&REMAINING_TOKENS, Value::Count(allowance.remaining));
+            if let Ok(reset) = jiff::Timestamp::from_second(allowance.reset) {
+                tag(&RESET, Value::Text(reset.to_string()));
+            }
+            let seconds = allowance.reset.saturating_sub(allowance.now).max(0);
+            tag(&RESET_SECONDS, Value::Count(seconds.unsigned_abs()));
+        }
+        if let Some(cost) = self.cost {
+            tag(&COST_USD, Value::Dollars(cost));
+        }
+        if let Some(saved) = self.saved {
+            tag(&SAVED_USD, Value::Dollars(saved));
+        }
+        if self.disputed {
+            tag(&DISPUTED, Value::Flag);
+        }
+    }
+
+    /// Puts the tags on an answer's head, and their names among those a browser may read where upstream
+    /// named any.
+    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+        if headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS)
+            && let Ok(names) = HeaderValue::from_str(&EXPOSED.join(", "))
+        {
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+        }
+        headers.reserve(EXPOSED.len());
+        self.each(&mut |name, value| {
+            let value = match value {
+                Value::Word(word) => Some(HeaderValue::from_static(word)),
+                Value::Text(text) => HeaderValue::try_from(text).ok(),
+                Value::Count(count) => Some(HeaderValue::from(count)),
+                Value::Set(set) => HeaderValue::try_from(set.to_string()).ok(),
+                Value::Flag => Some(HeaderValue::from_static("true")),
+                Value::Dollars(dollars) => HeaderValue::try_from(dollars.to_string()).ok(),
+            };
+            if let Some(value) = value {
+                headers.insert(name.clone(), value);
+            }
+        });
+    }
+
+    /// Writes the tags as members of a JSON object, named as the headers are without their prefix: numbers
+    /// as numbers, the set of assumptions as a list of words.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub(crate) fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let mut outcome = Ok(());
+        self.each(&mut |name, value| {
+            if outcome.is_err() {
+                return;
+            }
+            let name = name.as_str().strip_prefix(PREFIX).unwrap_or_default();
+            outcome = match value {
+                Value::Word(word) => map.serialize_entry(name, word),
+                Value::Text(text) => map.serialize_entry(name, &text),
+                Value::Count(count) => map.serialize_entry(name, &count),
+                Value::Set(set) => map.serialize_entry(name, &Words(set)),
+                Value::Flag => map.serialize_entry(name, &true),
+                Value::Dollars(dollars) => map.serialize_entry(name, &dollars.to_string()),
+            };
+        });
+        outcome
+    }
+}
+
+struct Words(Assumptions);
+
+impl serde::Serialize for Words {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|assumption| assumption.as_str()))
+    }
+}
+
+/// Removes every header that looks like ours: nobody else may speak in this name.
+pub(crate) fn remove_foreign(headers: &mut HeaderMap) {
+    let foreign: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(PREFIX))
+        .cloned()
+        .collect();
+    for name in foreign {
+        headers.remove(name);
+    }
+}
