@@ -3,13 +3,33 @@
 //!
 //! It must not know what the values are used for, nor change anything in the world.
 
+mod document;
+mod environment;
+mod form;
+mod keys;
+mod load;
+mod mistake;
+mod offer;
+mod organizations;
+mod parse;
+mod prices;
+mod read;
 mod settings;
-mod terms;
+#[cfg(test)]
+mod tests;
 mod upstream_url;
 
-pub(crate) use settings::{
-    ClientGone, Config, DrainSettings, EnvironmentProxy, Limits, Listener, Log, LogFormat,
-    OfferSettings, Secret, Streams, TlsFiles, Upstream,
+pub(crate) use environment::{Environment, VARIABLES};
+pub(crate) use form::{
+    Raw, address, boolean, coverage, log_filter, log_format, shared_projects, upstream_url,
+    usage_tier,
 };
-pub(crate) use terms::{AfterCrossing, Coverage, DeclaredOrganization, SharedProjects, Terms};
+pub(crate) use keys::KEYS;
+pub(crate) use load::{BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, load};
+pub(crate) use mistake::Wrong;
+pub(crate) use offer::offer_is_old;
+pub(crate) use settings::{Config, Log, LogFormat, Secret};
 pub(crate) use upstream_url::UpstreamUrl;
+
+/// Every key with its comment: the file that is shipped.
+pub(crate) const ALL_KEYS: &str = include_str!("../../../../config/tollfree.toml");

@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::terms::{AfterCrossing, DeclaredOrganization, Terms};
+use meter::{AfterCrossing, DeclaredOrganization, Terms};
+
 use super::upstream_url::UpstreamUrl;
 
 const KIB: usize = 1024;
@@ -51,9 +52,13 @@ pub(crate) struct Listener {
     pub(crate) tls_handshake: Duration,
     /// From the first byte of a request (or the accepted connection) to the end of its head.
     pub(crate) head_timeout: Duration,
+    /// How long a connection may stay open between two calls.
+    pub(crate) idle_timeout: Duration,
+    /// How long a client may refuse to take a single byte of its answer.
+    pub(crate) write_stall: Duration,
     /// Bytes of a request head; a longer one is answered 431.
     pub(crate) most_head_bytes: usize,
-    /// Header lines of a request head.
+    /// Header lines of a request head; more are answered 431.
     pub(crate) most_headers: usize,
 }
 
@@ -116,14 +121,18 @@ pub(crate) enum ClientGone {
     /// Upstream is dropped, as without a proxy; the call is estimated.
     Cancel,
     /// The rest is read without a client, and the call settled from its usage.
-    Finish {
-        /// Bytes read after the client left, per call.
-        most_bytes: usize,
-        /// Time read on after the client left, per call.
-        most_time: Duration,
-        /// Calls read on at once; the next one is cancelled.
-        most_calls: usize,
-    },
+    Finish(FinishBounds),
+}
+
+/// How far a stream is read on without its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FinishBounds {
+    /// Bytes read after the client left, per call.
+    pub(crate) most_bytes: usize,
+    /// Time read on after the client left, per call.
+    pub(crate) most_time: Duration,
+    /// Calls read on at once; the next one is cancelled.
+    pub(crate) most_calls: usize,
 }
 
 /// Section `[limits]`.
@@ -139,8 +148,6 @@ pub(crate) struct Limits {
     pub(crate) held_answers_total: usize,
     /// From upstream's head to the moment a held answer is let go.
     pub(crate) held_answer_time: Duration,
-    /// Calls of this process that can be looked up.
-    pub(crate) recent_calls: usize,
     /// Longest `?wait=` of a look-up.
     pub(crate) lookup_wait: Duration,
     /// Look-ups that wait at once, per API key.
@@ -207,13 +214,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl ClientGone {
-    /// `"finish"` with the bounds it has when nothing is said about them.
-    pub(crate) const FINISH: Self = Self::Finish {
-        most_bytes: 16 * MIB,
-        most_time: Duration::from_secs(120),
-        most_calls: 100,
-    };
+impl Default for FinishBounds {
+    fn default() -> Self {
+        Self {
+            most_bytes: 16 * MIB,
+            most_time: Duration::from_mins(2),
+            most_calls: 100,
+        }
+    }
 }
 
 impl Default for Config {
@@ -240,6 +248,8 @@ impl Default for Listener {
             most_connections: 10_000,
             tls_handshake: Duration::from_secs(10),
             head_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(75),
+            write_stall: Duration::from_mins(1),
             most_head_bytes: 64 * KIB,
             most_headers: 100,
         }
@@ -279,10 +289,9 @@ impl Default for Limits {
             held_answer_bytes: MIB,
             held_answers_total: 64 * MIB,
             held_answer_time: Duration::from_secs(2),
-            recent_calls: 10_000,
-            lookup_wait: Duration::from_secs(60),
-            lookup_waits_per_key: 16,
-            lookup_waits_total: 1_000,
+            lookup_wait: Duration::from_mins(1),
+            lookup_waits_per_key: 64,
+            lookup_waits_total: 1024,
         }
     }
 }

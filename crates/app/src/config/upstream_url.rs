@@ -97,6 +97,29 @@ impl UpstreamUrl {
         })
     }
 
+    /// What the `host` header says: the port only where it is not the scheme's own.
+    pub(crate) fn authority(&self) -> String {
+        let usual = if self.https { 443 } else { 80 };
+        if self.port == usual {
+            self.bracketed_host()
+        } else {
+            self.named()
+        }
+    }
+
+    /// `host:port`, as messages call it.
+    pub(crate) fn named(&self) -> String {
+        format!("{}:{}", self.bracketed_host(), self.port)
+    }
+
+    fn bracketed_host(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
+    }
+
     /// Whether calls to this URL would arrive at a listener on `listen` of the same machine. Names
     /// other than `localhost` are not resolved: what they stand for may change at any time.
     pub(crate) fn is_listener(&self, listen: SocketAddr) -> bool {
@@ -109,9 +132,7 @@ impl UpstreamUrl {
         }
         match host.parse::<IpAddr>() {
             Ok(address) if address.is_loopback() || address.is_unspecified() => {
-                listen.ip().is_unspecified()
-                    || address.is_unspecified()
-                    || address == listen.ip()
+                listen.ip().is_unspecified() || address.is_unspecified() || address == listen.ip()
             }
             Ok(address) => address == listen.ip(),
             Err(_) => false,
@@ -121,18 +142,7 @@ impl UpstreamUrl {
 
 impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, default) = if self.https {
-            ("https", 443)
-        } else {
-            ("http", 80)
-        };
-        let v6 = self.host.contains(':');
-        let (open, close) = if v6 { ("[", "]") } else { ("", "") };
-        write!(f, "{scheme}://{open}{}{close}", self.host)?;
-        if self.port == default {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
-        }
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority())
     }
 }

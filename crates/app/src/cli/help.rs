@@ -1,0 +1,88 @@
+//! Help beyond what the flags say of themselves: examples, topics, version.
+//!
+//! It must not know what the settings do.
+
+use std::process::ExitCode;
+
+use meter::Offer;
+
+use super::layout::columns;
+use super::{exit, print, refuse};
+use crate::config::{ALL_KEYS, BUILT_IN_OFFER, KEYS, VARIABLES};
+
+/// Stands first in `-h`.
+pub(crate) const EXAMPLE: &str = "Example: tollfree --usage-tier 3 --enrolled true --coverage all";
+
+/// Stands first in `--help`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tollfree                                             proxy on 127.0.0.1:8800, to api.openai.com
+  export OPENAI_BASE_URL=http://127.0.0.1:8800/v1      where the client runs; nothing else changes
+  tollfree --usage-tier 3 --enrolled true --coverage all
+  tollfree --listen 127.0.0.1:8810 --upstream https://eu.api.openai.com
+  tollfree demo                                        no key, no network
+";
+
+/// Stands last in `--help`.
+pub(crate) const AFTER_LONG: &str = "\
+Each flag of serve is also a variable and a key of the file; a flag wins over a variable, a variable
+over the file. All of them: tollfree help config, tollfree help environment.
+Exit codes: tollfree help exit-codes.";
+
+const EXIT_CODES: &str = "\
+0   fine
+1   demo: a verdict differs from the simulated bill; any command: the output could not be written
+64  wrong flags
+69  cannot listen
+78  mistakes in the configuration; nothing was started
+";
+
+/// `tollfree 0.1.0, model list of 2026-09-28`.
+pub(crate) fn version(offer: &Offer) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("tollfree {version}, model list of {}\n", offer.list_date())
+}
+
+/// Prints what is asked for: a topic, a command's help, or the program's.
+pub(crate) fn topic(topic: Option<&str>, mut cli: clap::Command) -> ExitCode {
+    match topic {
+        Some("config") => print(ALL_KEYS),
+        Some("offer-file") => print(BUILT_IN_OFFER),
+        Some("environment") => print(&environment()),
+        Some("exit-codes") => print(EXIT_CODES),
+        Some(name) => {
+            // Builds the names of the commands as they are called.
+            cli.build();
+            match cli.find_subcommand_mut(name) {
+                Some(command) => print(&command.render_long_help().to_string()),
+                None => refuse(&unknown(name, &cli), exit::USAGE),
+            }
+        }
+        None => print(&cli.render_long_help().to_string()),
+    }
+}
+
+fn unknown(name: &str, cli: &clap::Command) -> String {
+    let commands = cli.get_subcommands().map(clap::Command::get_name);
+    let known: Vec<&str> = ["config", "environment", "offer-file", "exit-codes"]
+        .into_iter()
+        .chain(commands)
+        .collect();
+    format!(
+        "error: no help on `{name}`\nhelp: there is {}\n",
+        known.join(", ")
+    )
+}
+
+/// Every variable that is read, with one line about it.
+pub(crate) fn environment() -> String {
+    let keys = KEYS.iter().map(|key| (key.variable, key.about));
+    let others = VARIABLES
+        .iter()
+        .map(|variable| (variable.name, variable.about));
+    let rows: Vec<Vec<String>> = keys
+        .chain(others)
+        .map(|(name, about)| vec![name.to_owned(), about.to_owned()])
+        .collect();
+    columns(&rows)
+}

@@ -1,0 +1,234 @@
+//! The command line: what can be said, and what is printed where nothing has to run.
+//!
+//! It must not know how a call is metered, nor any socket.
+
+mod help;
+pub(crate) mod layout;
+pub(crate) mod offer;
+pub(crate) mod terminal;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use meter::{Coverage, SharedProjects, UsageTier};
+
+use crate::config::{self, Flags, LogFormat, Raw, UpstreamUrl, Wrong};
+use terminal::Colour;
+
+/// How the program ends: the codes of `sysexits.h` where it has one.
+pub(crate) mod exit {
+    /// The demo's verdicts differ from the simulated bill, or the output could not be written.
+    pub(crate) const FAILED: u8 = 1;
+    /// The command line is wrong.
+    pub(crate) const USAGE: u8 = 64;
+    /// The listener could not be had.
+    pub(crate) const UNAVAILABLE: u8 = 69;
+    /// The configuration is wrong; nothing was started.
+    pub(crate) const CONFIG: u8 = 78;
+}
+
+/// What the program was asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The task.
+    pub(crate) command: Command,
+    /// Whether to colour.
+    pub(crate) colour: Colour,
+}
+
+/// The tasks that remain after `--help`, `--version` and mistakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Run the proxy.
+    Serve(Flags),
+    /// Show the idea with a simulated OpenAI.
+    Demo,
+    /// Show the model list.
+    Offer(offer::Options),
+}
+
+/// Reads the command line of this process. What only prints (help, version, completions) is
+/// printed here.
+///
+/// # Errors
+/// How to end: the task is done, or the command line was wrong and that was said.
+pub(crate) fn parse() -> Result<Asked, ExitCode> {
+    parse_from(std::env::args_os())
+}
+
+fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, ExitCode> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| {
+        // A closed pipe is nobody's mistake.
+        let _ = error.print();
+        ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 })
+    })?;
+    if cli.version {
+        return Err(match config::built_in_offer() {
+            Ok(offer) => print(&help::version(&offer)),
+            Err(mistakes) => refuse(&mistakes.to_string(), exit::CONFIG),
+        });
+    }
+    let command = match cli.command {
+        None => Command::Serve(cli.serve.flags(cli.config)),
+        Some(Task::Serve(serve)) => Command::Serve(serve.flags(cli.config)),
+        Some(Task::Demo) => Command::Demo,
+        Some(Task::Offer { json, header }) => Command::Offer(offer::Options {
+            json,
+            header,
+            config: cli.config,
+        }),
+        Some(Task::Completions { shell }) => return Err(completions(shell)),
+        Some(Task::Help { topic }) => return Err(help::topic(topic.as_deref(), Cli::command())),
+    };
+    Ok(Asked {
+        command,
+        colour: cli.color,
+    })
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tollfree", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Writes to standard output. A reader that left early, as `head` does, is fine.
+pub(crate) fn print(text: &str) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            refuse(&format!("cannot write the output: {error}\n"), exit::FAILED)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes to standard error and gives the code to end with.
+pub(crate) fn refuse(text: &str, code: u8) -> ExitCode {
+    // Nobody is left to be told that even this failed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(code)
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollfree",
+    about = "Says for each OpenAI call whether it was free or billed",
+    bin_name = "tollfree",
+    override_usage = "tollfree [serve] [OPTIONS]   or: tollfree <COMMAND>",
+    before_help = help::EXAMPLE,
+    before_long_help = help::EXAMPLES,
+    after_long_help = help::AFTER_LONG,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    subcommand_help_heading = "Commands (serve, if none is named)",
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Task>,
+    #[command(flatten)]
+    serve: ServeFlags,
+    /// Configuration file [default: ./tollfree.toml, if it is there]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Colour,
+    /// Print the version and the date of the built-in model list
+    #[arg(short = 'V', long)]
+    version: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run the proxy
+    Serve(ServeFlags),
+    /// Show the idea in 20 seconds, with a simulated OpenAI: no key, no network
+    Demo,
+    /// Show the model list: its date, the groups with their allowances, the models
+    Offer {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// A first line with the names of the columns, also where the output is piped
+        #[arg(long, conflicts_with = "json")]
+        header: bool,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell it is for
+        shell: Shell,
+    },
+    /// Explain a command, or: config, environment, offer-file, exit-codes
+    Help {
+        /// The command or topic
+        topic: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ServeFlags {
+    /// Address and port to listen on [default: 127.0.0.1:8800]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = form(config::address))]
+    listen: Option<SocketAddr>,
+    /// Base URL of the API [default: https://api.openai.com]
+    #[arg(short, long, value_name = "URL", value_parser = form(config::upstream_url))]
+    upstream: Option<UpstreamUrl>,
+    /// Usage tier of the organization, 1 to 5 [default: 1, marked assumed]
+    #[arg(long, value_name = "N", value_parser = form(config::usage_tier))]
+    usage_tier: Option<UsageTier>,
+    /// Enrolled in the offer: true or false
+    #[arg(long, value_name = "BOOL", value_parser = form(config::boolean))]
+    enrolled: Option<bool>,
+    /// Projects that share with OpenAI: all, or ids with commas
+    #[arg(long, hide_short_help = true, value_name = "IDS", value_parser = form(config::shared_projects))]
+    shared_projects: Option<SharedProjects>,
+    /// Traffic that passes here: all or part
+    #[arg(long, value_name = "HOW", value_parser = form(config::coverage))]
+    coverage: Option<Coverage>,
+    /// Log lines: pretty or json [default: pretty]
+    #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = form(config::log_format))]
+    log_format: Option<LogFormat>,
+    /// Which log lines, like debug or info,proxy=debug [default: info]
+    #[arg(long, hide_short_help = true, value_name = "FILTER", value_parser = form(config::log_filter))]
+    log_filter: Option<String>,
+}
+
+impl ServeFlags {
+    fn flags(self, config: Option<PathBuf>) -> Flags {
+        Flags {
+            config,
+            listen: self.listen,
+            upstream: self.upstream,
+            usage_tier: self.usage_tier,
+            enrolled: self.enrolled,
+            shared_projects: self.shared_projects,
+            coverage: self.coverage,
+            log_format: self.log_format,
+            log_filter: self.log_filter,
+        }
+    }
+}
+
+/// A flag's value is written as its variable's.
+fn form<T>(
+    form: impl Fn(Raw<'_>) -> Result<T, Wrong> + Clone,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        form(Raw::Text(text)).map_err(|wrong| match wrong.message.as_str() {
+            "" => wrong.form,
+            message => format!("{message}: {}", wrong.form),
+        })
+    }
+}

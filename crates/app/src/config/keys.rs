@@ -1,0 +1,91 @@
+//! The keys: where each stands in the file, the variable that overrides it, and one line about it.
+//!
+//! It must not know how a value is read or what it defaults to.
+
+/// One key of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// `section.name`; a name alone stands at the top of the file.
+    pub(crate) path: &'static str,
+    /// The variable that overrides the file.
+    pub(crate) variable: &'static str,
+    /// One line for people.
+    pub(crate) about: &'static str,
+}
+
+/// The keys of one `[[organizations]]`.
+pub(crate) const ORGANIZATION: &[&str] = &[
+    "name",
+    "aliases",
+    "usage_tier",
+    "enrolled",
+    "shared_projects",
+    "coverage",
+];
+
+/// The key whose value is never shown: a proxy's URL may hold a password. Its variable has a
+/// second form, `..._FILE`, that names a file with the value.
+pub(crate) const SECRET: &str = "upstream.proxy";
+
+const fn key(path: &'static str, variable: &'static str, about: &'static str) -> Key {
+    Key {
+        path,
+        variable,
+        about,
+    }
+}
+
+/// Every key but those of `[[organizations]]`, in the order of the file.
+#[rustfmt::skip] // one key a line reads as the table it is
+pub(crate) const KEYS: &[Key] = &[
+    key("listen", "TOLLFREE_LISTEN", "address and port of the proxy"),
+    key("usage_tier", "TOLLFREE_USAGE_TIER", "usage tier (1 to 5) of organizations not in the file"),
+    key("enrolled", "TOLLFREE_ENROLLED", "true: they are enrolled in the offer"),
+    key("shared_projects", "TOLLFREE_SHARED_PROJECTS", "projects that share with OpenAI: all, or ids with commas"),
+    key("coverage", "TOLLFREE_COVERAGE", "all: all their traffic passes here; part: not all of it"),
+    key("listener.tls_certificate", "TOLLFREE_LISTENER_TLS_CERTIFICATE", "certificate chain (PEM) for https to the proxy"),
+    key("listener.tls_key", "TOLLFREE_LISTENER_TLS_KEY", "its private key (PEM)"),
+    key("listener.tls_handshake", "TOLLFREE_LISTENER_TLS_HANDSHAKE", "longest TLS handshake"),
+    key("listener.most_connections", "TOLLFREE_LISTENER_MOST_CONNECTIONS", "connections open at once"),
+    key("listener.head_timeout", "TOLLFREE_LISTENER_HEAD_TIMEOUT", "longest wait for a request head"),
+    key("listener.idle_timeout", "TOLLFREE_LISTENER_IDLE_TIMEOUT", "longest pause of a connection between two calls"),
+    key("listener.write_stall", "TOLLFREE_LISTENER_WRITE_STALL", "longest time a client may take no byte of its answer"),
+    key("listener.most_head_bytes", "TOLLFREE_LISTENER_MOST_HEAD_BYTES", "longest request head"),
+    key("listener.most_headers", "TOLLFREE_LISTENER_MOST_HEADERS", "most header lines of a request"),
+    key("upstream.url", "TOLLFREE_UPSTREAM", "base URL of the API"),
+    key("upstream.ca_file", "TOLLFREE_UPSTREAM_CA_FILE", "roots (PEM) trusted beside the built-in ones"),
+    key("upstream.proxy", "TOLLFREE_UPSTREAM_PROXY", "HTTP proxy on the way to the API"),
+    key("upstream.connect_timeout", "TOLLFREE_UPSTREAM_CONNECT_TIMEOUT", "longest wait for a connection"),
+    key("upstream.idle_timeout", "TOLLFREE_UPSTREAM_IDLE_TIMEOUT", "how long an idle connection is kept"),
+    key("upstream.most_idle", "TOLLFREE_UPSTREAM_MOST_IDLE", "idle connections kept"),
+    key("streams.ask_for_usage", "TOLLFREE_STREAMS_ASK_FOR_USAGE", "false: streams are not asked for their usage"),
+    key("streams.client_gone", "TOLLFREE_STREAMS_CLIENT_GONE", "cancel or finish the stream of a client that left"),
+    key("streams.finish_bytes", "TOLLFREE_STREAMS_FINISH_BYTES", "finish: bytes read on, a call"),
+    key("streams.finish_time", "TOLLFREE_STREAMS_FINISH_TIME", "finish: time read on, a call"),
+    key("streams.finish_calls", "TOLLFREE_STREAMS_FINISH_CALLS", "finish: calls read on at once"),
+    key("streams.comment", "TOLLFREE_STREAMS_COMMENT", "true: the final tags as a comment at the end of streams"),
+    key("limits.request_inspect_bytes", "TOLLFREE_LIMITS_REQUEST_INSPECT_BYTES", "longest request body looked at"),
+    key("limits.request_inspect_total", "TOLLFREE_LIMITS_REQUEST_INSPECT_TOTAL", "bytes of request bodies held, all calls"),
+    key("limits.held_answer_bytes", "TOLLFREE_LIMITS_HELD_ANSWER_BYTES", "longest JSON answer held for its verdict"),
+    key("limits.held_answers_total", "TOLLFREE_LIMITS_HELD_ANSWERS_TOTAL", "bytes of answers held, all calls"),
+    key("limits.held_answer_time", "TOLLFREE_LIMITS_HELD_ANSWER_TIME", "longest time an answer is held"),
+    key("limits.lookup_wait", "TOLLFREE_LIMITS_LOOKUP_WAIT", "longest ?wait= of a look-up"),
+    key("limits.lookup_waits_per_key", "TOLLFREE_LIMITS_LOOKUP_WAITS_PER_KEY", "look-ups waiting, one API key"),
+    key("limits.lookup_waits_total", "TOLLFREE_LIMITS_LOOKUP_WAITS_TOTAL", "look-ups waiting, in all"),
+    key("offer.file", "TOLLFREE_OFFER_FILE", "model list in place of the built-in one"),
+    key("offer.after_crossing", "TOLLFREE_OFFER_AFTER_CROSSING", "billed or free-if-it-fits"),
+    key("drain.keep_accepting", "TOLLFREE_DRAIN_KEEP_ACCEPTING", "on a stop: time new connections are still taken"),
+    key("drain.grace", "TOLLFREE_DRAIN_GRACE", "on a stop: time open calls may take"),
+    key("log.format", "TOLLFREE_LOG_FORMAT", "pretty or json"),
+    key("log.filter", "TOLLFREE_LOG_FILTER", "which log lines: info, or info,proxy=debug"),
+];
+
+/// The section of a path; empty for the top of the file.
+pub(crate) fn section_of(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(section, _)| section)
+}
+
+/// The name a path ends in.
+pub(crate) fn name_of(path: &str) -> &str {
+    path.rsplit_once('.').map_or(path, |(_, name)| name)
+}

@@ -1,0 +1,202 @@
+//! Loading: which file is read, and everything together or every mistake.
+//!
+//! It must not know any single key.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use meter::{Coverage, Offer, SharedProjects, UsageTier};
+
+use super::document::Document;
+use super::environment::Environment;
+use super::mistake::{Mistake, Mistakes};
+use super::read::{Reader, reason};
+use super::settings::{Config, LogFormat};
+use super::upstream_url::UpstreamUrl;
+use super::{offer, parse};
+
+/// Bytes of a configuration or offer file that are read.
+const MOST_FILE_BYTES: u64 = 16 << 20;
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "tollfree.toml";
+/// The offer as it was known when this program was built.
+pub(crate) const BUILT_IN_OFFER: &str = include_str!("../../../../config/offer.toml");
+/// How mistakes name the built-in offer.
+const BUILT_IN_NAME: &str = "config/offer.toml (built in)";
+
+/// Mistakes in the configuration stand before those in the offer.
+const CONFIG_RANK: u8 = 0;
+const OFFER_RANK: u8 = 1;
+
+/// What was said on the command line, well formed already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// `--config`.
+    pub(crate) config: Option<PathBuf>,
+    /// `--listen`.
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// `--upstream`.
+    pub(crate) upstream: Option<UpstreamUrl>,
+    /// `--usage-tier`.
+    pub(crate) usage_tier: Option<UsageTier>,
+    /// `--enrolled`.
+    pub(crate) enrolled: Option<bool>,
+    /// `--shared-projects`.
+    pub(crate) shared_projects: Option<SharedProjects>,
+    /// `--coverage`.
+    pub(crate) coverage: Option<Coverage>,
+    /// `--log-format`.
+    pub(crate) log_format: Option<LogFormat>,
+    /// `--log-filter`.
+    pub(crate) log_filter: Option<String>,
+}
+
+/// Where the configuration comes from. A flag wins over a variable, a variable over the file, the
+/// file over the default.
+#[derive(Clone)] // no Debug: a variable may be a secret
+pub(crate) struct Sources {
+    /// The command line.
+    pub(crate) flags: Flags,
+    /// The variables.
+    pub(crate) environment: Environment,
+    /// The file that is read, if it is there, where neither flag nor variable names one.
+    pub(crate) default_file: PathBuf,
+}
+
+impl Sources {
+    /// Those of this process.
+    pub(crate) fn of_process(flags: Flags) -> Self {
+        Self {
+            flags,
+            environment: Environment::of_process(),
+            default_file: PathBuf::from(DEFAULT_FILE),
+        }
+    }
+}
+
+/// A configuration without mistakes.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The settings.
+    pub(crate) config: Config,
+    /// The offer they run with.
+    pub(crate) offer: Arc<Offer>,
+    /// The file they were read from; none: variables, flags and defaults alone.
+    pub(crate) origin: Option<PathBuf>,
+    /// What is odd but no mistake, one line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads everything that is set.
+///
+/// # Errors
+/// [`Mistakes`], all of them at once, each with its place; nothing is to be started then.
+pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
+    let mut mistakes = Vec::new();
+    let origin = origin(sources);
+    let text = origin.as_ref().and_then(|(path, place)| {
+        read(path)
+            .map_err(|why| mistakes.push(unreadable(path, place, &why)))
+            .ok()
+    });
+    let origin = origin.map(|(path, _)| path);
+    let name = origin
+        .as_deref()
+        .map(Path::display)
+        .map(|path| path.to_string());
+    let document = name
+        .as_deref()
+        .zip(text.as_deref())
+        .map(|(name, text)| Document::parse(name, text, CONFIG_RANK, &mut mistakes));
+
+    let mut reader = Reader::new(document.as_ref(), &sources.environment, mistakes);
+    let config = parse::config(
+        &mut reader,
+        &sources.environment,
+        &sources.flags,
+        origin.as_deref(),
+    );
+    let mut mistakes = reader.mistakes;
+    let offer = match &config.offer.file {
+        None => parsed_offer(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes),
+        Some(path) => match read(path) {
+            Ok(text) => parsed_offer(&path.display().to_string(), &text, &mut mistakes),
+            Err(why) => {
+                mistakes.push(unreadable(path, &path.display().to_string(), &why));
+                None
+            }
+        },
+    };
+    match (Mistakes::of(mistakes), offer) {
+        (None, Some(offer)) => Ok(Loaded {
+            config,
+            offer: Arc::new(offer),
+            origin,
+            warnings: sources.environment.unknown(),
+        }),
+        (mistakes, _) => Err(mistakes.unwrap_or_default()),
+    }
+}
+
+/// The offer as it was known when this program was built.
+///
+/// # Errors
+/// [`Mistakes`] of the file it was built with; a test keeps them away.
+pub(crate) fn built_in_offer() -> Result<Offer, Mistakes> {
+    let mut mistakes = Vec::new();
+    parsed_offer(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes)
+        .ok_or_else(|| Mistakes::of(mistakes).unwrap_or_default())
+}
+
+/// The offer of a text; where there is none, the mistakes say why.
+fn parsed_offer(name: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Offer> {
+    let document = Document::parse(name, text, OFFER_RANK, mistakes);
+    offer::offer(&document, mistakes)
+}
+
+/// The file to read, and how its place is called if it cannot be.
+fn origin(sources: &Sources) -> Option<(PathBuf, String)> {
+    if let Some(path) = &sources.flags.config {
+        return Some((path.clone(), "--config".to_owned()));
+    }
+    if let Some(path) = sources.environment.get("TOLLFREE_CONFIG") {
+        return Some((PathBuf::from(path), "TOLLFREE_CONFIG".to_owned()));
+    }
+    let path = &sources.default_file;
+    path.exists()
+        .then(|| (path.clone(), path.display().to_string()))
+}
+
+/// The text of a file, or why there is none.
+fn read(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| reason(&error))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > MOST_FILE_BYTES {
+        return Err(format!("longer than {} MiB", MOST_FILE_BYTES >> 20));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error
+            .as_bytes()
+            .iter()
+            .take(at)
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
+        format!("line {line} is not UTF-8")
+    })
+}
+
+fn unreadable(path: &Path, place: &str, why: &str) -> Mistake {
+    Mistake {
+        message: format!("cannot read {}: {why}", path.display()),
+        place: place.to_owned(),
+        excerpt: None,
+        form: "a TOML file that can be read".to_owned(),
+        help: None,
+        order: (CONFIG_RANK, 0),
+    }
+}

@@ -1,0 +1,226 @@
+//! Mistakes of the configuration: what is wrong, where, and the right form; shown all at once.
+//!
+//! It must not know any key: whoever finds a mistake brings the words.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Characters of a source line that are shown; a longer one is cut around the mistake.
+const MOST_SHOWN: usize = 120;
+/// Characters kept in front of the mistake where a line is cut.
+const LEAD: usize = 40;
+
+/// What a value should have been, told by whoever could not read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// What is wrong, lower case; empty takes "wrong value for ..." with the key's name.
+    pub(crate) message: String,
+    /// The right form, shown under the value.
+    pub(crate) form: String,
+    /// What to do, where the form alone does not say it; shown once at the end.
+    pub(crate) help: Option<&'static str>,
+    /// The part of the value that is wrong, as a span of the file; the whole value otherwise.
+    pub(crate) part: Option<Range<usize>>,
+}
+
+impl Wrong {
+    /// The value has not this form.
+    pub(crate) fn form(form: impl Into<String>) -> Self {
+        Self {
+            message: String::new(),
+            form: form.into(),
+            help: None,
+            part: None,
+        }
+    }
+
+    /// The value cannot be, for a reason of its own.
+    pub(crate) fn because(message: impl Into<String>, form: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::form(form)
+        }
+    }
+
+    /// The same, with what to do.
+    pub(crate) fn help(self, help: &'static str) -> Self {
+        Self {
+            help: Some(help),
+            ..self
+        }
+    }
+
+    /// The same, pointing at a part of the value.
+    pub(crate) fn at(self, part: Range<usize>) -> Self {
+        Self {
+            part: Some(part),
+            ..self
+        }
+    }
+}
+
+/// A piece of what was written, with the mistake marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    /// The line's number from 1; none for a variable.
+    number: Option<usize>,
+    /// The line, made safe to show.
+    line: String,
+    /// Characters in front of the marks.
+    before: usize,
+    /// Marks, at least 1.
+    marks: usize,
+}
+
+impl Excerpt {
+    /// Marks `marks` characters of `line` after the first `before`. Passwords in URLs are covered,
+    /// control characters replaced, and a long line is cut.
+    pub(crate) fn new(number: Option<usize>, line: &str, before: usize, marks: usize) -> Self {
+        let shown = presentable(line);
+        let cut = if shown.len() > MOST_SHOWN {
+            before.saturating_sub(LEAD)
+        } else {
+            0
+        };
+        let mut line: String = shown.iter().skip(cut).take(MOST_SHOWN).collect();
+        if cut > 0 {
+            line.insert(0, '…');
+        }
+        if cut + MOST_SHOWN < shown.len() {
+            line.push('…');
+        }
+        let before = before - cut + usize::from(cut > 0);
+        let room = line.chars().count().saturating_sub(before);
+        Self {
+            number,
+            line,
+            before,
+            marks: marks.clamp(1, room.max(1)),
+        }
+    }
+}
+
+/// The characters of a line as they may be shown on a terminal.
+fn presentable(line: &str) -> Vec<char> {
+    let mut shown: Vec<char> = line
+        .chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect();
+    // A URL may hold a password in front of its @.
+    let mut covering = false;
+    for c in shown.iter_mut().rev() {
+        if *c == '@' {
+            covering = true;
+        } else if matches!(*c, '"' | '\'' | ' ') {
+            covering = false;
+        } else if covering {
+            *c = '*';
+        }
+    }
+    shown
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// What is wrong, lower case, without a full stop.
+    pub(crate) message: String,
+    /// `tollfree.toml:7:14`, `TOLLFREE_USAGE_TIER` or `--upstream`.
+    pub(crate) place: String,
+    /// What was written there; none where it must not or cannot be shown.
+    pub(crate) excerpt: Option<Excerpt>,
+    /// The right form.
+    pub(crate) form: String,
+    /// What to do.
+    pub(crate) help: Option<&'static str>,
+    /// Where it stands among the others: (source, offset).
+    pub(crate) order: (u8, usize),
+}
+
+impl Mistake {
+    fn write(&self, colour: bool, out: &mut dyn fmt::Write) -> fmt::Result {
+        let (red, plain) = if colour {
+            ("\x1b[31m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        writeln!(out, "{red}error{plain}: {}", self.message)?;
+        writeln!(out, " --> {}", self.place)?;
+        let Some(excerpt) = &self.excerpt else {
+            if !self.form.is_empty() {
+                writeln!(out, "    = {}", self.form)?;
+            }
+            return Ok(());
+        };
+        match excerpt.number {
+            Some(number) => write!(out, "{number:>3} |")?,
+            None => write!(out, "    |")?,
+        }
+        let gutter = excerpt.number.map_or(3, |n| n.to_string().len().max(3));
+        writeln!(out, " {}", excerpt.line)?;
+        let marks = "^".repeat(excerpt.marks);
+        write!(
+            out,
+            "{:gutter$} | {:before$}{red}{marks}",
+            "",
+            "",
+            before = excerpt.before
+        )?;
+        if !self.form.is_empty() {
+            write!(out, " {}", self.form)?;
+        }
+        writeln!(out, "{plain}")
+    }
+}
+
+/// All mistakes of one start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    /// The mistakes in the order of their places; `None` if there is none.
+    pub(crate) fn of(mut list: Vec<Mistake>) -> Option<Self> {
+        list.sort_by_key(|mistake| mistake.order);
+        (!list.is_empty()).then_some(Self(list))
+    }
+
+    /// The whole message, many lines, with its final newline.
+    pub(crate) fn render(&self, colour: bool) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(colour, &mut out);
+        out
+    }
+
+    fn write(&self, colour: bool, out: &mut dyn fmt::Write) -> fmt::Result {
+        for mistake in &self.0 {
+            mistake.write(colour, out)?;
+        }
+        let count = self.0.len();
+        let s = if count == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "{count} mistake{s}, nothing was started. All keys: tollfree help config"
+        )?;
+        let mut said: Vec<&str> = Vec::new();
+        for help in self.0.iter().filter_map(|mistake| mistake.help) {
+            if !said.contains(&help) {
+                said.push(help);
+                writeln!(out, "help: {help}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(false, f)
+    }
+}
+
+impl std::error::Error for Mistakes {}

@@ -1,0 +1,372 @@
+//! From keys to settings: which form and which bounds each key has, and what must agree.
+//!
+//! It must not know where a value came from, nor how a form is read.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use meter::{AfterCrossing, Terms};
+
+use super::Flags;
+use super::environment::Environment;
+use super::form;
+use super::keys::{KEYS, ORGANIZATION, name_of, section_of};
+use super::mistake::Wrong;
+use super::organizations;
+use super::read::{Reader, beside, reason};
+use super::settings::{
+    ClientGone, Config, DrainSettings, EnvironmentProxy, FinishBounds, Limits, Listener, Log,
+    OfferSettings, Secret, Streams, TlsFiles, Upstream,
+};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+/// Waits that would never end, or end at once, are mistakes.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
+/// A stop may be at once and may take as long as a day.
+const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+/// Numbers of things held at once.
+const COUNT: RangeInclusive<usize> = 1..=1_000_000;
+/// Bytes of one thing that is held.
+const ONE: RangeInclusive<usize> = 0..=GIB;
+/// Bytes held over all calls.
+const ALL: RangeInclusive<usize> = 0..=64 * GIB;
+
+/// Everything that was set, with the defaults for the rest. Mistakes stay in the reader.
+pub(crate) fn config(
+    reader: &mut Reader<'_>,
+    environment: &Environment,
+    flags: &Flags,
+    file: Option<&Path>,
+) -> Config {
+    known_names(reader);
+    let default = Config::default();
+    let listen = reader.value("listen", form::address);
+    let config = Config {
+        listen: flags.listen.or(listen).unwrap_or(default.listen),
+        terms: terms(reader, flags),
+        organizations: organizations::declared(reader),
+        listener: listener(reader, file),
+        upstream: upstream(reader, environment, flags, file),
+        streams: streams(reader),
+        limits: limits(reader),
+        offer: offer(reader, file),
+        drain: drain(reader),
+        log: log(reader, flags),
+    };
+    loop_to_itself(reader, flags, &config);
+    config
+}
+
+/// Reports each section and key of the file that nothing reads.
+fn known_names(reader: &mut Reader<'_>) {
+    let Some(root) = reader.root() else { return };
+    let mut sections: Vec<&str> = KEYS.iter().map(|key| section_of(key.path)).collect();
+    sections.dedup();
+    for section in sections {
+        let names: Vec<&str> = KEYS
+            .iter()
+            .filter(|key| section_of(key.path) == section)
+            .map(|key| name_of(key.path))
+            .collect();
+        if section.is_empty() {
+            let tables = KEYS.iter().map(|key| section_of(key.path));
+            let tables = tables.filter(|section| !section.is_empty());
+            let mut known = names;
+            known.extend(tables);
+            known.push("organizations");
+            known.dedup();
+            root.only(
+                &known,
+                |name| elsewhere(name, section),
+                &mut reader.mistakes,
+            );
+        } else if let Some(table) = root.section(section, &mut reader.mistakes) {
+            table.only(
+                &names,
+                |name| elsewhere(name, section),
+                &mut reader.mistakes,
+            );
+        }
+    }
+}
+
+/// Where a key belongs that stands in the wrong section.
+fn elsewhere(name: &str, section: &str) -> Option<String> {
+    let key = KEYS
+        .iter()
+        .find(|key| name_of(key.path) == name && section_of(key.path) != section);
+    match key.map(|key| section_of(key.path)) {
+        Some("") => {
+            Some("it belongs at the top of the file, before the first [section]".to_owned())
+        }
+        Some(right) => Some(format!("it belongs in [{right}]")),
+        None if ORGANIZATION.contains(&name) => Some("it belongs in [[organizations]]".to_owned()),
+        None => None,
+    }
+}
+
+fn terms(reader: &mut Reader<'_>, flags: &Flags) -> Terms {
+    let usage_tier = reader.value("usage_tier", form::usage_tier);
+    let enrolled = reader.value("enrolled", form::boolean);
+    let shared_projects = reader.value("shared_projects", form::shared_projects);
+    let coverage = reader.value("coverage", form::coverage);
+    Terms {
+        usage_tier: flags.usage_tier.or(usage_tier),
+        enrolled: flags.enrolled.or(enrolled),
+        shared_projects: flags.shared_projects.clone().or(shared_projects),
+        coverage: flags.coverage.or(coverage),
+    }
+}
+
+fn listener(reader: &mut Reader<'_>, file: Option<&Path>) -> Listener {
+    let default = Listener::default();
+    let certificate = existing(reader, "listener.tls_certificate", file);
+    let key = existing(reader, "listener.tls_key", file);
+    let tls = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (Some(_), None) => {
+            one_without_other(reader, "listener.tls_certificate", "tls_key");
+            None
+        }
+        (None, Some(_)) => {
+            one_without_other(reader, "listener.tls_key", "tls_certificate");
+            None
+        }
+        (None, None) => None,
+    };
+    Listener {
+        tls,
+        most_connections: reader
+            .value("listener.most_connections", form::count(COUNT))
+            .unwrap_or(default.most_connections),
+        tls_handshake: reader
+            .value("listener.tls_handshake", form::duration(WAIT))
+            .unwrap_or(default.tls_handshake),
+        head_timeout: reader
+            .value("listener.head_timeout", form::duration(WAIT))
+            .unwrap_or(default.head_timeout),
+        idle_timeout: reader
+            .value("listener.idle_timeout", form::duration(WAIT))
+            .unwrap_or(default.idle_timeout),
+        write_stall: reader
+            .value("listener.write_stall", form::duration(WAIT))
+            .unwrap_or(default.write_stall),
+        most_head_bytes: reader
+            .value("listener.most_head_bytes", form::size(8 * KIB..=MIB))
+            .unwrap_or(default.most_head_bytes),
+        most_headers: reader
+            .value("listener.most_headers", form::count(16..=1_000))
+            .unwrap_or(default.most_headers),
+    }
+}
+
+fn one_without_other(reader: &mut Reader<'_>, path: &str, missing: &str) {
+    if reader
+        .value(&format!("listener.{missing}"), |_| Ok(()))
+        .is_some()
+    {
+        return; // It is there; what is wrong with it was said.
+    }
+    let message = format!("`{}` without `{missing}`", name_of(path));
+    reader.refuse(
+        path,
+        Wrong::because(message, format!("`{missing}` belongs with it")),
+    );
+}
+
+fn upstream(
+    reader: &mut Reader<'_>,
+    environment: &Environment,
+    flags: &Flags,
+    file: Option<&Path>,
+) -> Upstream {
+    let default = Upstream::default();
+    let url = reader.value("upstream.url", form::upstream_url);
+    let ca_file = existing(reader, "upstream.ca_file", file);
+    Upstream {
+        url: flags.upstream.clone().or(url).unwrap_or(default.url),
+        ca_file: ca_file.or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from)),
+        proxy: reader.value("upstream.proxy", form::proxy_url),
+        environment_proxy: environment_proxy(environment),
+        connect_timeout: reader
+            .value("upstream.connect_timeout", form::duration(WAIT))
+            .unwrap_or(default.connect_timeout),
+        idle_timeout: reader
+            .value("upstream.idle_timeout", form::duration(WAIT))
+            .unwrap_or(default.idle_timeout),
+        most_idle: reader
+            .value("upstream.most_idle", form::count(0..=1_000_000))
+            .unwrap_or(default.most_idle),
+    }
+}
+
+fn environment_proxy(environment: &Environment) -> EnvironmentProxy {
+    let first = |names: &[&str]| {
+        let mut found = names
+            .iter()
+            .filter_map(|name| environment.text(name).ok().flatten());
+        found.next().map(str::to_owned)
+    };
+    EnvironmentProxy {
+        https: first(&["HTTPS_PROXY", "https_proxy"]).map(Secret::new),
+        http: first(&["http_proxy"]).map(Secret::new),
+        all: first(&["ALL_PROXY", "all_proxy"]).map(Secret::new),
+        except: first(&["NO_PROXY", "no_proxy"]),
+    }
+}
+
+fn streams(reader: &mut Reader<'_>) -> Streams {
+    let default = Streams::default();
+    let bounds = FinishBounds::default();
+    let bounds = FinishBounds {
+        most_bytes: reader
+            .value("streams.finish_bytes", form::size(ONE))
+            .unwrap_or(bounds.most_bytes),
+        most_time: reader
+            .value("streams.finish_time", form::duration(WAIT))
+            .unwrap_or(bounds.most_time),
+        most_calls: reader
+            .value("streams.finish_calls", form::count(COUNT))
+            .unwrap_or(bounds.most_calls),
+    };
+    let finish = reader.value(
+        "streams.client_gone",
+        form::word(&[("cancel", false), ("finish", true)]),
+    );
+    Streams {
+        ask_for_usage: reader
+            .value("streams.ask_for_usage", form::boolean)
+            .unwrap_or(default.ask_for_usage),
+        client_gone: if finish == Some(true) {
+            ClientGone::Finish(bounds)
+        } else {
+            ClientGone::Cancel
+        },
+        comment: reader
+            .value("streams.comment", form::boolean)
+            .unwrap_or(default.comment),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let default = Limits::default();
+    let mut size =
+        |path, bounds, default| reader.value(path, form::size(bounds)).unwrap_or(default);
+    let limits = Limits {
+        request_inspect_bytes: size(
+            "limits.request_inspect_bytes",
+            ONE,
+            default.request_inspect_bytes,
+        ),
+        request_inspect_total: size(
+            "limits.request_inspect_total",
+            ALL,
+            default.request_inspect_total,
+        ),
+        held_answer_bytes: size("limits.held_answer_bytes", ONE, default.held_answer_bytes),
+        held_answers_total: size("limits.held_answers_total", ALL, default.held_answers_total),
+        ..default
+    };
+    Limits {
+        held_answer_time: reader
+            .value(
+                "limits.held_answer_time",
+                form::duration(Duration::ZERO..=Duration::from_mins(1)),
+            )
+            .unwrap_or(limits.held_answer_time),
+        lookup_wait: reader
+            .value(
+                "limits.lookup_wait",
+                form::duration(Duration::ZERO..=Duration::from_mins(1)),
+            )
+            .unwrap_or(limits.lookup_wait),
+        lookup_waits_per_key: reader
+            .value("limits.lookup_waits_per_key", form::count(COUNT))
+            .unwrap_or(limits.lookup_waits_per_key),
+        lookup_waits_total: reader
+            .value("limits.lookup_waits_total", form::count(COUNT))
+            .unwrap_or(limits.lookup_waits_total),
+        ..limits
+    }
+}
+
+fn offer(reader: &mut Reader<'_>, file: Option<&Path>) -> OfferSettings {
+    let readings = form::word(&[
+        ("billed", AfterCrossing::Billed),
+        ("free-if-it-fits", AfterCrossing::FreeIfItFits),
+    ]);
+    OfferSettings {
+        file: existing(reader, "offer.file", file),
+        after_crossing: reader
+            .value("offer.after_crossing", readings)
+            .unwrap_or(AfterCrossing::Billed),
+    }
+}
+
+fn drain(reader: &mut Reader<'_>) -> DrainSettings {
+    let default = DrainSettings::default();
+    DrainSettings {
+        keep_accepting: reader
+            .value("drain.keep_accepting", form::duration(STOP))
+            .unwrap_or(default.keep_accepting),
+        grace: reader
+            .value("drain.grace", form::duration(STOP))
+            .unwrap_or(default.grace),
+    }
+}
+
+fn log(reader: &mut Reader<'_>, flags: &Flags) -> Log {
+    let default = Log::default();
+    let format = reader.value("log.format", form::log_format);
+    let filter = reader.value("log.filter", form::log_filter);
+    Log {
+        format: flags.log_format.or(format).unwrap_or(default.format),
+        filter: flags
+            .log_filter
+            .clone()
+            .or(filter)
+            .unwrap_or(default.filter),
+    }
+}
+
+/// A path of the file or a variable, to a file that can be opened.
+fn existing(reader: &mut Reader<'_>, path: &str, file: Option<&Path>) -> Option<PathBuf> {
+    let said = reader.value(path, form::path)?;
+    let found = if reader.is_from_variable(path) {
+        said
+    } else {
+        beside(file, said)
+    };
+    match std::fs::File::open(&found) {
+        Ok(_) => Some(found),
+        Err(error) => {
+            let message = format!("cannot read {}: {}", found.display(), reason(&error));
+            reader.refuse(path, Wrong::because(message, "a file that can be read"));
+            None
+        }
+    }
+}
+
+/// An upstream that is our own listener would answer each call with itself.
+fn loop_to_itself(reader: &mut Reader<'_>, flags: &Flags, config: &Config) {
+    if !config.upstream.url.is_listener(config.listen) {
+        return;
+    }
+    let by_variable = reader.is_from_variable("upstream.url");
+    let help = match (&flags.upstream, by_variable) {
+        (Some(_), _) => "remove --upstream, or name the real API",
+        (None, true) => "remove TOLLFREE_UPSTREAM, or name the real API",
+        (None, false) => "remove url from [upstream], or name the real API",
+    };
+    let message = format!("upstream {} is this proxy", config.upstream.url);
+    let form = format!("tollfree itself listens on {}", config.listen);
+    let wrong = Wrong::because(message, form).help(help);
+    match &flags.upstream {
+        Some(url) => reader.refuse_flag("--upstream", &url.to_string(), wrong),
+        None => reader.refuse("upstream.url", wrong),
+    }
+}

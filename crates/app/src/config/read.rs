@@ -1,0 +1,165 @@
+//! Reading one key: file, then variable on top; every value that is there is checked, also one
+//! that another overrides.
+//!
+//! It must not know which keys there are beyond their table.
+
+use std::path::Path;
+
+use super::document::{Document, Section};
+use super::environment::{Environment, NotText};
+use super::form::Raw;
+use super::keys::{KEYS, Key, SECRET, name_of, section_of};
+use super::mistake::{Excerpt, Mistake, Wrong};
+
+/// Mistakes in variables stand after those of the files.
+const RANK: u8 = 8;
+
+/// The file and the variables, and the mistakes found in them so far.
+pub(crate) struct Reader<'a> {
+    document: Option<&'a Document<'a>>,
+    environment: &'a Environment,
+    /// What went wrong so far.
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over the file, if there is one, and the variables.
+    pub(crate) fn new(
+        document: Option<&'a Document<'a>>,
+        environment: &'a Environment,
+        mistakes: Vec<Mistake>,
+    ) -> Self {
+        Self {
+            document,
+            environment,
+            mistakes,
+        }
+    }
+
+    /// The top of the file.
+    pub(crate) fn root(&self) -> Option<Section<'a>> {
+        self.document.map(Document::root)
+    }
+
+    /// The value of a key: the variable's, else the file's.
+    pub(crate) fn value<T>(
+        &mut self,
+        path: &str,
+        form: impl Fn(Raw<'_>) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let in_file = self
+            .section(section_of(path))
+            .and_then(|section| section.value(name_of(path), &form, &mut self.mistakes));
+        let in_variable = KEYS
+            .iter()
+            .find(|key| key.path == path)
+            .and_then(|key| self.variable(key, &form));
+        in_variable.or(in_file)
+    }
+
+    /// The variables of a key, read by its form.
+    fn variable<T>(&mut self, key: &Key, form: impl Fn(Raw<'_>) -> Result<T, Wrong>) -> Option<T> {
+        let text = match self.environment.text(key.variable) {
+            Ok(Some(text)) => text.to_owned(),
+            Ok(None) if key.path == SECRET => self.secret_file(key)?,
+            Ok(None) => return None,
+            Err(NotText) => {
+                self.refuse_variable(key.variable, None, Wrong::because("not UTF-8", "text"));
+                return None;
+            }
+        };
+        match form(Raw::Text(&text)) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let shown = (key.path != SECRET).then_some(text.as_str());
+                self.refuse_variable(key.variable, shown, wrong);
+                None
+            }
+        }
+    }
+
+    /// The value that stands in the file which `..._FILE` names.
+    fn secret_file(&mut self, key: &Key) -> Option<String> {
+        let name = format!("{}_FILE", key.variable);
+        let path = self.environment.get(&name)?;
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(text.trim_end().to_owned()),
+            Err(error) => {
+                let shown = path.to_string_lossy().into_owned();
+                let wrong = Wrong::because(
+                    format!("cannot read {shown}: {}", reason(&error)),
+                    "a file that can be read",
+                );
+                self.refuse_variable(&name, Some(&shown), wrong);
+                None
+            }
+        }
+    }
+
+    /// A mistake at the place a key's value came from.
+    pub(crate) fn refuse(&mut self, path: &str, wrong: Wrong) {
+        let key = KEYS.iter().find(|key| key.path == path);
+        if let Some(key) = key
+            && let Ok(Some(text)) = self.environment.text(key.variable)
+        {
+            let shown = (path != SECRET).then(|| text.to_owned());
+            self.refuse_variable(key.variable, shown.as_deref(), wrong);
+        } else if let Some(section) = self.section(section_of(path)) {
+            section.refuse_value(name_of(path), wrong, &mut self.mistakes);
+        }
+    }
+
+    /// A mistake in the value of a flag.
+    pub(crate) fn refuse_flag(&mut self, flag: &str, shown: &str, wrong: Wrong) {
+        self.refuse_variable(flag, Some(shown), wrong);
+    }
+
+    /// Whether a key's value comes from its variable.
+    pub(crate) fn is_from_variable(&self, path: &str) -> bool {
+        let key = KEYS.iter().find(|key| key.path == path);
+        key.is_some_and(|key| self.environment.get(key.variable).is_some())
+    }
+
+    /// A mistake in a variable; `shown` is its value where it may be shown.
+    fn refuse_variable(&mut self, name: &str, shown: Option<&str>, mut wrong: Wrong) {
+        if wrong.message.is_empty() {
+            wrong.message = format!("wrong value for {name}");
+        }
+        self.mistakes.push(Mistake {
+            message: wrong.message,
+            place: name.to_owned(),
+            excerpt: shown.map(|text| Excerpt::new(None, text, 0, text.chars().count())),
+            form: wrong.form,
+            help: wrong.help,
+            order: (RANK, self.mistakes.len()),
+        });
+    }
+
+    /// A section of the file; one that is no table was reported when the sections were checked.
+    fn section(&self, name: &str) -> Option<Section<'a>> {
+        let root = self.root()?;
+        if name.is_empty() {
+            Some(root)
+        } else {
+            root.section(name, &mut Vec::new())
+        }
+    }
+}
+
+/// Why a file could not be read, without the number only the system understands.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_lowercase(),
+        None => text,
+    }
+}
+
+/// A path of the file as it counts from the folder of the file, not from the one the program was
+/// started in.
+pub(crate) fn beside(file: Option<&Path>, path: std::path::PathBuf) -> std::path::PathBuf {
+    match file.and_then(Path::parent) {
+        Some(folder) if path.is_relative() => folder.join(path),
+        _ => path,
+    }
+}
