@@ -11,6 +11,7 @@ use crate::slack::SlackSource;
 use crate::standing::{Carried, Forecasts, SlackNow, Standing};
 use crate::sync::Ordering;
 use crate::terms::Coverage;
+use crate::totals::DayTotals;
 
 /// What is known better about a settled call: a later whole sight of an estimate, or a mistake found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +138,7 @@ impl Meter {
         let totals = self.totals.find(organization, group, day);
         let totals = totals.as_deref();
         // A call that ends is taken first and leaves flight second: looked at the other way round, none is missed.
-        let in_flight = totals.map_or_else(Forecasts::default, |totals| totals.in_flight());
+        let in_flight = totals.map_or_else(Forecasts::default, DayTotals::in_flight);
         let total = totals.map(|totals| &totals.total);
         let (taken, fitted) = total.map_or((0, 0), |total| (total.taken(), total.fitted()));
         let remaining = match rules.after_crossing() {
@@ -145,8 +146,7 @@ impl Meter {
             AfterCrossing::Billed => allowance.saturating_sub(taken),
             AfterCrossing::FreeIfItFits => allowance.saturating_sub(fitted),
         };
-        let mut slack =
-            totals.map_or_else(|| self.slack_of_unopened(day), |totals| totals.slack_now());
+        let mut slack = totals.map_or_else(|| self.slack_of_unopened(day), DayTotals::slack_now);
         if organization.is_unknown() || terms.coverage != Some(Coverage::All) {
             slack = slack.with_without_limit(Assumption::OutsideUsage);
         }

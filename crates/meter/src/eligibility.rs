@@ -53,9 +53,9 @@ pub(crate) struct Ineligible {
 }
 
 impl Eligibility {
-    pub(crate) fn group(&self) -> Option<GroupId> {
+    pub(crate) fn group(self) -> Option<GroupId> {
         match self {
-            Self::Eligible { group, .. } => Some(*group),
+            Self::Eligible { group, .. } => Some(group),
             Self::Ineligible(ineligible) => ineligible.group,
         }
     }
@@ -135,12 +135,11 @@ fn listed(
     let Some(model) = question.model else {
         return Err(unlisted(Reason::ModelNotListed, None, false));
     };
-    let (listing, asked) = match known {
-        Some(known) => (known.listing, known.asked),
-        None => {
-            let listing = rules.offer().classify(model);
-            (listing, listing)
-        }
+    let (listing, asked) = if let Some(known) = known {
+        (known.listing, known.asked)
+    } else {
+        let listing = rules.offer().classify(model);
+        (listing, listing)
     };
     match (if question.asked { asked } else { listing }, asked) {
         (Listing::Listed(group), _) => Ok(group),

@@ -48,3 +48,6 @@ pub use standing::{Carried, Forecasts, SlackNow, Standing};
 pub use terms::{Coverage, DeclaredOrganization, SharedProjects, Terms};
 pub use usage::{Payer, Usage};
 pub use verdict::{Certainty, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ impl Meter {
     /// The organization `unknown` takes no other name, and a name past [`Organizations::MOST`] is not learned.
     pub fn learn_alias(&self, organization: &Organization, id: &str) {
         self.organizations.join(organization, id, |former| {
-            self.totals.merge(former, organization)
+            self.totals.merge(former, organization);
         });
     }
 
@@ -103,7 +103,7 @@ impl Meter {
             Eligibility::Eligible { group, if_free } => {
                 self.settle_eligible(&settling, group, if_free)
             }
-            Eligibility::Ineligible(ineligible) => self.settle_ineligible(&settling, &ineligible),
+            Eligibility::Ineligible(ineligible) => self.settle_ineligible(&settling, ineligible),
         };
         if payer == Some(Payer::OpenAi) {
             call.organization.paid(call.at);
@@ -168,7 +168,7 @@ impl Meter {
         }
     }
 
-    fn settle_ineligible(&self, settling: &Settling<'_>, ineligible: &Ineligible) -> Settlement {
+    fn settle_ineligible(&self, settling: &Settling<'_>, ineligible: Ineligible) -> Settlement {
         let Settling {
             rules,
             call,
@@ -403,7 +403,7 @@ impl Settling<'_> {
         let estimated = self.call.evidence != Evidence::Reported;
         let (last, certainty) = verdict::with_payer(ours, self.payer, estimated);
         let price = self.known.and_then(|known| known.price(self.day));
-        let list = price.and_then(|price| price.cost(self.call.service_tier, &self.call.usage));
+        let listed = price.and_then(|price| price.cost(self.call.service_tier, &self.call.usage));
         let free = last.verdict == Verdict::Free;
         Settlement {
             day: self.day,
@@ -424,8 +424,8 @@ impl Settling<'_> {
             straddles: self.straddles(),
             allowance: None,
             remaining: None,
-            cost: list.map(|list| if free { Dollars::ZERO } else { list }),
-            saved: list.map(|list| if free { list } else { Dollars::ZERO }),
+            cost: listed.map(|price| if free { Dollars::ZERO } else { price }),
+            saved: listed.map(|price| if free { price } else { Dollars::ZERO }),
         }
     }
 }

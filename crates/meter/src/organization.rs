@@ -58,7 +58,7 @@ impl Organization {
     /// The name it was first seen under, or that of the organization it turned out to be.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.current().names.name
+        &self.current().0.names.name
     }
 
     /// Whether this stands for all calls whose organization is not known.
@@ -69,7 +69,7 @@ impl Organization {
 
     /// All its names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::successors(Some(&self.current().names), |names| {
+        std::iter::successors(Some(&self.current().0.names), |names| {
             names.next.get().map(|next| &**next)
         })
         .map(|names| &*names.name)
@@ -77,30 +77,31 @@ impl Organization {
 
     /// Its number, or that of the organization it turned out to be.
     pub(crate) fn number(&self) -> u32 {
-        self.current().number
+        self.current().0.number
     }
 
     /// Remembers that `OpenAI` said at this instant that it paid.
     pub(crate) fn paid(&self, at: i64) {
-        self.current().paid_at.fetch_max(at, Ordering::AcqRel);
+        self.current().0.paid_at.fetch_max(at, Ordering::AcqRel);
     }
 
     /// Whether `OpenAI` said within the last 30 days that it paid for this organization, which must then be enrolled.
     pub(crate) fn is_shown_enrolled(&self, at: i64) -> bool {
-        let paid_at = self.current().paid_at.load(Ordering::Acquire);
+        let paid_at = self.current().0.paid_at.load(Ordering::Acquire);
         !self.is_unknown() && paid_at != NEVER && at.saturating_sub(paid_at) <= ENROLMENT_SHOWN
     }
 
-    fn current(&self) -> &Inner {
+    /// The organization this one turned out to be, or itself.
+    fn current(&self) -> &Self {
         let mut organization = self;
         while let Some(same) = organization.0.same_as.get() {
             organization = same;
         }
-        &organization.0
+        organization
     }
 
     fn add_name(&self, name: &str) {
-        let mut names = &self.current().names;
+        let mut names = &self.current().0.names;
         // Only called while joining, one at a time, so the end that is found is still the end when it is set.
         loop {
             let next = names.next.get_or_init(|| {
@@ -216,22 +217,13 @@ impl Organizations {
             return;
         };
         let former = other.number();
-        let current = self.current_of(organization);
+        let current = organization.current();
         for name in other.names() {
             current.add_name(name);
         }
-        current.paid(other.current().paid_at.load(Ordering::Acquire));
-        let other = self.current_of(&other);
-        if other.0.same_as.set(current).is_ok() {
+        current.paid(other.current().0.paid_at.load(Ordering::Acquire));
+        if other.current().0.same_as.set(current.clone()).is_ok() {
             move_totals(former);
         }
-    }
-
-    fn current_of(&self, organization: &Organization) -> Organization {
-        let mut organization = organization;
-        while let Some(same) = organization.0.same_as.get() {
-            organization = same;
-        }
-        organization.clone()
     }
 }

@@ -10,7 +10,7 @@ use crate::usage::Usage;
 const LONG_INPUT_TOKENS: u64 = 272_000;
 
 /// Digits of a dollar after the point that a picodollar takes.
-const DECIMALS: usize = 12;
+const DECIMALS: u32 = 12;
 
 /// Prices of one kind of serving, in picodollars (1e-12 USD) a token: 1 USD a million tokens is 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,18 +101,18 @@ impl Dollars {
 
 impl fmt::Display for Dollars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DOLLAR: u128 = 10_u128.pow(DECIMALS as u32);
+        const DOLLAR: u128 = 10_u128.pow(DECIMALS);
         let (whole, mut rest) = (self.0 / DOLLAR, self.0 % DOLLAR);
         write!(f, "{whole}")?;
         if rest == 0 {
             return Ok(());
         }
-        let mut width = DECIMALS;
+        let mut decimals = DECIMALS;
         while rest.is_multiple_of(10) {
             rest /= 10;
-            width -= 1;
+            decimals -= 1;
         }
-        write!(f, ".{rest:0width$}")
+        write!(f, ".{rest:0width$}", width = decimals as usize)
     }
 }
 

@@ -12,6 +12,10 @@ use crate::verdict::{Certainty, Verdict};
 
 /// A settled call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of the ledger, independent of the others"
+)]
 pub struct Settlement {
     /// The UTC day it counts on.
     pub day: Day,
