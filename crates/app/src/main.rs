@@ -3,6 +3,7 @@
 mod banner;
 mod cli;
 mod config;
+mod demo;
 mod reload;
 mod serve;
 mod shutdown;
@@ -10,6 +11,7 @@ mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use cli::Command;
 use cli::terminal::{Stream, Terminal};
@@ -22,20 +24,26 @@ fn main() -> ExitCode {
     };
     let environment = Environment::of_process();
     let errors = Terminal::of(Stream::Error, asked.colour, &environment);
-    let flags = match &asked.command {
-        Command::Serve(flags) => flags.clone(),
-        Command::Offer(options) => options.flags(),
-        Command::Demo => config::Flags::default(),
-    };
-    let sources = Sources::of_process(flags);
-    let loaded = match config::load(&sources) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => return cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG),
-    };
+    let refuse = |mistakes: config::Mistakes| cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG);
     match asked.command {
-        Command::Serve(_) => run(serve::serve(loaded, sources, errors)),
-        Command::Demo => ExitCode::SUCCESS,
-        Command::Offer(options) => cli::offer::run(&loaded, &options, asked.colour, &environment),
+        Command::Serve(flags) => {
+            let sources = Sources::of_process(flags);
+            match config::load(&sources) {
+                Ok(loaded) => run(serve::serve(loaded, sources, errors)),
+                Err(mistakes) => refuse(mistakes),
+            }
+        }
+        Command::Offer(options) => match config::load(&Sources::of_process(options.flags())) {
+            Ok(loaded) => cli::offer::run(&loaded, &options, asked.colour, &environment),
+            Err(mistakes) => refuse(mistakes),
+        },
+        Command::Demo(seconds) => match config::built_in_offer() {
+            Ok(offer) => {
+                let output = Terminal::of(Stream::Output, asked.colour, &environment);
+                run(demo::demo(&Arc::new(offer), seconds, output, errors))
+            }
+            Err(mistakes) => refuse(mistakes),
+        },
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
     }
     reload::watch(sources, &loaded, proxy.clone());
     announce(&loaded, listener.local_address(), began.elapsed(), &terminal);
-    let cut = listener
+    listener
         .serve(
             move |request, _peer| {
                 let proxy = proxy.clone();
@@ -51,11 +51,7 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
             drain,
         )
         .await;
-    if cut > 0 {
-        tracing::warn!(connections = cut, "stopped: calls still open were cut");
-    } else {
-        tracing::info!("stopped: every call was finished");
-    }
+    tracing::info!("stopped");
     ExitCode::SUCCESS
 }
 

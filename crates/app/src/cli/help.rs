@@ -23,6 +23,9 @@ Examples:
   tollfree demo                                        no key, no network
 ";
 
+/// What `--upstream` is; not a doc comment, which would take the URL for a link.
+pub(crate) const UPSTREAM: &str = "Base URL of the API [default: https://api.openai.com]";
+
 /// Stands last in `--help`.
 pub(crate) const AFTER_LONG: &str = "\
 Each flag of serve is also a variable and a key of the file; a flag wins over a variable, a variable

@@ -48,8 +48,8 @@ pub(crate) struct Asked {
 pub(crate) enum Command {
     /// Run the proxy.
     Serve(Flags),
-    /// Show the idea with a simulated OpenAI.
-    Demo,
+    /// Show the idea with a simulated OpenAI; the day takes so many seconds.
+    Demo(u16),
     /// Show the model list.
     Offer(offer::Options),
 }
@@ -78,7 +78,7 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
     let command = match cli.command {
         None => Command::Serve(cli.serve.flags(cli.config)),
         Some(Task::Serve(serve)) => Command::Serve(serve.flags(cli.config)),
-        Some(Task::Demo) => Command::Demo,
+        Some(Task::Demo { seconds }) => Command::Demo(seconds),
         Some(Task::Offer { json, header }) => Command::Offer(offer::Options {
             json,
             header,
@@ -155,7 +155,11 @@ enum Task {
     /// Run the proxy
     Serve(ServeFlags),
     /// Show the idea in 20 seconds, with a simulated OpenAI: no key, no network
-    Demo,
+    Demo {
+        /// Seconds that the simulated day takes
+        #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+        seconds: u16,
+    },
     /// Show the model list: its date, the groups with their allowances, the models
     Offer {
         /// One JSON object
@@ -182,8 +186,7 @@ struct ServeFlags {
     /// Address and port to listen on [default: 127.0.0.1:8800]
     #[arg(short, long, value_name = "ADDRESS", value_parser = form(config::address))]
     listen: Option<SocketAddr>,
-    /// Base URL of the API [default: https://api.openai.com]
-    #[arg(short, long, value_name = "URL", value_parser = form(config::upstream_url))]
+    #[arg(short, long, help = help::UPSTREAM, value_name = "URL", value_parser = form(config::upstream_url))]
     upstream: Option<UpstreamUrl>,
     /// Usage tier of the organization, 1 to 5 [default: 1, marked assumed]
     #[arg(long, value_name = "N", value_parser = form(config::usage_tier))]

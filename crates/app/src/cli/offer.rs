@@ -97,11 +97,12 @@ pub(crate) fn show(
 }
 
 fn dimmed(note: &str, terminal: &Terminal) -> String {
-    let lines = wrapped(note, terminal.width);
-    lines
-        .lines()
-        .map(|line| format!("{}\n", terminal.paint(Role::Dim, line)))
-        .collect()
+    let mut out = String::new();
+    for line in wrapped(note, terminal.width).lines() {
+        out.push_str(&terminal.paint(Role::Dim, line));
+        out.push('\n');
+    }
+    out
 }
 
 /// `54 days old`.
@@ -145,7 +146,11 @@ fn allowances(offer: &Offer, terminal: &Terminal) -> String {
         blocks.push('\n');
         for span in &spans {
             let tokens = grouped(group.allowance(span.first));
-            blocks.push_str(&format!("  usage tier {}: {tokens}\n", span.label()));
+            blocks.push_str("  usage tier ");
+            blocks.push_str(&span.label());
+            blocks.push_str(": ");
+            blocks.push_str(&tokens);
+            blocks.push('\n');
         }
     }
     blocks

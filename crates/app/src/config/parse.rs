@@ -223,15 +223,15 @@ fn streams(reader: &mut Reader<'_>) -> Streams {
     let default = Streams::default();
     let bounds = FinishBounds::default();
     let bounds = FinishBounds {
-        most_bytes: reader
+        bytes: reader
             .value("streams.finish_bytes", form::size(ONE))
-            .unwrap_or(bounds.most_bytes),
-        most_time: reader
+            .unwrap_or(bounds.bytes),
+        time: reader
             .value("streams.finish_time", form::duration(WAIT))
-            .unwrap_or(bounds.most_time),
-        most_calls: reader
+            .unwrap_or(bounds.time),
+        calls: reader
             .value("streams.finish_calls", form::count(COUNT))
-            .unwrap_or(bounds.most_calls),
+            .unwrap_or(bounds.calls),
     };
     let finish = reader.value(
         "streams.client_gone",

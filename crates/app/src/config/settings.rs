@@ -128,11 +128,11 @@ pub(crate) enum ClientGone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FinishBounds {
     /// Bytes read after the client left, per call.
-    pub(crate) most_bytes: usize,
+    pub(crate) bytes: usize,
     /// Time read on after the client left, per call.
-    pub(crate) most_time: Duration,
+    pub(crate) time: Duration,
     /// Calls read on at once; the next one is cancelled.
-    pub(crate) most_calls: usize,
+    pub(crate) calls: usize,
 }
 
 /// Section `[limits]`.
@@ -217,9 +217,9 @@ impl fmt::Debug for Secret {
 impl Default for FinishBounds {
     fn default() -> Self {
         Self {
-            most_bytes: 16 * MIB,
-            most_time: Duration::from_mins(2),
-            most_calls: 100,
+            bytes: 16 * MIB,
+            time: Duration::from_mins(2),
+            calls: 100,
         }
     }
 }

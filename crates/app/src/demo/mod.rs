@@ -1,0 +1,155 @@
+//! `tollfree demo`: a simulated OpenAI and a day of calls through a real proxy, over sockets, in one process. It
+//! needs no key and no network, and ends with the simulated OpenAI's own bill.
+
+mod client;
+mod plan;
+mod show;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use meter::{AfterCrossing, Coverage, Day, Meter, Offer, Rules, Terms, UsageTier};
+use net::{
+    ConnectSettings, ConnectSettingsError, DrainHandle, ListenError, ListenSettings, Listener, Scheme, Upstream,
+};
+use proxy::{Clock, Connector, NoRandomness, Proxy, Settings};
+use simulator::{OrganizationSettings, Simulator, StartError};
+
+use crate::cli::terminal::Terminal;
+use crate::cli::{self, exit};
+use client::{CallError, Client};
+use show::{Counted, Show};
+
+/// How long the calls open at the end may take.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Why the demo could not be shown.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error(transparent)]
+    Simulator(#[from] StartError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Connect(#[from] ConnectSettingsError),
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    #[error("{error}{}", cause(.error))]
+    Call { error: CallError },
+}
+
+fn cause(error: &CallError) -> String {
+    std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default()
+}
+
+/// Shows the day in so many seconds; exits 1 if a verdict differs from the bill.
+pub(crate) async fn demo(offer: &Arc<Offer>, seconds: u16, output: Terminal, errors: Terminal) -> ExitCode {
+    let today = Day::at(jiff::Timestamp::now().as_second());
+    match day(offer, Duration::from_secs(seconds.into()), today, output, errors).await {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(exit::FAILED),
+        Err(error) => cli::refuse(&format!("error: the demo could not be shown: {error}\n"), exit::FAILED),
+    }
+}
+
+/// Plays the day and gives the number of verdicts that differ from the bill.
+async fn day(
+    offer: &Arc<Offer>,
+    takes: Duration,
+    today: Day,
+    output: Terminal,
+    errors: Terminal,
+) -> Result<usize, DemoError> {
+    let clock = Arc::new(AtomicI64::new(today.start() * 1000));
+    let simulator = simulated_openai(Arc::clone(&clock)).await?;
+    let (address, drain) = proxy(offer, today, Arc::clone(&clock), simulator.address()).await?;
+    say(&format!(
+        "A simulated OpenAI behind a real proxy: one day in {} seconds. No key, no network.\n",
+        takes.as_secs()
+    ));
+    let client = Client::new(address.port())?;
+    let mut show = Show::new(output);
+    let mut verdicts = HashMap::new();
+    show.begin();
+    let began = Instant::now();
+    for planned in plan::day() {
+        // The day's share of the time that has passed, for each call.
+        let share = f64::from(i32::try_from(planned.second).unwrap_or(0)) / 86_400.0;
+        tokio::time::sleep_until((began + takes.mul_f64(share)).into()).await;
+        clock.store((today.start() + planned.second) * 1000, Ordering::Relaxed);
+        let learned = client.call(&planned).await.map_err(|error| DemoError::Call { error })?;
+        show.call(&planned, &learned);
+        verdicts.insert(learned.request_id, learned.tags.verdict == "free");
+    }
+    show.end();
+    let bill = simulator.bill();
+    let agree = bill.iter().filter(|line| verdicts.get(&line.request_id) == Some(&line.free)).count();
+    conclude(show.counted(), agree, bill.len(), &errors);
+    drain.begin(Duration::ZERO, DRAIN);
+    simulator.stop().await;
+    Ok(verdicts.len().max(bill.len()) - agree)
+}
+
+async fn simulated_openai(clock: Arc<AtomicI64>) -> Result<Simulator, StartError> {
+    let mut acme = OrganizationSettings::named("acme", true);
+    acme.usage_tier = 3;
+    Simulator::start(simulator::Settings {
+        organizations: vec![acme],
+        show_payer: simulator::PayerShown::Never,
+        clock: simulator::Clock::Shared(clock),
+        ..simulator::Settings::default()
+    })
+    .await
+}
+
+/// A proxy as it is shipped, told what the simulated organization is.
+async fn proxy(
+    offer: &Arc<Offer>,
+    today: Day,
+    clock: Arc<AtomicI64>,
+    upstream: SocketAddr,
+) -> Result<(SocketAddr, DrainHandle), DemoError> {
+    let terms = Terms {
+        usage_tier: UsageTier::new(3),
+        enrolled: Some(true),
+        shared_projects: None,
+        coverage: Some(Coverage::All),
+    };
+    let rules = Rules::new(Arc::clone(offer), AfterCrossing::Billed, terms, Vec::new());
+    let upstream = Upstream { scheme: Scheme::Http, host: upstream.ip().to_string(), port: upstream.port() };
+    let connector = Connector::new(ConnectSettings::new(upstream))?;
+    let meter = Meter::new(today.start());
+    let proxy = Proxy::new(Settings::default(), rules, connector, meter, Clock::given(clock))?;
+    let listener = Listener::bind(ListenSettings::new((Ipv4Addr::LOCALHOST, 0).into())).await?;
+    let address = listener.local_address();
+    let (handle, drain) = DrainHandle::new();
+    tokio::spawn(listener.serve(
+        move |request, _peer| {
+            let proxy = proxy.clone();
+            async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+        },
+        drain,
+    ));
+    Ok((address, handle))
+}
+
+fn conclude(counted: Counted, agree: usize, bill: usize, errors: &Terminal) {
+    let Counted { calls, free, billed } = counted;
+    say(&format!(
+        "{calls} calls, {free} free, {billed} billed. The simulated OpenAI's own bill agrees on {agree} of {bill}.\n"
+    ));
+    if errors.is_terminal {
+        say("next: tollfree, then export OPENAI_BASE_URL=http://127.0.0.1:8800/v1\n");
+    }
+}
+
+/// What is said about the rows goes where it does not end up among them.
+fn say(text: &str) {
+    // Nobody is left to be told that even this failed.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
