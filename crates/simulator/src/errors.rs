@@ -233,6 +233,16 @@ impl ApiError {
         )
     }
 
+    /// The response that a request continues is not stored, or somebody else's.
+    pub(crate) fn no_previous_response(id: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("Previous response with id '{id}' not found."),
+        )
+        .param("previous_response_id")
+        .code("previous_response_not_found")
+    }
+
     /// No stored chat completion, or one of somebody else.
     pub(crate) fn no_chat(id: &str) -> Self {
         Self::new(

@@ -2,7 +2,7 @@
 //! puts OpenAI's headers on what the endpoint says. Knows nothing of what an endpoint answers.
 
 use std::convert::Infallible;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -133,16 +133,22 @@ async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, ApiEr
     let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     match encoding {
         None | Some(b"identity") => Ok(bytes.to_vec()),
-        Some(b"gzip") => {
-            let mut decoded = Vec::new();
-            MultiGzDecoder::new(&bytes[..])
-                .take(MOST_BODY_BYTES as u64)
-                .read_to_end(&mut decoded)
-                .map_err(|_| ApiError::not_json())?;
-            Ok(decoded)
-        }
+        Some(b"gzip") => decoded(MultiGzDecoder::new(&bytes[..])),
+        Some(b"zstd") => decoded(zstd::Decoder::new(&bytes[..]).map_err(|_| ApiError::not_json())?),
         Some(_) => Err(ApiError::not_json()),
     }
+}
+
+fn decoded(encoded: impl io::Read) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    encoded
+        .take(MOST_BODY_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|_| ApiError::not_json())?;
+    if bytes.len() > MOST_BODY_BYTES {
+        return Err(ApiError::too_large(MOST_BODY_BYTES));
+    }
+    Ok(bytes)
 }
 
 fn identify(world: &World, headers: &HeaderMap) -> Result<Arc<Identity>, ApiError> {

@@ -48,3 +48,6 @@ pub use settings::{
     AfterCrossing, Clock, KeySettings, OrganizationSettings, PayerShown, Settings, SharedProjects,
 };
 pub use steering::STEERING_WORDS;
+
+#[cfg(test)]
+mod tests;

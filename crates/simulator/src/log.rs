@@ -14,6 +14,10 @@ pub const MOST_LOG_ENTRIES: usize = 200_000;
 
 /// One billable request. Token counts are what OpenAI bills, whatever the answer showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of a JSON object"
+)]
 pub struct LogEntry {
     /// When its usage was complete, RFC 3339 in UTC with milliseconds.
     pub at: String,

@@ -13,15 +13,17 @@ use simulator::{
     SharedProjects, Simulator, StartError,
 };
 
-/// A simulated OpenAI with its own, independent bill.
-///
-/// Two organizations exist: the one that the flags describe (`acme`, key sk-sim-acme), and `globex`,
-/// which is not enrolled (key sk-sim-globex). Point a client at it:
-///
-///   OPENAI_BASE_URL=http://127.0.0.1:8900/v1 OPENAI_API_KEY=sk-sim-acme
+/// What `--help` opens with.
+const ABOUT: &str = "\
+A simulated OpenAI with its own, independent bill
+
+Two organizations exist: the one that the flags describe (acme, key sk-sim-acme), and globex, which
+is not enrolled (key sk-sim-globex). Point a client at it:
+  OPENAI_BASE_URL=http://127.0.0.1:8900/v1 OPENAI_API_KEY=sk-sim-acme";
+
+/// A simulated OpenAI with its own, independent bill
 #[derive(Debug, Parser)]
-#[command(name = "openai-simulator", version, after_long_help = STEERING_WORDS)]
-#[command(verbatim_doc_comment)]
+#[command(name = "openai-simulator", version, long_about = ABOUT, after_long_help = STEERING_WORDS)]
 struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8900", value_name = "ADDRESS")]
@@ -35,7 +37,8 @@ struct Flags {
     /// An API key of the organization; may be repeated [default: sk-sim-NAME]
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
-    /// The project of the keys [default: `proj_NAME`]
+    #[expect(clippy::doc_markdown, reason = "the text is shown in a terminal")]
+    /// The project of the keys [default: proj_NAME]
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
     /// The organization's usage tier, 1 to 5

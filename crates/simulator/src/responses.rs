@@ -38,6 +38,7 @@ pub(crate) async fn create(call: &Call, body: &Value) -> Result<Reply, ApiError>
     if input.is_null() && body.get("prompt").is_none() {
         return Err(ApiError::missing("input"));
     }
+    let continued = continued_tokens(call, body)?;
     let conversation = Conversation::of(input);
     let steering = Steering::read(&conversation.steering_text());
     let background = request::is_true(body, "background");
@@ -55,7 +56,8 @@ pub(crate) async fn create(call: &Call, body: &Value) -> Result<Reply, ApiError>
         call.begin(&steering, &model).await?;
     }
     let stream = request::is_true(body, "stream");
-    let mut response = respond(call, body, model, &conversation, &steering);
+    let input = shown_tokens(body, &conversation).saturating_add(continued);
+    let mut response = respond(call, body, model, &conversation, &steering, input);
     let answered = answered(call, &response, ENDPOINT, stream);
     if stream {
         return Ok(play(call, body, response, answered, &steering));
@@ -165,18 +167,22 @@ fn model(body: &Value) -> Result<String, ApiError> {
     }
 }
 
-/// Input tokens of a request, those of the response it continues included.
-fn input_tokens(call: Option<&Call>, body: &Value, conversation: &Conversation<'_>) -> u64 {
-    let read = conversation.tokens(&[
+/// Input tokens that a request shows.
+fn shown_tokens(body: &Value, conversation: &Conversation<'_>) -> u64 {
+    conversation.tokens(&[
         body.get("instructions"),
         body.get("tools"),
         body.get("text").and_then(|text| text.get("format")),
-    ]);
-    let previous = call.and_then(|call| {
-        let id = body.get("previous_response_id")?.as_str()?;
-        call.world.store.response(id)
-    });
-    read + previous.map_or(0, |previous| previous.usage.total())
+    ])
+}
+
+/// Input tokens of the response that a request continues.
+fn continued_tokens(call: &Call, body: &Value) -> Result<u64, ApiError> {
+    let Some(id) = body.get("previous_response_id").and_then(Value::as_str) else {
+        return Ok(0);
+    };
+    let previous = stored::own(call, id).map_err(|_| ApiError::no_previous_response(id))?;
+    Ok(previous.usage.total())
 }
 
 /// Makes the whole response, settled by nobody yet.
@@ -186,6 +192,7 @@ fn respond(
     model: String,
     conversation: &Conversation<'_>,
     steering: &Steering,
+    input: u64,
 ) -> Response {
     let mut ids = call.ids.part(2);
     let format = body.get("text").and_then(|text| text.get("format"));
@@ -196,7 +203,6 @@ fn respond(
     );
     let limit = body.get("max_output_tokens").and_then(Value::as_u64);
     let limit = limit.filter(|_| function.is_none());
-    let input = input_tokens(Some(call), body, conversation);
     let (spoken, ending, usage) = text::limited(spoken, steering, limit, input, 1);
     let id = ids.long("resp");
     let said = match function {
@@ -258,7 +264,7 @@ pub(crate) fn count_input(body: &Value) -> Result<Reply, ApiError> {
     let input = body.get("input").unwrap_or(&Value::Null);
     let conversation = Conversation::of(input);
     let steering = Steering::read(&conversation.steering_text());
-    let counted = input_tokens(None, body, &conversation);
+    let counted = shown_tokens(body, &conversation);
     let node = object([
         ("object", "response.input_tokens".into()),
         (
@@ -276,7 +282,8 @@ pub(crate) async fn compact(call: &Call, body: &Value) -> Result<Reply, ApiError
     let conversation = Conversation::of(input);
     let steering = Steering::read(&conversation.steering_text());
     call.begin(&steering, &model).await?;
-    let response = respond(call, body, model, &conversation, &steering);
+    let input = shown_tokens(body, &conversation);
+    let response = respond(call, body, model, &conversation, &steering, input);
     let answered = answered(call, &response, "/v1/responses/compact", false);
     call.settle(answered, steering.ending, false);
     let mut ids = call.ids.part(3);

@@ -137,9 +137,9 @@ impl Response {
     }
 
     /// A member of the request shown again, or its default.
-    fn echo(&self, member: &str, default: Value) -> Node {
+    fn echo(&self, member: &'static str, default: Value) -> (&'static str, Node) {
         let asked = self.request.get(member).filter(|value| !value.is_null());
-        asked.cloned().unwrap_or(default).into()
+        (member, asked.cloned().unwrap_or(default).into())
     }
 
     fn error(&self) -> Node {
@@ -194,64 +194,40 @@ impl Response {
             billing.map(|billing| ("billing", billing)),
             Some(("completed_at", self.completed_at.into())),
             Some(("error", self.error())),
-            Some((
-                "frequency_penalty",
-                self.echo("frequency_penalty", json!(0.0)),
-            )),
+            Some(self.echo("frequency_penalty", json!(0.0))),
             Some(("incomplete_details", self.incomplete_details())),
-            Some(("instructions", self.echo("instructions", Value::Null))),
-            Some((
-                "max_output_tokens",
-                self.echo("max_output_tokens", Value::Null),
-            )),
-            Some(("max_tool_calls", self.echo("max_tool_calls", Value::Null))),
+            Some(self.echo("instructions", Value::Null)),
+            Some(self.echo("max_output_tokens", Value::Null)),
+            Some(self.echo("max_tool_calls", Value::Null)),
             Some(("model", (&self.model).into())),
             Some(("moderation", NULL)),
             Some((
                 "output",
                 list(self.output.iter().map(|item| item.node(self.status))),
             )),
-            Some((
-                "parallel_tool_calls",
-                self.echo("parallel_tool_calls", json!(true)),
-            )),
-            Some((
-                "presence_penalty",
-                self.echo("presence_penalty", json!(0.0)),
-            )),
-            Some((
-                "previous_response_id",
-                self.echo("previous_response_id", Value::Null),
-            )),
+            Some(self.echo("parallel_tool_calls", json!(true))),
+            Some(self.echo("presence_penalty", json!(0.0))),
+            Some(self.echo("previous_response_id", Value::Null)),
             self.request
                 .get("prompt")
                 .map(|prompt| ("prompt", prompt.clone().into())),
-            Some((
-                "prompt_cache_key",
-                self.echo("prompt_cache_key", Value::Null),
-            )),
-            Some((
-                "prompt_cache_retention",
-                self.echo("prompt_cache_retention", json!("in_memory")),
-            )),
+            Some(self.echo("prompt_cache_key", Value::Null)),
+            Some(self.echo("prompt_cache_retention", json!("in_memory"))),
             Some(("reasoning", self.reasoning().into())),
-            Some((
-                "safety_identifier",
-                self.echo("safety_identifier", Value::Null),
-            )),
+            Some(self.echo("safety_identifier", Value::Null)),
             Some(("service_tier", (&self.tier).into())),
             Some(("store", self.stored().into())),
-            Some(("temperature", self.echo("temperature", json!(1.0)))),
+            Some(self.echo("temperature", json!(1.0))),
             Some(("text", self.text().into())),
-            Some(("tool_choice", self.echo("tool_choice", json!("auto")))),
+            Some(self.echo("tool_choice", json!("auto"))),
             Some(("tool_usage", self.tool_usage())),
-            Some(("tools", self.echo("tools", json!([])))),
-            Some(("top_logprobs", self.echo("top_logprobs", json!(0)))),
-            Some(("top_p", self.echo("top_p", json!(1.0)))),
-            Some(("truncation", self.echo("truncation", json!("disabled")))),
+            Some(self.echo("tools", json!([]))),
+            Some(self.echo("top_logprobs", json!(0))),
+            Some(self.echo("top_p", json!(1.0))),
+            Some(self.echo("truncation", json!("disabled"))),
             Some(("usage", self.usage_node())),
-            Some(("user", self.echo("user", Value::Null))),
-            Some(("metadata", self.echo("metadata", json!({})))),
+            Some(self.echo("user", Value::Null)),
+            Some(self.echo("metadata", json!({}))),
         ])
     }
 

@@ -17,7 +17,8 @@ use super::object::{Response, Status};
 /// How long a resumed stream waits for the end of its response.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
-fn own(call: &Call, id: &str) -> Result<Arc<Response>, ApiError> {
+/// A stored response of the caller's organization.
+pub(super) fn own(call: &Call, id: &str) -> Result<Arc<Response>, ApiError> {
     let response = call.world.store.response(id);
     let own = response.filter(|response| response.organization == call.identity.organization);
     own.ok_or_else(|| ApiError::no_response(id))
