@@ -262,7 +262,10 @@ async function passes([name, check]) {
 
 async function main() {
   const missing = VARIABLES.filter((name) => !process.env[name]);
-  if (missing.length > 0) throw new Error(`not set: ${missing.join(', ')}`);
+  if (missing.length > 0) {
+    console.error(`not set: ${missing.join(', ')}. help: the top of ${import.meta.filename} shows a run`);
+    process.exit(1);
+  }
   const urls = VARIABLES.slice(0, 2).map((name) => process.env[name].replace(/\/$/, ''));
   const [through, direct] = urls;
   const checks = Object.entries(CALLS).map(([name, call]) => [name, () => same(call, ...urls)]);

@@ -38,7 +38,7 @@ NOT_COMPARED = re.compile(
 
 def main():
     if missing := [name for name in VARIABLES if not os.environ.get(name)]:
-        sys.exit(f"not set: {', '.join(missing)}\n\n{__doc__}")
+        sys.exit(f"not set: {', '.join(missing)}. help: the top of {__file__} shows a run")
     urls = through, direct = [os.environ[name].rstrip("/") for name in VARIABLES[:2]]
     clients = [sdk(url) for url in urls]
     checks = [(name, same, (call, *clients)) for name, call in CALLS.items()]

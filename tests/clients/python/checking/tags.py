@@ -26,9 +26,9 @@ NAMES = NUMBERS | {
 
 
 def of(headers):
-    """The tags of an answer: names without prefix, each with its one value."""
+    """The tags of an answer: names without prefix, each with its one value; lists without blanks."""
     pairs = [(n.lower(), v) for n, v in headers.multi_items() if n.lower().startswith(PREFIX)]
-    tags = {name.removeprefix(PREFIX): value for name, value in pairs}
+    tags = {name.removeprefix(PREFIX): value.replace(", ", ",") for name, value in pairs}
     assert len(tags) == len(pairs), f"a tag came twice: {pairs}"
     _well_formed(tags)
     return tags
@@ -52,7 +52,7 @@ def _well_formed(tags):
 
 def assumed(tags):
     """What the verdict assumes, as a set."""
-    return {word.strip() for word in tags.get("assumes", "").split(",")} - {""}
+    return set(filter(None, tags.get("assumes", "").split(",")))
 
 
 def settled(tags, total=None):
@@ -89,4 +89,4 @@ def _header(value):
     """The header's form of a JSON value; empty where the header would be left out."""
     if value is None or isinstance(value, bool):
         return "true" if value else ""
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
