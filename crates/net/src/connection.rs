@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -22,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::drain::Drain;
 use crate::error::BoxedError;
+use crate::listen::ListenFigures;
 use crate::transport::Transport;
 use crate::watch::{HeadNotice, Judgement, Overdue, Watch};
 
@@ -42,15 +44,30 @@ pub struct Peer {
 struct Place {
     _permit: OwnedSemaphorePermit,
     drain: Drain,
+    figures: Arc<ListenFigures>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.drain.is_cut() {
+            self.figures.cut.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr, permit: OwnedSemaphorePermit, drain: Drain) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        permit: OwnedSemaphorePermit,
+        drain: Drain,
+        figures: Arc<ListenFigures>,
+    ) -> Self {
         Self {
             address,
             place: Arc::new(Place {
                 _permit: permit,
                 drain,
+                figures,
             }),
         }
     }
@@ -201,7 +218,7 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let mut look = pin!(tokio::time::sleep_until(watch.first_head_due()));
+    let mut look = pin!(tokio::time::sleep_until(watch.first_look()));
     let mut closing = pin!(drain.closing());
     let mut cut = pin!(drain.cut());
     let (mut listening, mut closed) = (false, false);

@@ -83,6 +83,11 @@ impl Drain {
         self.reached(Stage::Cut).await;
     }
 
+    /// Whether what is still open is cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.stage.borrow() == Stage::Cut
+    }
+
     /// Whether the stage has changed since this drain was cloned: one atomic load, for use on the path of a call.
     pub(crate) fn has_moved(&self) -> bool {
         self.stage.has_changed().unwrap_or(false)

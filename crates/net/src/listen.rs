@@ -109,6 +109,7 @@ pub struct ListenFigures {
     slow_heads: AtomicU64,
     stalled_writes: AtomicU64,
     accept_errors: AtomicU64,
+    pub(crate) cut: AtomicU64,
 }
 
 macro_rules! counts {
@@ -131,6 +132,8 @@ impl ListenFigures {
         stalled_writes,
         /// Errors of accept that made the listener pause, such as too many open files.
         accept_errors,
+        /// Connections that the drain cut.
+        cut,
     }
 }
 
@@ -180,12 +183,11 @@ impl Listener {
         Arc::clone(&self.figures)
     }
 
-    /// Accepts until `drain` closes it, then lets open calls finish, until they have or `drain` cuts them. Returns the
-    /// number of connections that were cut.
+    /// Accepts until `drain` closes it, then lets open calls finish, until they have or `drain` cuts them.
     ///
     /// Each connection is served HTTP/1.1 or HTTP/2, whichever the client speaks first. No `date` is added. A client
     /// that closes its side has left: its call's future, or the body of its answer, is dropped at once.
-    pub async fn serve<S, F, B>(self, service: S, drain: Drain) -> usize
+    pub async fn serve<S, F, B>(self, service: S, drain: Drain)
     where
         S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
@@ -237,7 +239,7 @@ impl Listener {
                 continue;
             };
             figures.accepted.fetch_add(1, Ordering::Relaxed);
-            let peer = Peer::new(address, permit, drain.clone());
+            let peer = Peer::new(address, permit, drain.clone(), Arc::clone(&figures));
             let watch = Arc::new(Watch::new(patience));
             let served =
                 connection::serve(stream, tls, protocols.clone(), watch, peer, service.clone());
@@ -245,14 +247,14 @@ impl Listener {
             tokio::spawn(async move { record(&served.await, address, &figures) });
         }
         drop(socket);
+        let cut = async {
+            drain.cut().await;
+            sleep(CUT_TIME).await;
+        };
         tokio::select! {
-            _ = places.acquire_many(most) => return 0,
-            () = drain.cut() => {}
+            _ = places.acquire_many(most) => {}
+            () = cut => {}
         }
-        let cut =
-            settings.most_connections - places.available_permits().min(settings.most_connections);
-        let _ = timeout(CUT_TIME, places.acquire_many(most)).await;
-        cut
     }
 }
 

@@ -72,6 +72,11 @@ impl Watch {
         self.accepted + self.patience.head
     }
 
+    /// When to judge for the first time.
+    pub(crate) fn first_look(&self) -> Instant {
+        self.accepted + self.patience.head.min(self.patience.write)
+    }
+
     /// A request head is complete.
     pub(crate) fn serving(&self) {
         self.phase.store(SERVING, Ordering::Relaxed);
@@ -85,7 +90,8 @@ impl Watch {
         }
     }
 
-    /// Bytes came in: if the connection was idle, they begin a head.
+    /// Bytes came in: if the connection was idle, they begin a head. (A head that began while the call before it was
+    /// served is only held to the patience for idle connections.)
     pub(crate) fn received(&self) {
         if self.phase.load(Ordering::Relaxed) & 3 == IDLE {
             self.phase
@@ -116,8 +122,8 @@ impl Watch {
             again = again.min(at);
         };
         let stalled = self.stalled.load(Ordering::Relaxed);
-        if stalled != 0 {
-            due(stalled, write, Overdue::Write);
+        if let Some(since) = stalled.checked_sub(1) {
+            due(since, write, Overdue::Write);
         }
         let phase = self.phase.load(Ordering::Relaxed);
         match phase & 3 {
@@ -163,3 +169,83 @@ impl Future for Never {
 }
 
 impl Sleep for Never {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(15);
+    const IDLE: Duration = Duration::from_secs(75);
+    const WRITE: Duration = Duration::from_mins(1);
+
+    fn watch() -> (Watch, impl Fn(u64) -> Instant) {
+        let watch = Watch::new(Patience {
+            head: HEAD,
+            idle: IDLE,
+            write: WRITE,
+        });
+        let accepted = watch.accepted;
+        (watch, move |seconds| {
+            accepted + Duration::from_secs(seconds)
+        })
+    }
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_head_counts_from_accept() {
+        let (watch, at) = watch();
+        pass(5).await;
+        watch.received();
+        assert_eq!(watch.judge(at(14)), Judgement::LookAgain(at(15)));
+        assert_eq!(watch.judge(at(15)), Judgement::Overdue(Overdue::Head));
+        watch.serving();
+        assert_eq!(watch.judge(at(1000)), Judgement::LookAgain(at(1015)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn later_heads_count_from_their_first_byte() {
+        let (watch, at) = watch();
+        watch.serving();
+        pass(100).await;
+        watch.awaiting_head();
+        pass(1).await;
+        // hyper may ask twice for one head.
+        watch.awaiting_head();
+        assert_eq!(watch.judge(at(165)), Judgement::LookAgain(at(175)));
+        assert_eq!(watch.judge(at(175)), Judgement::Overdue(Overdue::Idle));
+        pass(9).await;
+        watch.received();
+        pass(10).await;
+        watch.received();
+        assert_eq!(watch.judge(at(124)), Judgement::LookAgain(at(125)));
+        assert_eq!(watch.judge(at(125)), Judgement::Overdue(Overdue::Head));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_looked_at_before_a_new_head_can_be_overdue() {
+        let (watch, at) = watch();
+        watch.serving();
+        watch.awaiting_head();
+        assert_eq!(watch.judge(at(0)), Judgement::LookAgain(at(15)));
+        pass(1).await;
+        watch.received();
+        assert_eq!(watch.judge(at(15)), Judgement::LookAgain(at(16)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_is_stalled_until_one_byte_is_taken() {
+        let (watch, at) = watch();
+        watch.serving();
+        pass(10).await;
+        watch.wrote(true);
+        pass(30).await;
+        watch.wrote(true);
+        assert_eq!(watch.judge(at(60)), Judgement::LookAgain(at(70)));
+        assert_eq!(watch.judge(at(71)), Judgement::Overdue(Overdue::Write));
+        watch.wrote(false);
+        assert_eq!(watch.judge(at(71)), Judgement::LookAgain(at(86)));
+    }
+}

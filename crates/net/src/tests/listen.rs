@@ -1,1 +1,369 @@
-//! x
+//! The listener over plain sockets: versions, limits, deadlines, leaving clients.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::{Raw, Serving, echo_path, listener, within};
+use crate::{ListenError, ListenSettings, Listener, Peer};
+
+const GET: &str = "GET /here HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[tokio::test]
+async fn http1_with_nothing_added() {
+    within(async {
+        let serving = Serving::start(listener(|_| {}).await, echo_path);
+        let mut client = Raw::connect(serving.address).await;
+        for _ in 0..2 {
+            client.say(GET).await;
+            assert_eq!(
+                client.head().await,
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+            );
+            client.until("/here").await;
+        }
+        assert_eq!(serving.figures.accepted(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte() {
+    within(async {
+        let serving = Serving::start(listener(|_| {}).await, echo_path);
+        // "P" and "PR" could still become the preface of HTTP/2.
+        for head in [
+            "POST /slow HTTP/1.1\r\nhost: x\r\n\r\n",
+            "PRI /slow HTTP/1.1\r\nhost: x\r\n\r\n",
+        ] {
+            let mut client = Raw::connect(serving.address).await;
+            client.stream.set_nodelay(true).unwrap();
+            for byte in head.bytes() {
+                client.say([byte]).await;
+                tokio::task::yield_now().await;
+            }
+            client.until("/slow").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn http2_by_prior_knowledge() {
+    within(async {
+        let serving = Serving::start(listener(|_| {}).await, echo_path);
+        let stream = TcpStream::connect(serving.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let uri = format!("http://{}/two", serving.address);
+        let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert!(answer.headers().get("date").is_none());
+        assert_eq!(
+            answer.into_body().collect().await.unwrap().to_bytes(),
+            "/two"
+        );
+        // The connection knows of the drain.
+        serving.drain.begin(Duration::ZERO, Duration::from_mins(1));
+        assert_eq!(serving.ended().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_too_long_is_answered_and_closed() {
+    let long = "a".repeat(9000);
+    let many = "h: 1\r\n".repeat(100);
+    let cases = [
+        (
+            "GET / HTTP/1.1\r\nbad header\r\n\r\n".to_owned(),
+            "HTTP/1.1 400 Bad Request",
+        ),
+        (
+            "GET / SMTP/1.1\r\n\r\n".to_owned(),
+            "HTTP/1.1 400 Bad Request",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nh: {long}\r\n\r\n"),
+            "HTTP/1.1 431 ",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nhost: x\r\n{many}\r\n"),
+            "HTTP/1.1 431 ",
+        ),
+    ];
+    for (head, status) in cases {
+        within(async {
+            let listener = listener(|settings| settings.most_head_bytes = 8192).await;
+            let serving = Serving::start(listener, echo_path);
+            let mut client = Raw::connect(serving.address).await;
+            client.say(head).await;
+            let answer = client.closed().await;
+            assert!(answer.starts_with(status), "{answer:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn another_limit_of_headers() {
+    within(async {
+        let serving = Serving::start(
+            listener(|settings| settings.most_headers = 2).await,
+            echo_path,
+        );
+        let mut client = Raw::connect(serving.address).await;
+        client
+            .say("GET /two HTTP/1.1\r\nhost: x\r\na: 1\r\n\r\n")
+            .await;
+        client.until("/two").await;
+        client
+            .say("GET /three HTTP/1.1\r\nhost: x\r\na: 1\r\nb: 1\r\n\r\n")
+            .await;
+        assert!(client.closed().await.starts_with("HTTP/1.1 431 "));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slow_heads_are_cut() {
+    const PATIENCE: Duration = Duration::from_millis(150);
+    // Nothing; half a preface; half a head; half a second head.
+    for (calls, said) in [
+        (0, ""),
+        (0, "PRI *"),
+        (0, "GET / HTTP/1.1\r\n"),
+        (1, "GET /again"),
+    ] {
+        within(async {
+            let listener = listener(|settings| settings.head_timeout = PATIENCE).await;
+            let serving = Serving::start(listener, echo_path);
+            let mut client = Raw::connect(serving.address).await;
+            for _ in 0..calls {
+                client.say(GET).await;
+                client.until("/here").await;
+            }
+            client.say(said).await;
+            let begun = Instant::now();
+            client.closed().await;
+            let took = begun.elapsed();
+            assert!(
+                took + Duration::from_millis(20) > PATIENCE,
+                "{said:?} {took:?}"
+            );
+            assert!(took < PATIENCE * 3, "{said:?} {took:?}");
+            serving.figure(crate::ListenFigures::slow_heads, 1).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_trickling_head_is_cut_too() {
+    within(async {
+        let patience = Duration::from_millis(150);
+        let serving = Serving::start(
+            listener(|settings| settings.head_timeout = patience).await,
+            echo_path,
+        );
+        let mut client = Raw::connect(serving.address).await;
+        let begun = Instant::now();
+        client.say("GET / HTTP/1.1\r\nh: ").await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            tokio::select! {
+                _ = client.closed() => break,
+                _ = ticks.tick() => {}
+            }
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"x").await;
+        }
+        assert!(begun.elapsed() < patience * 3, "{:?}", begun.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn idle_is_not_slow_and_a_long_call_is_neither() {
+    within(async {
+        let patience = Duration::from_millis(60);
+        let idle = Duration::from_millis(400);
+        let listener = listener(|settings| {
+            settings.head_timeout = patience;
+            settings.idle_timeout = idle;
+        })
+        .await;
+        let serving = Serving::start(
+            listener,
+            move |request: Request<Incoming>, _: Peer| async move {
+                if request.uri().path() == "/long" {
+                    tokio::time::sleep(patience * 4).await;
+                }
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done")))
+            },
+        );
+        let mut client = Raw::connect(serving.address).await;
+        client.say("GET /long HTTP/1.1\r\n\r\n").await;
+        client.until("done").await;
+        let begun = Instant::now();
+        client.closed().await;
+        assert!(
+            begun.elapsed() + Duration::from_millis(20) > idle,
+            "{:?}",
+            begun.elapsed()
+        );
+        assert!(begun.elapsed() < idle * 2, "{:?}", begun.elapsed());
+        assert_eq!(serving.figures.slow_heads(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut() {
+    within(async {
+        let listener = listener(|settings| settings.write_stall = Duration::from_millis(100)).await;
+        let serving = Serving::start(listener, async |_: Request<Incoming>, _: Peer| {
+            Ok::<_, Infallible>(Response::new(Endless))
+        });
+        let mut client = Raw::connect(serving.address).await;
+        client.say(GET).await;
+        client.head().await;
+        serving
+            .figure(crate::ListenFigures::stalled_writes, 1)
+            .await;
+    })
+    .await;
+}
+
+/// A body without end.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+#[tokio::test]
+async fn over_the_limit() {
+    within(async {
+        let listener = listener(|settings| {
+            settings.most_connections = 1;
+            settings.overload_answer =
+                Bytes::from_static(b"HTTP/1.1 503 Service Unavailable\r\n\r\nfull");
+        })
+        .await;
+        let serving = Serving::start(listener, echo_path);
+        let mut first = Raw::connect(serving.address).await;
+        first.say(GET).await;
+        first.until("/here").await;
+
+        let mut second = Raw::connect(serving.address).await;
+        second.say(GET).await;
+        assert_eq!(
+            second.closed().await,
+            "HTTP/1.1 503 Service Unavailable\r\n\r\nfull"
+        );
+        assert_eq!(
+            (serving.figures.accepted(), serving.figures.over_limit()),
+            (1, 1)
+        );
+
+        // The first one is not disturbed, and its place is free once it has left.
+        first.say(GET).await;
+        first.until("/here").await;
+        drop(first);
+        loop {
+            let mut third = Raw::connect(serving.address).await;
+            third.say(GET).await;
+            if third.head().await.starts_with("HTTP/1.1 200") {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+/// Says on a channel that it was dropped.
+struct Gone(mpsc::UnboundedSender<()>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_call_with_it() {
+    within(async {
+        let (gone, mut told) = mpsc::unbounded_channel();
+        let serving = Serving::start(
+            listener(|_| {}).await,
+            move |_: Request<Incoming>, _: Peer| {
+                let gone = Gone(gone.clone());
+                async move {
+                    pending::<()>().await;
+                    drop(gone);
+                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                }
+            },
+        );
+        let mut client = Raw::connect(serving.address).await;
+        client.say(GET).await;
+        super::sockets_seen().await;
+        let left = Instant::now();
+        // Its FIN is enough.
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream)
+            .await
+            .unwrap();
+        told.recv().await.unwrap();
+        assert!(
+            left.elapsed() < Duration::from_millis(100),
+            "{:?}",
+            left.elapsed()
+        );
+        client.closed().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_port_is_taken() {
+    let taken = listener(|_| {}).await;
+    let error = Listener::bind(ListenSettings::new(taken.local_address()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ListenError::AddressInUse { .. }),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("{} is in use by another program", taken.local_address())
+    );
+
+    // Of a network that is for documentation only, so never ours.
+    let error = Listener::bind(ListenSettings::new(([192, 0, 2, 1], 0).into()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ListenError::Bind { .. }), "{error:?}");
+}

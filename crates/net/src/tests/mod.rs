@@ -167,7 +167,7 @@ struct Serving {
     address: SocketAddr,
     figures: std::sync::Arc<crate::ListenFigures>,
     drain: DrainHandle,
-    end: JoinHandle<usize>,
+    end: JoinHandle<()>,
 }
 
 impl Serving {
@@ -184,6 +184,12 @@ impl Serving {
             drain,
             end: tokio::spawn(listener.serve(service, drained)),
         }
+    }
+
+    /// Waits for the end, and gives the number of connections that were cut.
+    async fn ended(self) -> u64 {
+        self.end.await.unwrap();
+        self.figures.cut()
     }
 
     /// Waits until a figure is what it should be.
