@@ -347,3 +347,6 @@ impl Inflate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,15 +112,15 @@ impl UsageUnask {
 
     /// Takes the next bytes, cut anywhere, and appends what leaves now.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(first) = bytes.first() else {
+            return;
+        };
         let mut rest = bytes;
-        if let Some((b'\n', after)) = rest.split_first()
-            && let Some(way) = self.after_cr
+        if let Some(way) = self.after_cr.take()
+            && *first == b'\n'
         {
             self.send(way, b"\n", out);
-            rest = after;
-        }
-        if !rest.is_empty() || !bytes.is_empty() {
-            self.after_cr = None;
+            rest = bytes.get(1..).unwrap_or_default();
         }
         while !rest.is_empty() {
             let Some(end) = memchr2(b'\n', b'\r', rest) else {
@@ -199,6 +199,12 @@ impl UsageUnask {
     ) -> Way {
         if line.is_empty() {
             return self.end_event(ending, out);
+        }
+        if self.event.len() + line.len() > MOST_HELD_BYTES {
+            let way = self.pass(out);
+            self.send(way, line, out);
+            self.send(way, ending, out);
+            return way;
         }
         let mark = if is_first && line.starts_with(BYTE_ORDER_MARK) {
             BYTE_ORDER_MARK.len()

@@ -262,9 +262,11 @@ impl<T: Copy> Scanner<T> {
                 self.state = State::InText(Part::Plain);
             }
             (State::KeyOrEnd | State::Key, b'"') => {
-                self.key_start = self.base + cursor.at;
-                cursor.mark = cursor.at + 1;
-                self.clear_text();
+                if self.is_watched() {
+                    self.key_start = self.base + cursor.at;
+                    cursor.mark = cursor.at + 1;
+                    self.clear_text();
+                }
                 self.state = State::InKey(Part::Plain);
             }
             (State::Colon, b':') => self.state = State::Value,
@@ -446,7 +448,7 @@ impl<T: Copy> Scanner<T> {
     /// Keeps the part of the text under way that stands in this push.
     fn keep_text(&mut self, cursor: &Cursor<'_>) {
         let is_wanted = match self.state {
-            State::InKey(_) => self.is_watched(),
+            State::InKey(_) if self.is_watched() => true,
             _ => self
                 .leaf
                 .as_ref()

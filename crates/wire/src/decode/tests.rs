@@ -1,0 +1,155 @@
+//! Every coding at every cut, truncated, broken, and over its budget.
+
+use super::*;
+
+const TEXT: &[u8] = b"data: {\"usage\":null}\n\ndata: {\"usage\":{\"total_tokens\":12345}}\n\n";
+const EVERY: [Coding; 5] = [
+    Coding::Identity,
+    Coding::Gzip,
+    Coding::Deflate,
+    Coding::Brotli,
+    Coding::Zstd,
+];
+
+fn encoded(coding: Coding, body: &[u8]) -> Vec<u8> {
+    let level = flate2::Compression::best();
+    match coding {
+        Coding::Identity => body.to_vec(),
+        Coding::Gzip => {
+            let mut writer = flate2::write::GzEncoder::new(vec![], level);
+            writer.write_all(body).unwrap();
+            writer.finish().unwrap()
+        }
+        Coding::Deflate => {
+            let mut writer = flate2::write::ZlibEncoder::new(vec![], level);
+            writer.write_all(body).unwrap();
+            writer.finish().unwrap()
+        }
+        Coding::Brotli => {
+            let mut out = vec![];
+            brotli::CompressorWriter::new(&mut out, 4096, 5, 22)
+                .write_all(body)
+                .unwrap();
+            out
+        }
+        Coding::Zstd => zstd::encode_all(body, 3).unwrap(),
+    }
+}
+
+fn decoded(coding: Coding, pieces: &[&[u8]]) -> Result<Vec<u8>, DecodeError> {
+    let mut decoder = Decoder::new(coding, MOST_DECODED_BYTES);
+    let mut out = vec![];
+    for piece in pieces {
+        decoder.push(piece, &mut out)?;
+    }
+    decoder.finish(&mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn every_coding_is_undone_at_every_cut() {
+    for coding in EVERY {
+        let bytes = encoded(coding, TEXT);
+        for cut in 0..=bytes.len() {
+            let (first, second) = bytes.split_at(cut);
+            assert_eq!(decoded(coding, &[first, second]).unwrap(), TEXT, "{coding:?}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(decoded(coding, &single).unwrap(), TEXT, "{coding:?}");
+        if coding != Coding::Identity {
+            for end in 0..bytes.len() {
+                let cut = decoded(coding, &[&bytes[..end]]);
+                assert!(matches!(cut, Err(DecodeError::Truncated)), "{coding:?} {end}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_decoded_is_seen_before_the_end() {
+    // A server flushes its coding after each event; the event must not wait for the next.
+    let mut writer = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+    writer.write_all(TEXT).unwrap();
+    writer.flush().unwrap();
+    let mut decoder = Decoder::new(Coding::Gzip, MOST_DECODED_BYTES);
+    let mut out = vec![];
+    decoder.push(writer.get_ref(), &mut out).unwrap();
+    assert_eq!(out, TEXT);
+    let mut writer = zstd::stream::write::Encoder::new(vec![], 3).unwrap();
+    writer.write_all(TEXT).unwrap();
+    writer.flush().unwrap();
+    let mut decoder = Decoder::new(Coding::Zstd, MOST_DECODED_BYTES);
+    let mut out = vec![];
+    decoder.push(writer.get_ref(), &mut out).unwrap();
+    assert_eq!(out, TEXT);
+}
+
+#[test]
+fn deflate_may_be_raw_and_gzip_and_zstd_may_go_on() {
+    let mut raw =
+        flate2::write::DeflateEncoder::new(vec![], flate2::Compression::default());
+    raw.write_all(TEXT).unwrap();
+    let raw = raw.finish().unwrap();
+    let single: Vec<&[u8]> = raw.chunks(1).collect();
+    assert_eq!(decoded(Coding::Deflate, &[&raw]).unwrap(), TEXT);
+    assert_eq!(decoded(Coding::Deflate, &single).unwrap(), TEXT);
+    for coding in [Coding::Gzip, Coding::Zstd] {
+        let twice = [encoded(coding, TEXT), encoded(coding, TEXT)].concat();
+        assert_eq!(decoded(coding, &[&twice]).unwrap(), [TEXT, TEXT].concat());
+    }
+}
+
+#[test]
+fn broken_bytes_are_told() {
+    for coding in EVERY.into_iter().skip(1) {
+        assert!(decoded(coding, &[b"\xffno such coding, no such coding"]).is_err());
+        let mut trailing = encoded(coding, TEXT);
+        trailing.extend_from_slice(b"trailing bytes");
+        assert!(decoded(coding, &[&trailing]).is_err(), "{coding:?}");
+        let mut decoder = Decoder::new(coding, MOST_DECODED_BYTES);
+        let mut out = vec![];
+        assert!(decoder.push(&trailing, &mut out).is_err());
+        assert!(decoder.push(TEXT, &mut out).is_err(), "an error stays");
+    }
+}
+
+#[test]
+fn budgets_hold() {
+    let bomb = vec![b'x'; 4 * 1024 * 1024];
+    for coding in EVERY.into_iter().skip(1) {
+        let bytes = encoded(coding, &bomb);
+        let mut decoder = Decoder::new(coding, MOST_DECODED_BYTES);
+        let mut out = vec![];
+        let told = bytes.chunks(512).find_map(|piece| decoder.push(piece, &mut out).err());
+        assert!(matches!(told, Some(DecodeError::OverBudget)), "{coding:?} {told:?}");
+        assert!(out.len() as u64 <= FREE_DECODED_BYTES + 100 * bytes.len() as u64);
+        let limited = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64 - 1);
+        assert!(matches!(limited, Err(DecodeError::OverBudget)), "{coding:?}");
+        let whole = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64);
+        assert_eq!(whole.unwrap(), TEXT);
+    }
+    // A body that repeats itself is no bomb.
+    let spaces = vec![b' '; 500_000];
+    assert_eq!(decoded(Coding::Gzip, &[&encoded(Coding::Gzip, &spaces)]).unwrap(), spaces);
+}
+
+#[test]
+fn headers_name_codings_in_the_order_applied() {
+    for (values, expected) in [
+        (&[][..], Some(&[][..])),
+        (&[""], Some(&[])),
+        (&["identity"], Some(&[])),
+        (&["gzip"], Some(&[Coding::Gzip])),
+        (&[" GZip , br"], Some(&[Coding::Gzip, Coding::Brotli])),
+        (&["x-gzip", "zstd,,deflate"], Some(&[Coding::Gzip, Coding::Zstd, Coding::Deflate])),
+        (&["gzip, unknown"], None),
+        (&["gzip;q=1"], None),
+        (&["gzip,gzip,gzip,gzip,gzip"], None),
+    ] {
+        let codings = Coding::of(values.iter().copied());
+        assert_eq!(codings.as_deref(), expected, "{values:?}");
+    }
+    let stacked = encoded(Coding::Brotli, &encoded(Coding::Gzip, TEXT));
+    let codings = Coding::of(["gzip, br"]).unwrap();
+    assert_eq!(decode_whole(&codings, &stacked, 1000).unwrap(), TEXT);
+}
