@@ -3,6 +3,7 @@
 mod connect;
 mod drain;
 mod listen;
+mod through;
 mod tls;
 mod way;
 
