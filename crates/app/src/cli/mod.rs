@@ -139,13 +139,20 @@ struct Cli {
     command: Option<Task>,
     #[command(flatten)]
     serve: ServeFlags,
-    /// Configuration file [default: ./tollfree.toml, if it is there]
+    /// Configuration file [default: ./tollfree.toml, if there]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// When to colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// Colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "WHEN"
+    )]
     color: Colour,
-    /// Print the version and the date of the built-in model list
+    /// Print version and date of the built-in model list
     #[arg(short = 'V', long)]
     version: bool,
 }
@@ -154,13 +161,13 @@ struct Cli {
 enum Task {
     /// Run the proxy
     Serve(ServeFlags),
-    /// Show the idea in 20 seconds, with a simulated OpenAI: no key, no network
+    /// Show the idea in 20 seconds, simulated: no key, no network
     Demo {
         /// Seconds that the simulated day takes
         #[arg(long, default_value_t = 20, value_name = "SECONDS")]
         seconds: u16,
     },
-    /// Show the model list: its date, the groups with their allowances, the models
+    /// Show the model list: date, groups with allowances, models
     Offer {
         /// One JSON object
         #[arg(long)]
@@ -174,7 +181,7 @@ enum Task {
         /// The shell it is for
         shell: Shell,
     },
-    /// Explain a command, or: config, environment, offer-file, exit-codes
+    /// Explain a command or: config, environment, offer-file, exit-codes
     Help {
         /// The command or topic
         topic: Option<String>,
@@ -183,12 +190,12 @@ enum Task {
 
 #[derive(Debug, Args)]
 struct ServeFlags {
-    /// Address and port to listen on [default: 127.0.0.1:8800]
+    /// Where to listen [default: 127.0.0.1:8800]
     #[arg(short, long, value_name = "ADDRESS", value_parser = form(config::address))]
     listen: Option<SocketAddr>,
     #[arg(short, long, help = help::UPSTREAM, value_name = "URL", value_parser = form(config::upstream_url))]
     upstream: Option<UpstreamUrl>,
-    /// Usage tier of the organization, 1 to 5 [default: 1, marked assumed]
+    /// Usage tier, 1 to 5 [default: 1, marked assumed]
     #[arg(long, value_name = "N", value_parser = form(config::usage_tier))]
     usage_tier: Option<UsageTier>,
     /// Enrolled in the offer: true or false

@@ -70,12 +70,13 @@ pub(crate) fn show(
     if !terminal.is_terminal {
         return as_rows(offer, options.header);
     }
-    let mut out = format!(
-        "model list of {}, {} ({})\n",
+    let head = format!(
+        "model list of {}, {} ({})",
         offer.list_date(),
         age(offer.list_date(), today),
         file.map_or("built in".to_owned(), |file| file.display().to_string()),
     );
+    let mut out = wrapped(&head, terminal.width);
     out.push_str(&allowances(offer, terminal));
     let note = "Tokens free a day (UTC) for an organization, input and output together.";
     out.push_str(&dimmed(note, terminal));

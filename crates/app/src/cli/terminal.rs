@@ -45,6 +45,10 @@ pub(crate) enum Role {
 
 /// The facts about one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "is_terminal is std's own word for it"
+)]
 pub(crate) struct Terminal {
     /// A person looks at it; else it is a pipe or a file.
     pub(crate) is_terminal: bool,

@@ -83,6 +83,18 @@ impl<'t> Document<'t> {
         !self.broken.is_empty()
     }
 
+    /// Where a name is written first, in quotes or as a key; the start of the file if nowhere.
+    pub(crate) fn find(&self, name: &str) -> Range<usize> {
+        let quoted = format!("\"{name}\"");
+        let key = format!("\n{name} =");
+        let start = match (self.text.find(&quoted), self.text.find(&key)) {
+            (Some(quote), _) => quote + 1,
+            (None, Some(line)) => line + 1,
+            (None, None) => return 0..0,
+        };
+        start..start + name.len()
+    }
+
     /// A mistake at a place of this file.
     pub(crate) fn mistake(&self, span: Range<usize>, wrong: Wrong) -> Mistake {
         let span = wrong.part.unwrap_or(span);

@@ -18,6 +18,7 @@ use super::mistake::Wrong;
 use super::settings::{LogFormat, Secret};
 
 use super::upstream_url::UpstreamUrl;
+use crate::cli::layout::grouped;
 
 /// Bytes of an organization's or project's name that are believed.
 const MOST_NAME_BYTES: usize = 256;
@@ -80,10 +81,11 @@ pub(crate) fn count(
             .and_then(|number| usize::try_from(number).ok())
             .filter(|number| bounds.contains(number))
             .ok_or_else(|| {
+                let (least, most) = (*bounds.start() as u64, *bounds.end() as u64);
                 Wrong::form(format!(
                     "a number from {} to {}",
-                    bounds.start(),
-                    bounds.end()
+                    grouped(least),
+                    grouped(most)
                 ))
             })
     }

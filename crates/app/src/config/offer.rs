@@ -33,8 +33,11 @@ pub(crate) fn offer(document: &Document<'_>, mistakes: &mut Vec<Mistake>) -> Opt
     }
     Offer::new(parts)
         .map_err(|error| {
-            let form = "the list cannot be used as it is";
-            mistakes.push(document.mistake(0..0, Wrong::because(error.to_string(), form)));
+            let message = error.to_string();
+            // The offer knows names, not places: show where the name it speaks of is written first.
+            let name = message.split('`').nth(1).unwrap_or_default();
+            let wrong = Wrong::because(&message, "the list contradicts itself here");
+            mistakes.push(document.mistake(document.find(name), wrong));
         })
         .ok()
 }

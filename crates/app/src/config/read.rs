@@ -59,8 +59,8 @@ impl<'a> Reader<'a> {
 
     /// The variables of a key, read by its form.
     fn variable<T>(&mut self, key: &Key, form: impl Fn(Raw<'_>) -> Result<T, Wrong>) -> Option<T> {
-        let text = match self.environment.text(key.variable) {
-            Ok(Some(text)) => text.to_owned(),
+        let (name, text) = match self.environment.text(key.variable) {
+            Ok(Some(text)) => (key.variable.to_owned(), text.to_owned()),
             Ok(None) if key.path == SECRET => self.secret_file(key)?,
             Ok(None) => return None,
             Err(NotText) => {
@@ -72,24 +72,22 @@ impl<'a> Reader<'a> {
             Ok(value) => Some(value),
             Err(wrong) => {
                 let shown = (key.path != SECRET).then_some(text.as_str());
-                self.refuse_variable(key.variable, shown, wrong);
+                self.refuse_variable(&name, shown, wrong);
                 None
             }
         }
     }
 
-    /// The value that stands in the file which `..._FILE` names.
-    fn secret_file(&mut self, key: &Key) -> Option<String> {
+    /// The value that stands in the file which `..._FILE` names, and that variable.
+    fn secret_file(&mut self, key: &Key) -> Option<(String, String)> {
         let name = format!("{}_FILE", key.variable);
         let path = self.environment.get(&name)?;
         match std::fs::read_to_string(path) {
-            Ok(text) => Some(text.trim_end().to_owned()),
+            Ok(text) => Some((name, text.trim_end().to_owned())),
             Err(error) => {
                 let shown = path.to_string_lossy().into_owned();
-                let wrong = Wrong::because(
-                    format!("cannot read {shown}: {}", reason(&error)),
-                    "a file that can be read",
-                );
+                let message = format!("cannot read {shown}: {}", reason(&error));
+                let wrong = Wrong::because(message, "a file that can be read");
                 self.refuse_variable(&name, Some(&shown), wrong);
                 None
             }

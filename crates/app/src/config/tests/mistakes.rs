@@ -1,0 +1,349 @@
+//! Every mistake with its place and the right form, all in one run.
+
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::{Setting, uncommented};
+use crate::config::{BUILT_IN_OFFER, UpstreamUrl, load};
+
+#[test]
+fn two_mistakes_are_two_spans_in_one_run() {
+    let file = "# 1\n# 2\n# 3\n# 4\n# 5\n# 6\nusage_tier = 7\n\n# 9\n\n[streams]\nclinet_gone = \"finish\"\n";
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: usage tier 7 does not exist
+     --> tollfree.toml:7:14
+      7 | usage_tier = 7
+        |              ^ a number from 1 to 5
+    error: unknown key `clinet_gone` in [streams]
+     --> tollfree.toml:12:1
+     12 | clinet_gone = "finish"
+        | ^^^^^^^^^^^ did you mean `client_gone`?
+    2 mistakes, nothing was started. All keys: tollfree help config
+    help: the usage tier stands under Settings > Limits on platform.openai.com; leave it out for tier 1, the cautious reading
+    "#);
+}
+
+#[test]
+fn a_syntax_mistake_hides_no_other_mistake() {
+    let file =
+        "listen = localhost:8800\nenroled = true\n[streams]\ncomment =\nask_for_usage = 1 # one\n";
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: text needs quotes
+     --> tollfree.toml:1:10
+      1 | listen = localhost:8800
+        |          ^^^^^^^^^^^^^^ "localhost:8800"
+    error: unknown key `enroled`
+     --> tollfree.toml:2:1
+      2 | enroled = true
+        | ^^^^^^^ did you mean `enrolled`?
+    error: a value is missing
+     --> tollfree.toml:4:10
+      4 | comment =
+        |          ^ such as true, 3 or "text"
+    error: wrong value for `ask_for_usage` in [streams]
+     --> tollfree.toml:5:17
+      5 | ask_for_usage = 1 # one
+        |                 ^ true or false, without quotes
+    4 mistakes, nothing was started. All keys: tollfree help config
+    "#);
+}
+
+#[test]
+fn an_unclosed_header_is_said_once() {
+    let file = "[upstream\nurl = \"x\"\n[[organizations]]\nname = \"a\"\n[[organizations]]\nname = \"b\"\n";
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: unclosed table
+     --> tollfree.toml:1:10
+      1 | [upstream
+        |          ^ expected `]`
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+}
+
+#[test]
+fn values_of_another_form_are_told_the_right_one() {
+    let file = r#"
+usage_tier = "3"
+shared_projects = "some"
+[listener]
+head_timeout = "7 parsecs"
+tls_handshake = 10
+most_connections = 0
+most_head_bytes = "1 MB"
+tls_certificate = "nowhere.pem"
+[upstream]
+url = "https://api.openai.com/v1/chat"
+[streams]
+client_gone = "finnish"
+[log]
+filter = "info,,=x["
+"#;
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: wrong value for `usage_tier`
+     --> tollfree.toml:2:14
+      2 | usage_tier = "3"
+        |              ^^^ a number from 1 to 5, without quotes
+    error: wrong value for `shared_projects`
+     --> tollfree.toml:3:19
+      3 | shared_projects = "some"
+        |                   ^^^^^^ "all", or a list like ["proj_a", "proj_b"]
+    error: wrong value for `head_timeout` in [listener]
+     --> tollfree.toml:5:16
+      5 | head_timeout = "7 parsecs"
+        |                ^^^^^^^^^^^ a duration from 1 ms to 1 h, like "500 ms", "10 s" or "2 min"
+    error: wrong value for `tls_handshake` in [listener]
+     --> tollfree.toml:6:17
+      6 | tls_handshake = 10
+        |                 ^^ a duration from 1 ms to 1 h, like "500 ms", "10 s" or "2 min"
+    error: wrong value for `most_connections` in [listener]
+     --> tollfree.toml:7:20
+      7 | most_connections = 0
+        |                    ^ a number from 1 to 1,000,000
+    error: wrong value for `most_head_bytes` in [listener]
+     --> tollfree.toml:8:19
+      8 | most_head_bytes = "1 MB"
+        |                   ^^^^^^ a size from 8 KiB to 1 MiB, like "1 MiB", "64 KiB" or a number of bytes
+    error: cannot read nowhere.pem: no such file or directory
+     --> tollfree.toml:9:19
+      9 | tls_certificate = "nowhere.pem"
+        |                   ^^^^^^^^^^^^^ a file that can be read
+    error: wrong value for `url` in [upstream]
+     --> tollfree.toml:11:7
+     11 | url = "https://api.openai.com/v1/chat"
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ no path here: calls bring their own, /v1 included
+    error: wrong value for `client_gone` in [streams]
+     --> tollfree.toml:13:15
+     13 | client_gone = "finnish"
+        |               ^^^^^^^^^ did you mean "finish"? ("cancel" or "finish")
+    error: wrong value for `filter` in [log]
+     --> tollfree.toml:15:10
+     15 | filter = "info,,=x["
+        |          ^^^^^^^^^^^ a level like "info", or "info,proxy=debug"
+    10 mistakes, nothing was started. All keys: tollfree help config
+    help: the usage tier stands under Settings > Limits on platform.openai.com; leave it out for tier 1, the cautious reading
+    "#);
+}
+
+#[test]
+fn keys_in_the_wrong_place_are_shown_the_right_one() {
+    let file = r#"
+comment = true
+[strems]
+[limits]
+usage_tier = 3
+whatever = 1
+[drain]
+name = "acme"
+[log.format]
+"#;
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: unknown key `comment`
+     --> tollfree.toml:2:1
+      2 | comment = true
+        | ^^^^^^^ it belongs in [streams]
+    error: unknown section [strems]
+     --> tollfree.toml:3:2
+      3 | [strems]
+        |  ^^^^^^ did you mean [streams]?
+    error: unknown key `usage_tier` in [limits]
+     --> tollfree.toml:5:1
+      5 | usage_tier = 3
+        | ^^^^^^^^^^ it belongs at the top of the file, before the first [section]
+    error: unknown key `whatever` in [limits]
+     --> tollfree.toml:6:1
+      6 | whatever = 1
+        | ^^^^^^^^ known here: request_inspect_bytes, request_inspect_total, held_answer_bytes, held_answers_total, held_answer_time, lookup_wait, lookup_waits_per_key, lookup_waits_total
+    error: unknown key `name` in [drain]
+     --> tollfree.toml:8:1
+      8 | name = "acme"
+        | ^^^^ it belongs in [[organizations]]
+    error: wrong value for `format` in [log]
+     --> tollfree.toml:9:1
+      9 | [log.format]
+        | ^^^^^^^^^^^^ "pretty" or "json"
+    6 mistakes, nothing was started. All keys: tollfree help config
+    "#);
+}
+
+#[test]
+fn organizations_are_checked_one_by_one() {
+    let file = r#"
+[[organizations]]
+aliases = ["a", 3]
+[[organizations]]
+name = "a"
+aliases = ["org-a", "a"]
+usage_tier = 0
+coverag = "all"
+"#;
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: `name` is missing in [[organizations]]
+     --> tollfree.toml:2:1
+      2 | [[organizations]]
+        | ^^^^^^^^^^^^^^^^^ `name` belongs here
+    error: wrong value for `aliases` in [[organizations]]
+     --> tollfree.toml:3:17
+      3 | aliases = ["a", 3]
+        |                 ^ a name in quotes, at most 256 bytes
+    error: organization `a` is declared twice
+     --> tollfree.toml:6:11
+      6 | aliases = ["org-a", "a"]
+        |           ^^^^^^^^^^^^^^ each name and alias once
+    error: usage tier 0 does not exist
+     --> tollfree.toml:7:14
+      7 | usage_tier = 0
+        |              ^ a number from 1 to 5
+    error: unknown key `coverag` in [[organizations]]
+     --> tollfree.toml:8:1
+      8 | coverag = "all"
+        | ^^^^^^^ did you mean `coverage`?
+    5 mistakes, nothing was started. All keys: tollfree help config
+    help: the usage tier stands under Settings > Limits on platform.openai.com; leave it out for tier 1, the cautious reading
+    "#);
+    assert_snapshot!(Setting::of("[organizations]\nname = \"a\"\n").mistakes(), @r#"
+    error: `organizations` is a list of sections
+     --> tollfree.toml:1:1
+      1 | [organizations]
+        | ^^^^^^^^^^^^^^^ write [[organizations]], with two brackets
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+}
+
+#[test]
+fn mistakes_in_variables_are_in_the_same_list() {
+    let variables = [
+        ("TOLLFREE_LISTEN", "8800"),
+        ("TOLLFREE_USAGE_TIER", "nine"),
+        ("TOLLFREE_ENROLLED", "yes"),
+        ("TOLLFREE_DRAIN_GRACE", "10"),
+    ];
+    assert_snapshot!(Setting::with("usage_tier = 6\n", &variables).mistakes(), @r#"
+    error: usage tier 6 does not exist
+     --> tollfree.toml:1:14
+      1 | usage_tier = 6
+        |              ^ a number from 1 to 5
+    error: wrong value for TOLLFREE_LISTEN
+     --> TOLLFREE_LISTEN
+        | 8800
+        | ^^^^ an address and a port, like "127.0.0.1:8800" or "[::1]:8800"
+    error: wrong value for TOLLFREE_USAGE_TIER
+     --> TOLLFREE_USAGE_TIER
+        | nine
+        | ^^^^ a number from 1 to 5
+    error: wrong value for TOLLFREE_ENROLLED
+     --> TOLLFREE_ENROLLED
+        | yes
+        | ^^^ true or false
+    error: wrong value for TOLLFREE_DRAIN_GRACE
+     --> TOLLFREE_DRAIN_GRACE
+        | 10
+        | ^^ a duration from 0 s to 24 h, like "500 ms", "10 s" or "2 min"
+    5 mistakes, nothing was started. All keys: tollfree help config
+    help: the usage tier stands under Settings > Limits on platform.openai.com; leave it out for tier 1, the cautious reading
+    "#);
+}
+
+#[test]
+fn an_upstream_that_is_this_proxy_is_a_loop() {
+    let by_variable = Setting::with("", &[("TOLLFREE_UPSTREAM", "http://localhost:8800/v1")]);
+    assert_snapshot!(by_variable.mistakes(), @r#"
+    error: upstream http://localhost:8800 is this proxy
+     --> TOLLFREE_UPSTREAM
+        | http://localhost:8800/v1
+        | ^^^^^^^^^^^^^^^^^^^^^^^^ tollfree itself listens on 127.0.0.1:8800
+    1 mistake, nothing was started. All keys: tollfree help config
+    help: remove TOLLFREE_UPSTREAM, or name the real API
+    "#);
+    let by_file = Setting::of("listen = \"0.0.0.0:80\"\n[upstream]\nurl = \"http://127.0.0.1\"\n");
+    assert_snapshot!(by_file.mistakes(), @r#"
+    error: upstream http://127.0.0.1 is this proxy
+     --> tollfree.toml:3:7
+      3 | url = "http://127.0.0.1"
+        |       ^^^^^^^^^^^^^^^^^^ tollfree itself listens on 0.0.0.0:80
+    1 mistake, nothing was started. All keys: tollfree help config
+    help: remove url from [upstream], or name the real API
+    "#);
+    let mut by_flag = Setting::of("");
+    by_flag.sources.flags.upstream = UpstreamUrl::parse("http://[::]:8800").ok();
+    assert_snapshot!(by_flag.mistakes(), @r#"
+    error: upstream http://[::]:8800 is this proxy
+     --> --upstream
+        | http://[::]:8800
+        | ^^^^^^^^^^^^^^^^ tollfree itself listens on 127.0.0.1:8800
+    1 mistake, nothing was started. All keys: tollfree help config
+    help: remove --upstream, or name the real API
+    "#);
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let text =
+        "[upstream]\nproxy = \"user:hunter2@proxy\"\nproxy = \"http://user:hunter2@proxy\"\n";
+    let variables = [("TOLLFREE_UPSTREAM_PROXY", "user:hunter2@proxy")];
+    let mistakes = Setting::with(text, &variables).mistakes();
+    assert!(mistakes.contains("3 mistakes"), "{mistakes}");
+    assert!(!mistakes.contains("hunter2"), "{mistakes}");
+
+    let setting = Setting::with("", &[("HTTPS_PROXY", "http://user:hunter2@proxy")]);
+    assert!(!format!("{:?}", setting.loaded()).contains("hunter2"));
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let mut setting = Setting::bytes(b"# fine\n# \xff\n", &[]);
+    assert_snapshot!(setting.mistakes(), @r#"
+    error: cannot read tollfree.toml: line 2 is not UTF-8
+     --> tollfree.toml
+        = a TOML file that can be read
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+    setting.sources.flags.config = Some(PathBuf::from("/nowhere/tollfree.toml"));
+    assert_snapshot!(setting.mistakes(), @r#"
+    error: cannot read /nowhere/tollfree.toml: no such file or directory
+     --> --config
+        = a TOML file that can be read
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+    let setting = Setting::with("", &[("TOLLFREE_CONFIG", "/")]);
+    assert_snapshot!(setting.mistakes(), @r#"
+    error: cannot read /: is a directory
+     --> TOLLFREE_CONFIG
+        = a TOML file that can be read
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+    let setting = Setting::with("", &[("TOLLFREE_UPSTREAM_PROXY_FILE", "/nowhere/proxy")]);
+    assert_snapshot!(setting.mistakes(), @r#"
+    error: cannot read /nowhere/proxy: no such file or directory
+     --> TOLLFREE_UPSTREAM_PROXY_FILE
+        | /nowhere/proxy
+        | ^^^^^^^^^^^^^^ a file that can be read
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a file, it is read or refused, with places that exist.
+    #[test]
+    fn no_file_makes_it_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, "[\\[\\]{}=.,\"'#\\n\\t a-z0-9é_-]{0,12}"), 1..6),
+        offer in any::<bool>(),
+    ) {
+        let mut text: Vec<char> = if offer { BUILT_IN_OFFER.chars().collect() } else { uncommented().chars().collect() };
+        for (at, removed, inserted) in edits {
+            let start = at.index(text.len().max(1)).min(text.len());
+            let end = (start + removed).min(text.len());
+            text.splice(start..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let setting = if offer { Setting::of("[offer]\nfile = \"offer.toml\"\n") } else { Setting::of(&text) };
+        setting.beside("offer.toml", if offer { &text } else { BUILT_IN_OFFER });
+        if let Err(mistakes) = load(&setting.sources) {
+            prop_assert!(mistakes.to_string().contains(", nothing was started."));
+            prop_assert!(mistakes.to_string().contains(" --> "));
+        }
+    }
+}
