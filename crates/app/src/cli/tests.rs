@@ -182,7 +182,9 @@ fn the_offer_on_a_narrow_terminal_has_every_number() {
         assert!(narrow.contains(number), "{narrow}");
     }
     assert_snapshot!(narrow, @r#"
-    model list of 2026-09-28, 54 days old (built in)
+    model list of
+    2026-09-28, 54 days
+    old (built in)
     large
       usage tier 1-2: 250,000
       usage tier 3-5: 1,000,000

@@ -218,9 +218,9 @@ b = {}
 "#;
     assert_snapshot!(mistakes(file), @r#"
     error: alias `b` is also the id of a listed model
-     --> offer.toml:1:1
-      1 | 
-        | ^ the list cannot be used as it is
+     --> offer.toml:6:19
+      6 | a = { aliases = ["b"] }
+        |                   ^ the list contradicts itself here
     1 mistake, nothing was started. All keys: tollfree help config
     "#);
 }
