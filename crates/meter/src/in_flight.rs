@@ -78,6 +78,23 @@ impl InFlight {
     }
 }
 
+impl Forecasts {
+    /// The forecasts of the others, without one call's own where that was begun.
+    pub(crate) fn without(self, own: Option<&InFlight>) -> Self {
+        match own.map(|own| own.bound) {
+            None => self,
+            Some(Some(tokens)) => Self {
+                tokens: self.tokens.saturating_sub(tokens),
+                ..self
+            },
+            Some(None) => Self {
+                unbounded: self.unbounded.saturating_sub(1),
+                ..self
+            },
+        }
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.totals.under_way.end(self.bound);

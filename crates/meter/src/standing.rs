@@ -24,24 +24,6 @@ pub struct Forecasts {
     pub unbounded: u64,
 }
 
-impl Forecasts {
-    /// The others, without one call's own forecast, where that was begun.
-    #[must_use]
-    pub fn without(self, own: Option<Option<u64>>) -> Self {
-        match own {
-            None => self,
-            Some(Some(tokens)) => Self {
-                tokens: self.tokens.saturating_sub(tokens),
-                ..self
-            },
-            Some(None) => Self {
-                unbounded: self.unbounded.saturating_sub(1),
-                ..self
-            },
-        }
-    }
-}
-
 /// Allowance and running total of one organization, group and day at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {

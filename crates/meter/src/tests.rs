@@ -9,8 +9,10 @@ mod payer;
 mod racing;
 mod reference;
 mod rule;
+mod side_by_side;
 mod slack;
 mod unlisted;
+mod words;
 
 use std::sync::Arc;
 

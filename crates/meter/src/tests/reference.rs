@@ -126,8 +126,8 @@ pub(super) fn expected(
     allowance: u64,
     if_free: &[Assumption],
 ) -> Expected {
-    let is_free = |fits_reading, extra| free(before, fits_reading, extra, tokens, allowance);
-    let disputed = is_free(false, 0) != is_free(true, 0);
+    let holds = |fits_reading, extra| free(before, fits_reading, extra, tokens, allowance);
+    let disputed = holds(false, 0) != holds(true, 0);
     let mut expected = Expected {
         verdict: Verdict::Billed,
         reason: Reason::AllowanceSpent,
@@ -135,7 +135,7 @@ pub(super) fn expected(
         assumes: Vec::new(),
         disputed,
     };
-    if !is_free(fits_reading, 0) {
+    if !holds(fits_reading, 0) {
         let room_left = if fits_reading {
             before.fitted < allowance
         } else {
@@ -161,7 +161,7 @@ pub(super) fn expected(
             .iter()
             .map(|(_, at_most)| at_most.map_or(u128::MAX / 100, u128::from))
             .sum();
-        if !is_free(fits_reading, slack) {
+        if !holds(fits_reading, slack) {
             expected
                 .assumes
                 .extend(before.slack.iter().map(|(assumption, _)| assumption));

@@ -84,66 +84,34 @@ fn every_source_that_is_not_zero_is_named() {
 fn the_bound_of_an_unknown_call_is_its_own_or_its_models_or_none() {
     let scene = Scene::billed_after_crossing();
     let acme = scene.organization("acme");
-    let slack = |call: &MissingCall<'_>| scene.meter.settle_missing(&scene.rules, call).slack;
     let plain = missing(&acme, None);
-    assert_eq!(slack(&plain), Some(1_050_000));
+    let slack = |change: fn(&mut MissingCall<'_>)| {
+        let mut call = plain;
+        change(&mut call);
+        scene.meter.settle_missing(&scene.rules, &call).slack
+    };
+    assert_eq!(slack(|_| ()), Some(1_050_000));
+    assert_eq!(slack(|call| call.choices = 3), Some(3_150_000));
+    assert_eq!(slack(|call| call.choices = 0), Some(1_050_000));
     assert_eq!(
-        slack(&MissingCall {
-            choices: 3,
-            ..plain
-        }),
-        Some(3_150_000)
-    );
-    assert_eq!(
-        slack(&MissingCall {
-            choices: 0,
-            ..plain
-        }),
-        Some(1_050_000)
-    );
-    assert_eq!(
-        slack(&MissingCall {
-            at_most: Some(5),
-            choices: 3,
-            ..plain
-        }),
+        slack(|call| (call.at_most, call.choices) = (Some(5), 3)),
         Some(5)
     );
+    assert_eq!(slack(|call| call.model = Some("gpt-4o")), Some(144_384));
+    assert_eq!(slack(|call| call.model = Some("o1-preview")), None);
+    // With a hosted tool the model takes turns, and each can take as much.
+    assert_eq!(slack(|call| call.hosted_tool = true), None);
     assert_eq!(
-        slack(&MissingCall {
-            model: Some("gpt-4o"),
-            ..plain
-        }),
-        Some(144_384)
+        slack(|call| (call.at_most, call.hosted_tool) = (Some(5), true)),
+        Some(5)
     );
+    // What no call can take is no bound.
+    assert_eq!(slack(|call| call.choices = u64::MAX), None);
     assert_eq!(
-        slack(&MissingCall {
-            model: Some("o1-preview"),
-            ..plain
-        }),
-        None
-    );
-    assert_eq!(
-        slack(&MissingCall {
-            choices: u64::MAX,
-            ..plain
-        }),
-        None
-    );
-    assert_eq!(
-        slack(&MissingCall {
-            at_most: Some(Usage::MAX),
-            ..plain
-        }),
+        slack(|call| call.at_most = Some(Usage::MAX)),
         Some(Usage::MAX)
     );
-    assert_eq!(
-        slack(&MissingCall {
-            at_most: Some(Usage::MAX + 1),
-            ..plain
-        }),
-        None
-    );
+    assert_eq!(slack(|call| call.at_most = Some(Usage::MAX + 1)), None);
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! What may be said at the head of a stream, and the calls under way that it must reckon with. Must not know
+//! how a call ends.
+
+use crate::assumptions::{Assumption, Assumptions};
+use crate::call::StreamHead;
+use crate::day::Day;
+use crate::eligibility::{Eligibility, Question};
+use crate::in_flight::InFlight;
+use crate::meter::Meter;
+use crate::rules::Rules;
+use crate::settlement::Expectation;
+use crate::verdict::{self, Certainty, Verdict};
+
+impl Meter {
+    /// Begins the accounting of a call under way, when its answer's head came; `None` for a call that cannot draw
+    /// on an allowance. Drop the guard after the call is settled.
+    #[must_use]
+    pub fn begin(&self, rules: &Rules, head: &StreamHead<'_>) -> Option<InFlight> {
+        let Eligibility::Eligible { group, .. } = Self::judge_head(rules, head) else {
+            return None;
+        };
+        Some(InFlight::begin(
+            self.totals.of(head.organization, group, Day::at(head.at)),
+            head.bound,
+        ))
+    }
+
+    fn judge_head(rules: &Rules, head: &StreamHead<'_>) -> Eligibility {
+        let question = Question {
+            organization: head.organization,
+            project: head.project,
+            model: head.model,
+            service_tier: head.service_tier,
+            asked: true,
+            at: head.at,
+        };
+        let known = head.model.and_then(|model| rules.offer().known(model));
+        Eligibility::of(&question, rules, rules.terms(head.organization), known)
+    }
+
+    /// What the head of a stream may honestly say before the call's usage is known: a forecast, never a promise.
+    #[must_use]
+    pub fn expect(&self, rules: &Rules, head: &StreamHead<'_>) -> Expectation {
+        let eligibility = Self::judge_head(rules, head);
+        let group = eligibility.group();
+        let standing =
+            group.map(|group| self.standing(rules, head.organization, group, Day::at(head.at)));
+        let pending = Expectation {
+            verdict: Verdict::Pending,
+            certainty: None,
+            assumes: Assumptions::NONE,
+            reason: None,
+            group,
+            allowance: standing.map(|standing| standing.allowance),
+            remaining: standing.map(|standing| standing.remaining),
+        };
+        let expected = |verdict, reason, assumes| Expectation {
+            verdict,
+            certainty: Some(Certainty::Expected),
+            assumes,
+            reason: Some(reason),
+            ..pending
+        };
+        match (eligibility, standing) {
+            _ if head.model.is_none() => pending,
+            (Eligibility::Ineligible(ineligible), _) => {
+                expected(Verdict::Billed, ineligible.reason, ineligible.assumes)
+            }
+            (Eligibility::Eligible { mut if_free, .. }, Some(standing)) => {
+                if_free.insert_if(head.hosted_tool, Assumption::HostedTool);
+                let others = standing.in_flight.without(head.own);
+                verdict::forecast(
+                    rules.after_crossing(),
+                    &standing,
+                    others,
+                    head.bound,
+                    if_free,
+                )
+                .map_or(pending, |ours| {
+                    expected(ours.verdict, ours.reason, ours.assumes)
+                })
+            }
+            (Eligibility::Eligible { .. }, None) => pending,
+        }
+    }
+}
