@@ -161,3 +161,66 @@ async fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn settings(flags: &[&str]) -> Settings {
+        let name = ["openai-simulator"];
+        Flags::parse_from(name.iter().chain(flags)).settings()
+    }
+
+    #[test]
+    fn the_flags_are_sound_and_the_help_explains_the_words() {
+        Flags::command().debug_assert();
+        let help = Flags::command().render_long_help().to_string();
+        assert!(help.contains("[tokens in=120000 out=34]") && help.contains("sk-sim-globex"));
+    }
+
+    #[test]
+    fn without_flags_there_are_acme_and_globex() {
+        let settings = settings(&[]);
+        let organizations = settings.organizations.iter();
+        let facts: Vec<_> = organizations
+            .map(|known| (known.keys[0].key.as_str(), known.enrolled, known.usage_tier))
+            .collect();
+        assert_eq!(
+            facts,
+            [("sk-sim-acme", true, 1), ("sk-sim-globex", false, 1)]
+        );
+        assert_eq!(settings.listen.port(), 8900);
+    }
+
+    #[test]
+    fn flags_describe_the_first_organization() {
+        let settings = settings(&[
+            "--listen=127.0.0.1:0",
+            "--organization=initech",
+            "--key=sk-1",
+            "--key=sk-2",
+            "--project=proj_x",
+            "--usage-tier=3",
+            "--enrolled=false",
+            "--shared-projects=proj_x,proj_y",
+            "--show-payer=never",
+            "--after-crossing=free-if-it-fits",
+            "--seed=9",
+        ]);
+        let first = &settings.organizations[0];
+        let keys = first
+            .keys
+            .iter()
+            .map(|key| (key.key.as_str(), key.project.as_str()));
+        let keys: Vec<_> = keys.collect();
+        assert_eq!(keys, [("sk-1", "proj_x"), ("sk-2", "proj_x")]);
+        assert_eq!((first.id.as_str(), first.enrolled), ("org-initech", false));
+        assert!(first.shared_projects.includes("proj_y"));
+        assert!(!first.shared_projects.includes("proj_z"));
+        assert_eq!(settings.show_payer, PayerShown::Never);
+        assert_eq!(settings.after_crossing, AfterCrossing::FreeIfItFits);
+        assert_eq!(settings.seed, Some(9));
+        assert!(Flags::try_parse_from(["openai-simulator", "--usage-tier=7"]).is_err());
+    }
+}

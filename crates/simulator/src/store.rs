@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::responses::Response;
 
 /// Stored answers of each kind; beyond it the oldest is forgotten.
-pub(crate) const MOST_STORED: usize = 10_000;
+pub(crate) const MOST_STORED: usize = 2_000;
 
 /// Values by id, in the order in which they came.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod endings;
+mod http2;
 mod raw;
 mod records;
 
