@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use meter::{Coverage, SharedProjects, UsageTier};
@@ -64,7 +65,7 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
 }
 
 fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, ExitCode> {
-    let cli = Cli::try_parse_from(arguments).map_err(|error| {
+    let cli = Cli::well_formed(arguments).map_err(|error| {
         // A closed pipe is nobody's mistake.
         let _ = error.print();
         ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 })
@@ -75,9 +76,15 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
             Err(mistakes) => refuse(&mistakes.to_string(), exit::CONFIG),
         });
     }
+    let serve = |flags: Flags| {
+        Command::Serve(Flags {
+            config: cli.config.clone(),
+            ..flags
+        })
+    };
     let command = match cli.command {
-        None => Command::Serve(cli.serve.flags(cli.config)),
-        Some(Task::Serve(serve)) => Command::Serve(serve.flags(cli.config)),
+        None => serve(cli.serve.flags()),
+        Some(Task::Serve(after)) => serve(after.flags().or(cli.serve.flags())),
         Some(Task::Demo { seconds }) => Command::Demo(seconds),
         Some(Task::Offer { json, header }) => Command::Offer(offer::Options {
             json,
@@ -129,7 +136,6 @@ pub(crate) fn refuse(text: &str, code: u8) -> ExitCode {
     before_help = help::EXAMPLE,
     before_long_help = help::EXAMPLES,
     after_long_help = help::AFTER_LONG,
-    args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     subcommand_help_heading = "Commands (serve, if none is named)",
     max_term_width = 100
@@ -188,7 +194,7 @@ enum Task {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 struct ServeFlags {
     /// Where to listen [default: 127.0.0.1:8800]
     #[arg(short, long, value_name = "ADDRESS", value_parser = form(config::address))]
@@ -215,10 +221,23 @@ struct ServeFlags {
     log_filter: Option<String>,
 }
 
+impl Cli {
+    /// Flags of serve may stand before it or without it, but not with another command.
+    fn well_formed(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(arguments)?;
+        let other = !matches!(cli.command, None | Some(Task::Serve(_)));
+        if other && cli.serve != ServeFlags::default() {
+            let message = "only serve takes the flags in front of the command";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok(cli)
+    }
+}
+
 impl ServeFlags {
-    fn flags(self, config: Option<PathBuf>) -> Flags {
+    fn flags(self) -> Flags {
         Flags {
-            config,
+            config: None,
             listen: self.listen,
             upstream: self.upstream,
             usage_tier: self.usage_tier,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser as _};
 use insta::assert_snapshot;
 use meter::{Day, Offer};
 
@@ -58,13 +58,17 @@ fn serve_is_what_is_run_if_nothing_is_named() {
     assert_eq!(bare.listen, "127.0.0.1:1".parse().ok());
     assert_eq!(bare.enrolled, Some(true));
     assert_eq!(bare.coverage, Some(meter::Coverage::Part));
+    assert_eq!(bare, flags(&format!("tollfree {line} serve")));
+    let split = flags("tollfree --usage-tier 2 --enrolled true serve --usage-tier 3");
+    assert_eq!(split.usage_tier, bare.usage_tier);
+    assert_eq!(split.enrolled, bare.enrolled);
     assert_eq!(flags("tollfree"), crate::config::Flags::default());
 }
 
 #[test]
 fn the_other_commands_have_their_own_flags() {
     assert_eq!(asked("tollfree demo").unwrap().command, Command::Demo(20));
-    let asked = asked("tollfree offer --json --color never -c x.toml").unwrap();
+    let asked = asked("tollfree --color never offer --json -c x.toml").unwrap();
     assert_eq!(asked.colour, Colour::Never);
     let options = Options {
         json: true,
@@ -91,10 +95,11 @@ fn a_flag_says_the_right_form_itself() {
         "--log-format xml",
         "status",
         "offer --json --header",
+        "--usage-tier 3 offer",
     ] {
         let line = format!("tollfree {wrong}");
         assert!(
-            Cli::try_parse_from(line.split(' '))
+            Cli::well_formed(line.split(' ').map(OsString::from))
                 .unwrap_err()
                 .use_stderr(),
             "{wrong}"

@@ -52,6 +52,23 @@ pub(crate) struct Flags {
     pub(crate) log_filter: Option<String>,
 }
 
+impl Flags {
+    /// These, and where they say nothing those.
+    pub(crate) fn or(self, those: Self) -> Self {
+        Self {
+            config: self.config.or(those.config),
+            listen: self.listen.or(those.listen),
+            upstream: self.upstream.or(those.upstream),
+            usage_tier: self.usage_tier.or(those.usage_tier),
+            enrolled: self.enrolled.or(those.enrolled),
+            shared_projects: self.shared_projects.or(those.shared_projects),
+            coverage: self.coverage.or(those.coverage),
+            log_format: self.log_format.or(those.log_format),
+            log_filter: self.log_filter.or(those.log_filter),
+        }
+    }
+}
+
 /// Where the configuration comes from. A flag wins over a variable, a variable over the file, the
 /// file over the default.
 #[derive(Clone)] // no Debug: a variable may be a secret
