@@ -136,7 +136,7 @@ struct ErrorMembers {
 /// A JSON answer of our own, never to be stored.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
     let text = serde_json::to_vec(value).unwrap_or_default();
-    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text)));
+    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text), true));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,24 +1,36 @@
 //! The body of an answer on its way to the client.
 
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
+use tokio::time::Sleep;
 
+use crate::memory::Share;
 use crate::metered_body::MeteredBody;
 
-/// An answer's body: our own or a held one, one that passes unread, or one that is read as it passes.
+/// How long a break is kept from the client's connection: what came before it must have left by then, and a
+/// connection that is told of a break drops what it has not written yet.
+const LET_LEAVE: Duration = Duration::from_millis(20);
+
+/// An answer's body.
 #[derive(Debug)]
-pub enum AnswerBody {
-    /// All bytes are here.
-    Whole {
-        /// The bytes not yet given out.
-        bytes: Option<Bytes>,
-        /// Whether the length is told beforehand; upstream's framing stays upstream's.
-        sized: bool,
-    },
+pub struct AnswerBody {
+    shape: Shape,
+    /// The break that comes next, once the bytes before it have left.
+    breaking: Option<(Broken, Pin<Box<Sleep>>)>,
+    /// The memory its held bytes take, given back when dropped.
+    _share: Option<Share>,
+}
+
+#[derive(Debug)]
+enum Shape {
+    /// All bytes are here; `sized` tells the length beforehand, as upstream did.
+    Whole { bytes: Option<Bytes>, sized: bool },
     /// Passed on unread.
     Passing(UpstreamBody),
     /// Read while it passes.
@@ -26,12 +38,28 @@ pub enum AnswerBody {
 }
 
 impl AnswerBody {
-    /// A body whose length is told.
-    pub(crate) fn whole(bytes: Bytes) -> AnswerBody {
-        AnswerBody::Whole {
-            bytes: Some(bytes),
-            sized: true,
-        }
+    fn of(shape: Shape) -> AnswerBody {
+        AnswerBody { shape, breaking: None, _share: None }
+    }
+
+    /// Bytes that are all here; `sized` tells their length beforehand.
+    pub(crate) fn whole(bytes: Bytes, sized: bool) -> AnswerBody {
+        AnswerBody::of(Shape::Whole { bytes: Some(bytes), sized })
+    }
+
+    /// The same, holding on to the memory it takes until it is gone.
+    pub(crate) fn holding(self, share: Share) -> AnswerBody {
+        AnswerBody { _share: Some(share), ..self }
+    }
+
+    /// Upstream's body, unread.
+    pub(crate) fn passing(body: UpstreamBody) -> AnswerBody {
+        AnswerBody::of(Shape::Passing(body))
+    }
+
+    /// A body that is read while it passes.
+    pub(crate) fn metered(body: MeteredBody) -> AnswerBody {
+        AnswerBody::of(Shape::Metered(Box::new(body)))
     }
 }
 
@@ -54,37 +82,58 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
-            AnswerBody::Whole { bytes, .. } => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        let body = self.get_mut();
+        if body.breaking.is_none() {
+            match ready!(body.shape.poll_frame(context)) {
+                Some(Err(broken)) => {
+                    body.breaking = Some((broken, Box::pin(tokio::time::sleep(LET_LEAVE))));
+                }
+                next => return Poll::Ready(next),
             }
-            AnswerBody::Passing(body) => Pin::new(body)
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(Broken::Upstream))),
-            AnswerBody::Metered(body) => body.poll_frame(context),
         }
+        if let Some((_, until)) = &mut body.breaking {
+            ready!(until.as_mut().poll(context));
+        }
+        Poll::Ready(body.breaking.take().map(|(broken, _)| Err(broken)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
+        match &self.shape {
             // A body of unknown length must be framed as such, even where it is empty.
-            AnswerBody::Whole { bytes, sized } => {
+            Shape::Whole { bytes, sized } => {
                 *sized && bytes.as_ref().is_none_or(Bytes::is_empty)
             }
-            AnswerBody::Passing(body) => body.is_end_stream(),
-            AnswerBody::Metered(body) => body.is_end(),
+            Shape::Passing(body) => body.is_end_stream(),
+            Shape::Metered(body) => body.is_end(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            AnswerBody::Whole { bytes, sized: true } => {
+        match &self.shape {
+            Shape::Whole { bytes, sized: true } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            AnswerBody::Whole { sized: false, .. } => SizeHint::default(),
-            AnswerBody::Passing(body) => body.size_hint(),
-            AnswerBody::Metered(body) => body.size_hint(),
+            Shape::Whole { sized: false, .. } => SizeHint::default(),
+            Shape::Passing(body) => body.size_hint(),
+            Shape::Metered(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Shape {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
+            Shape::Whole { bytes, .. } => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Shape::Passing(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(Broken::Upstream))),
+            Shape::Metered(body) => body.poll_frame(context),
         }
     }
 }

@@ -302,7 +302,7 @@ impl Call<'_> {
         self.shared
             .recent
             .open(tags, label, request_id, self.key, Some(outcome));
-        Response::from_parts(head, AnswerBody::Passing(body))
+        Response::from_parts(head, AnswerBody::passing(body))
     }
 
     /// A JSON answer: its head waits for its verdict, within limits.
@@ -323,13 +323,7 @@ impl Call<'_> {
             Held::Whole { bytes, sized } => {
                 let tags = under_way.settle_held(request_id(&head.headers));
                 tags.put_on(&mut head.headers);
-                Response::from_parts(
-                    head,
-                    AnswerBody::Whole {
-                        bytes: Some(bytes),
-                        sized,
-                    },
-                )
+                Response::from_parts(head, AnswerBody::whole(bytes, sized).holding(share))
             }
             Held::Partial { early, rest, broke } => {
                 let streamed = Streamed {
@@ -338,7 +332,8 @@ impl Call<'_> {
                     broke,
                     edit: None,
                 };
-                self.streamed(head, under_way, streamed)
+                let answer = self.streamed(head, under_way, streamed);
+                answer.map(|body| body.holding(share))
             }
         }
     }
@@ -359,7 +354,7 @@ impl Call<'_> {
             edit,
         } = streamed;
         let body = MeteredBody::new(under_way, body, early, broke, edit);
-        Response::from_parts(head, AnswerBody::Metered(Box::new(body)))
+        Response::from_parts(head, AnswerBody::metered(body))
     }
 
     /// No answer came. What was sent may have been carried out: then the call is settled as unknown.

@@ -19,11 +19,13 @@ pub struct RequestBody(Shape);
 
 #[derive(Debug)]
 enum Shape {
-    /// All of it, and the memory it takes.
-    Whole(
-        Option<Bytes>,
-        #[expect(dead_code, reason = "given back when dropped")] Share,
-    ),
+    /// All of it; `sized` tells its length beforehand, as the client did.
+    Whole {
+        bytes: Option<Bytes>,
+        sized: bool,
+        /// The memory it takes, given back when dropped.
+        _share: Share,
+    },
     /// What was taken before it proved too long to be held, then the rest.
     Streaming(VecDeque<Frame<Bytes>>, Incoming),
 }
@@ -45,6 +47,7 @@ impl RequestBody {
         most: usize,
         most_together: usize,
     ) -> Result<RequestBody, hyper::Error> {
+        let sized = body.size_hint().exact().is_some();
         let mut share = memory.share();
         let mut early: VecDeque<Frame<Bytes>> = VecDeque::new();
         let mut length = 0;
@@ -61,20 +64,24 @@ impl RequestBody {
                 return Ok(RequestBody(Shape::Streaming(early, body)));
             }
         }
-        Ok(RequestBody(Shape::Whole(Some(frames::join(early)), share)))
+        Ok(RequestBody(Shape::Whole {
+            bytes: Some(frames::join(early)),
+            sized,
+            _share: share,
+        }))
     }
 
     /// The bytes, where all of them are here.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match &self.0 {
-            Shape::Whole(bytes, _) => bytes.as_ref(),
+            Shape::Whole { bytes, .. } => bytes.as_ref(),
             Shape::Streaming(..) => None,
         }
     }
 
     /// Puts other bytes in place of those held.
     pub(crate) fn replace(&mut self, with: Vec<u8>) {
-        if let Shape::Whole(bytes, _) = &mut self.0 {
+        if let Shape::Whole { bytes, .. } = &mut self.0 {
             *bytes = Some(Bytes::from(with));
         }
     }
@@ -89,7 +96,7 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.get_mut().0 {
-            Shape::Whole(bytes, _) => {
+            Shape::Whole { bytes, .. } => {
                 let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
                 Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -102,14 +109,15 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Shape::Whole(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Shape::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
             Shape::Streaming(early, rest) => early.is_empty() && rest.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Shape::Whole(bytes, _) => {
+            Shape::Whole { sized: false, .. } => SizeHint::default(),
+            Shape::Whole { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Shape::Streaming(early, rest) => {
