@@ -10,7 +10,7 @@ use thiserror::Error;
 pub const MOST_CODINGS: usize = 4;
 /// Most bytes one body may decode to: a decoded copy is only ever read, never sent.
 pub const MOST_DECODED_BYTES: u64 = 64 * 1024 * 1024;
-/// Most decoded bytes for one encoded byte, beyond the first [`FREE_DECODED_BYTES`].
+/// Most decoded bytes for one encoded byte, beyond a first MiB.
 pub const MOST_DECODED_RATIO: u64 = 100;
 /// What a body may decode to before its ratio is looked at: short bodies of repeated text
 /// compress better than 1:100 and are no attack.

@@ -174,11 +174,10 @@ fn posted(segments: &[&str]) -> Endpoint {
         ["images", "edits"] => Endpoint::Metered(Metered::ImageEdits),
         ["threads", "runs"] | ["threads", _, "runs"] => Endpoint::Metered(Metered::ThreadRuns),
         ["chat", "completions", _]
-        | ["responses", _, "cancel"]
+        | ["responses" | "batches", _, "cancel"]
         | ["threads", _, "runs", _]
         | ["threads", _, "runs", _, "cancel" | "submit_tool_outputs"]
         | ["batches"]
-        | ["batches", _, "cancel"]
         | ["evals", _, "runs", ..] => Endpoint::Replay,
         _ => Endpoint::PassThrough,
     }
@@ -186,7 +185,7 @@ fn posted(segments: &[&str]) -> Endpoint {
 
 fn shown(segments: &[&str]) -> Endpoint {
     match segments {
-        ["responses", _]
+        ["responses" | "batches", _]
         | ["chat", "completions"]
         | ["chat", "completions", _]
         | ["threads", _, "runs"]
@@ -194,7 +193,6 @@ fn shown(segments: &[&str]) -> Endpoint {
         | ["threads", _, "runs", _, "steps"]
         | ["threads", _, "runs", _, "steps", _]
         | ["batches"]
-        | ["batches", _]
         | ["files", _, "content"]
         | ["evals", _, "runs", ..]
         | ["organization", "usage", ..]

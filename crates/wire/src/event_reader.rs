@@ -22,6 +22,10 @@ static DONE_WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DONE)
 
 /// What the events of a stream have said so far.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, in any combination"
+)]
 pub(crate) struct Events {
     endpoint: Metered,
     splitter: Splitter,
@@ -245,7 +249,9 @@ impl Event {
 /// Whether a `usage` stands anywhere in these bytes that is not null.
 fn has_usage(bytes: &[u8]) -> bool {
     USAGE_KEY.find_iter(bytes).any(|at| {
-        let after = bytes.get(at + USAGE_KEY.needle().len()..).unwrap_or_default();
+        let after = bytes
+            .get(at + USAGE_KEY.needle().len()..)
+            .unwrap_or_default();
         let value = after
             .trim_ascii_start()
             .strip_prefix(b":")

@@ -54,10 +54,7 @@ impl Fields {
 /// The name and text of a part that is no file. A part begins with the end of the boundary's
 /// line.
 fn field(part: &[u8]) -> Option<(&str, &str)> {
-    let head_end = memmem::find(
-        part.get(..part.len().min(MOST_HEAD_BYTES))?,
-        b"\r\n\r\n",
-    )?;
+    let head_end = memmem::find(part.get(..part.len().min(MOST_HEAD_BYTES))?, b"\r\n\r\n")?;
     let head = std::str::from_utf8(part.get(..head_end)?).ok()?;
     let disposition = head.split("\r\n").find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -110,7 +107,11 @@ mod tests {
     fn every_cut_of_a_form_is_read_without_harm() {
         for end in 0..FORM.len() {
             let fields = Fields::read(&FORM.as_bytes()[..end]);
-            assert!(fields.model.is_none_or(|model| &*model == "gpt-4o-transcribe"));
+            assert!(
+                fields
+                    .model
+                    .is_none_or(|model| &*model == "gpt-4o-transcribe")
+            );
         }
     }
 }

@@ -162,6 +162,10 @@ impl Placed {
 
 /// What is noted while the body is scanned.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a note of its own, in any combination"
+)]
 struct Notes {
     is_object: bool,
     model: Option<Box<str>>,
@@ -212,8 +216,10 @@ impl Notes {
             }
             Tag::Tool => self.is_unbounded |= !std::mem::take(&mut self.tool_is_plain),
             Tag::PartType => {
-                self.part_is_plain =
-                    matches!(word, Some("text" | "input_text" | "output_text" | "refusal"));
+                self.part_is_plain = matches!(
+                    word,
+                    Some("text" | "input_text" | "output_text" | "refusal")
+                );
             }
             Tag::Part => self.is_unbounded |= !std::mem::take(&mut self.part_is_plain),
             Tag::ItemType => {

@@ -101,6 +101,10 @@ impl EventKind {
 
 /// What one JSON document, an answer or an event's data, says.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, in any combination"
+)]
 pub(crate) struct Facts {
     pub(crate) seen: Seen,
     pub(crate) usage: UsageFields,
@@ -129,7 +133,12 @@ impl Facts {
                 self.seen.completed_at = raw.and_then(integer).and_then(|at| at.try_into().ok());
             }
             Tag::Object => self.is_run = raw.and_then(plain) == Some("thread.run"),
-            Tag::Type => self.kind = raw.and_then(plain).map(EventKind::named).unwrap_or_default(),
+            Tag::Type => {
+                self.kind = raw
+                    .and_then(plain)
+                    .map(EventKind::named)
+                    .unwrap_or_default();
+            }
             Tag::Error => self.has_error |= !found.is_null(),
             Tag::Payer => self.seen.payer = raw.and_then(plain).and_then(payer_named),
             Tag::Choice => self.has_choices = true,

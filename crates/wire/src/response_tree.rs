@@ -90,10 +90,7 @@ static CHAT: Node<Tag> = Node::object(&[
     ("usage", PROMPT_USAGE),
     ("service_tier", Node::raw(Tag::ServiceTier)),
     ("error", Node::place(Tag::Error)),
-    (
-        "billing",
-        Node::object(&[("payer", Node::raw(Tag::Payer))]),
-    ),
+    ("billing", Node::object(&[("payer", Node::raw(Tag::Payer))])),
 ]);
 
 static RUN: Node<Tag> = Node::object(&[
@@ -114,10 +111,7 @@ const RESPONSE_MEMBERS: &[Member<Tag>] = &[
     ("service_tier", Node::raw(Tag::ServiceTier)),
     ("completed_at", Node::raw(Tag::CompletedAt)),
     ("output", Node::array(&OUTPUT_ITEM)),
-    (
-        "billing",
-        Node::object(&[("payer", Node::raw(Tag::Payer))]),
-    ),
+    ("billing", Node::object(&[("payer", Node::raw(Tag::Payer))])),
     ("tool_usage", TOOL_USAGE),
     ("error", Node::place(Tag::Error)),
 ];

@@ -74,7 +74,11 @@ impl Splitter {
                         };
                     } else {
                         // Half a mark is a line of no known field.
-                        self.line = if read == 0 { Line::Name(0) } else { Line::Other };
+                        self.line = if read == 0 {
+                            Line::Name(0)
+                        } else {
+                            Line::Other
+                        };
                     }
                 }
                 Line::Name(matched) => {

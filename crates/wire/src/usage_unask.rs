@@ -190,13 +190,7 @@ impl UsageUnask {
         way
     }
 
-    fn whole_line(
-        &mut self,
-        line: &[u8],
-        ending: &[u8],
-        is_first: bool,
-        out: &mut Vec<u8>,
-    ) -> Way {
+    fn whole_line(&mut self, line: &[u8], ending: &[u8], is_first: bool, out: &mut Vec<u8>) -> Way {
         if line.is_empty() {
             return self.end_event(ending, out);
         }
@@ -315,8 +309,7 @@ impl Notes {
         match found.tag {
             Tag::Usage => {
                 let is_ours = !found.again && matches!(found.first, b'n' | b'{');
-                self.usage =
-                    is_ours.then(|| (found.key_start..found.value_end, found.is_null()));
+                self.usage = is_ours.then(|| (found.key_start..found.value_end, found.is_null()));
             }
             Tag::Choice => self.has_choice = true,
             Tag::Choices => {

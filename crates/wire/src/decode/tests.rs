@@ -52,14 +52,21 @@ fn every_coding_is_undone_at_every_cut() {
         let bytes = encoded(coding, TEXT);
         for cut in 0..=bytes.len() {
             let (first, second) = bytes.split_at(cut);
-            assert_eq!(decoded(coding, &[first, second]).unwrap(), TEXT, "{coding:?}");
+            assert_eq!(
+                decoded(coding, &[first, second]).unwrap(),
+                TEXT,
+                "{coding:?}"
+            );
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(decoded(coding, &single).unwrap(), TEXT, "{coding:?}");
         if coding != Coding::Identity {
             for end in 0..bytes.len() {
                 let cut = decoded(coding, &[&bytes[..end]]);
-                assert!(matches!(cut, Err(DecodeError::Truncated)), "{coding:?} {end}");
+                assert!(
+                    matches!(cut, Err(DecodeError::Truncated)),
+                    "{coding:?} {end}"
+                );
             }
         }
     }
@@ -86,8 +93,7 @@ fn what_is_decoded_is_seen_before_the_end() {
 
 #[test]
 fn deflate_may_be_raw_and_gzip_and_zstd_may_go_on() {
-    let mut raw =
-        flate2::write::DeflateEncoder::new(vec![], flate2::Compression::default());
+    let mut raw = flate2::write::DeflateEncoder::new(vec![], flate2::Compression::default());
     raw.write_all(TEXT).unwrap();
     let raw = raw.finish().unwrap();
     let single: Vec<&[u8]> = raw.chunks(1).collect();
@@ -120,17 +126,28 @@ fn budgets_hold() {
         let bytes = encoded(coding, &bomb);
         let mut decoder = Decoder::new(coding, MOST_DECODED_BYTES);
         let mut out = vec![];
-        let told = bytes.chunks(512).find_map(|piece| decoder.push(piece, &mut out).err());
-        assert!(matches!(told, Some(DecodeError::OverBudget)), "{coding:?} {told:?}");
+        let told = bytes
+            .chunks(512)
+            .find_map(|piece| decoder.push(piece, &mut out).err());
+        assert!(
+            matches!(told, Some(DecodeError::OverBudget)),
+            "{coding:?} {told:?}"
+        );
         assert!(out.len() as u64 <= FREE_DECODED_BYTES + 100 * bytes.len() as u64);
         let limited = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64 - 1);
-        assert!(matches!(limited, Err(DecodeError::OverBudget)), "{coding:?}");
+        assert!(
+            matches!(limited, Err(DecodeError::OverBudget)),
+            "{coding:?}"
+        );
         let whole = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64);
         assert_eq!(whole.unwrap(), TEXT);
     }
     // A body that repeats itself is no bomb.
     let spaces = vec![b' '; 500_000];
-    assert_eq!(decoded(Coding::Gzip, &[&encoded(Coding::Gzip, &spaces)]).unwrap(), spaces);
+    assert_eq!(
+        decoded(Coding::Gzip, &[&encoded(Coding::Gzip, &spaces)]).unwrap(),
+        spaces
+    );
 }
 
 #[test]
@@ -141,7 +158,10 @@ fn headers_name_codings_in_the_order_applied() {
         (&["identity"], Some(&[])),
         (&["gzip"], Some(&[Coding::Gzip])),
         (&[" GZip , br"], Some(&[Coding::Gzip, Coding::Brotli])),
-        (&["x-gzip", "zstd,,deflate"], Some(&[Coding::Gzip, Coding::Zstd, Coding::Deflate])),
+        (
+            &["x-gzip", "zstd,,deflate"],
+            Some(&[Coding::Gzip, Coding::Zstd, Coding::Deflate]),
+        ),
         (&["gzip, unknown"], None),
         (&["gzip;q=1"], None),
         (&["gzip,gzip,gzip,gzip,gzip"], None),

@@ -20,8 +20,8 @@ use thiserror::Error;
 
 pub use node::{Found, Member, Node, Raw};
 use number::Number;
-use stack::Stack;
 pub use stack::MOST_NESTING;
+use stack::Stack;
 use string::Part;
 
 /// Most bytes of one wanted value that are given: a longer one is [`Raw::TooLong`].

@@ -46,7 +46,10 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    /// If the value is an object, these members of it are wanted. At most 32.
+    /// If the value is an object, these members of it are wanted.
+    ///
+    /// # Panics
+    /// If there are more than 32: when the table is compiled.
     #[must_use]
     pub const fn object(members: &'static [Member<T>]) -> Self {
         assert!(members.len() <= 32, "each member has a bit");

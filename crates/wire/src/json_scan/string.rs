@@ -39,10 +39,12 @@ pub(super) fn run(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Option<Part
             return Ok(Some(part));
         };
         part = match (part, byte) {
-            (Part::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Part::Plain,
             (Part::Escaped, b'u') => Part::Hex(4),
-            (Part::Hex(1), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => Part::Plain,
-            (Part::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => Part::Hex(left - 1),
+            (Part::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Part::Plain,
+            (Part::Hex(left), _) if byte.is_ascii_hexdigit() => match left {
+                1 => Part::Plain,
+                _ => Part::Hex(left - 1),
+            },
             _ => return Err(ScanError::Malformed),
         };
         cursor.at += 1;

@@ -1,4 +1,4 @@
-//! The scanner against serde_json, and against every cut.
+//! The scanner against `serde_json`, and against every cut.
 
 use proptest::prelude::*;
 
@@ -189,7 +189,7 @@ fn an_error_stays() {
     assert_eq!(scanner.finish(|_| {}), Ok(()));
 }
 
-/// serde_json's word on the same bytes, with strings made as lenient as the scanner is: raw
+/// The word of `serde_json` on the same bytes, with strings made as lenient as the scanner is: raw
 /// control characters and lone surrogates replaced. (`IgnoredAny` lets other bytes pass too.)
 fn serde_accepts(bytes: &[u8]) -> bool {
     let mut lenient = Vec::with_capacity(bytes.len());
@@ -214,50 +214,94 @@ fn serde_accepts(bytes: &[u8]) -> bool {
         }
         lenient.push(byte);
     }
-    let mut reader = serde_json::Deserializer::from_slice(&lenient);
-    let accepted = serde::de::IgnoredAny::deserialize_from(&mut reader);
-    accepted && reader.end().is_ok()
-}
-
-/// `Deserialize` by its one use here.
-trait DeserializeFrom {
-    fn deserialize_from(reader: &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>)
-    -> bool;
-}
-
-impl DeserializeFrom for serde::de::IgnoredAny {
-    fn deserialize_from(
-        reader: &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>,
-    ) -> bool {
-        <Self as serde::Deserialize>::deserialize(reader).is_ok()
-    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(&lenient).is_ok()
 }
 
 fn accepts(bytes: &[u8]) -> bool {
     scan(&[bytes]).is_ok()
 }
 
+/// Documents and near misses.
+const GRAMMAR: &[&str] = &[
+    "",
+    " ",
+    "0",
+    "-0",
+    "01",
+    "-",
+    "1.",
+    ".5",
+    "1.5",
+    "1e5",
+    "1E+5",
+    "1e-",
+    "1e",
+    "+1",
+    "1 2",
+    "-01",
+    "0e0",
+    "0.0e-0",
+    "--1",
+    "1-",
+    "0x1",
+    "true",
+    "tru",
+    "trues",
+    "True",
+    "null",
+    "nul",
+    "nullnull",
+    "false",
+    "[]",
+    "[",
+    "]",
+    "[,]",
+    "[1,]",
+    "[1 2]",
+    "[1,2]",
+    "{}",
+    "{",
+    "}",
+    "{,}",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\":1,}",
+    "{\"a\":1 \"b\":2}",
+    "{\"a\":1,\"b\":2}",
+    "{a:1}",
+    "{1:1}",
+    "[}",
+    "{]",
+    "[1}",
+    "{\"a\":1]",
+    "\"",
+    "\"a",
+    "\"a\"",
+    "\"\\\"",
+    "\"\\x\"",
+    "\"\\u12g4\"",
+    "\"\\u1234\"",
+    "\"\\u123\"",
+    "\"\\ud800\"",
+    "\"a\" \"b\"",
+    "{} {}",
+    "{}x",
+    "\u{feff}{}",
+    "//c\n1",
+    "[1]\n",
+    "\t{\r\n}\u{b}",
+    "\u{c}1",
+    "NaN",
+    "Infinity",
+    "'a'",
+];
+
 #[test]
 fn the_grammar_is_json() {
-    for json in [
-        "", " ", "0", "-0", "01", "-", "1.", ".5", "1.5", "1e5", "1E+5", "1e-", "1e", "+1", "1 2",
-        "-01", "0e0", "0.0e-0", "--1", "1-", "0x1", "true", "tru", "trues", "True", "null", "nul",
-        "nullnull", "false", "[]", "[", "]", "[,]", "[1,]", "[1 2]", "[1,2]", "{}", "{", "}",
-        "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{\"a\":1,\"b\":2}",
-        "{a:1}", "{1:1}", "[}", "{]", "[1}", "{\"a\":1]", "\"", "\"a", "\"a\"", "\"\\\"", "\"\\x\"",
-        "\"\\u12g4\"", "\"\\u1234\"", "\"\\u123\"", "\"\\ud800\"", "\"a\" \"b\"", "{} {}", "{}x",
-        "\u{feff}{}", "//c\n1", "[1]\n", "\t{\r\n}\u{b}", "\u{c}1", "NaN", "Infinity", "'a'",
-    ] {
-        if json == "\"\\ud800\"" {
-            // A leniency: a lone surrogate changes no structure.
-            assert!(accepts(json.as_bytes()));
-            continue;
-        }
-        assert_eq!(
-            accepts(json.as_bytes()),
-            serde_accepts(json.as_bytes()),
-            "{json:?}"
-        );
+    for json in GRAMMAR {
+        let (found, expected) = (accepts(json.as_bytes()), serde_accepts(json.as_bytes()));
+        // A leniency: a lone surrogate changes no structure.
+        assert_eq!(found, expected || *json == "\"\\ud800\"", "{json:?}");
     }
 }
 
@@ -274,10 +318,16 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
             prop::collection::vec(
-                (prop_oneof!["[aolk]", Just("in".to_owned()), "\\PC{0,8}"], inner),
+                (
+                    prop_oneof!["[aolk]", Just("in".to_owned()), "\\PC{0,8}"],
+                    inner
+                ),
                 0..6
             )
-            .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            .prop_map(|members| members
+                .into_iter()
+                .collect::<serde_json::Map<_, _>>()
+                .into()),
         ]
     })
 }

@@ -3,8 +3,6 @@
 use super::*;
 use crate::ask_for_usage;
 
-const TOO_MUCH: &str = "1099511627777";
-
 fn read(endpoint: Metered, body: &str) -> RequestFacts {
     RequestFacts::read(endpoint, body.as_bytes()).unwrap()
 }
@@ -26,59 +24,128 @@ fn a_chat_request_says_what_it_is() {
     assert_eq!(chat("{}"), RequestFacts::default());
 }
 
+/// Bodies with a bound, and what it is beyond their bytes.
+const BOUNDED: &[(Metered, &str, u64)] = &[
+    (Metered::ChatCompletions, r#"{"max_tokens":7}"#, 7),
+    (
+        Metered::ChatCompletions,
+        r#"{"max_completion_tokens":9,"max_tokens":7,"n":null}"#,
+        9,
+    ),
+    (
+        Metered::ChatCompletions,
+        r#"{"max_tokens":7,"messages":[{"content":[{"type":"text","text":"x"},{"type":"refusal"}]}],"tools":[{"type":"custom"}],"prediction":null}"#,
+        7,
+    ),
+    (
+        Metered::Completions,
+        r#"{"max_tokens":7,"n":2,"best_of":5,"prompt":"x"}"#,
+        35,
+    ),
+    (
+        Metered::Completions,
+        r#"{"max_tokens":7,"n":2,"prompt":["a","b",[1,2]]}"#,
+        42,
+    ),
+    (
+        Metered::Completions,
+        r#"{"max_tokens":7,"prompt":[1,2,3]}"#,
+        7,
+    ),
+    (
+        Metered::Responses,
+        r#"{"max_output_tokens":16,"input":"x","previous_response_id":null}"#,
+        16,
+    ),
+    (
+        Metered::Responses,
+        r#"{"max_output_tokens":16,"input":[{"role":"user","content":"x"},{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":[{"type":"input_text"}]},{"type":"custom_tool_call_output","output":"x"}]}"#,
+        16,
+    ),
+];
+
+/// Members that leave a body without a bound.
+const UNBOUNDED: &[(Metered, &str)] = &[
+    (
+        Metered::ChatCompletions,
+        r#""messages":[{"content":[{"type":"text"},{"type":"image_url"}]}]"#,
+    ),
+    (
+        Metered::ChatCompletions,
+        r#""messages":[{"content":[{"text":"x"}]}]"#,
+    ),
+    (
+        Metered::ChatCompletions,
+        r#""messages":[{"content":["x"]}]"#,
+    ),
+    (
+        Metered::ChatCompletions,
+        r#""messages":[{"content":[{"type":"file","type":"text"}]}]"#,
+    ),
+    (
+        Metered::ChatCompletions,
+        r#""messages":[{"audio":{"id":"audio_1"}}]"#,
+    ),
+    (Metered::ChatCompletions, r#""web_search_options":{}"#),
+    (
+        Metered::ChatCompletions,
+        r#""prediction":{"type":"content"}"#,
+    ),
+    (Metered::ChatCompletions, r#""audio":{"voice":"alloy"}"#),
+    (Metered::ChatCompletions, r#""tools":[{"function":{}}]"#),
+    (Metered::ChatCompletions, r#""n":"2""#),
+    (Metered::ChatCompletions, r#""n":-1"#),
+    (Metered::ChatCompletions, r#""n":1,"n":2"#),
+    (Metered::ChatCompletions, r#""max_tokens":7,"max_tokens":8"#),
+    (Metered::Responses, r#""previous_response_id":"resp_1""#),
+    (Metered::Responses, r#""conversation":"conv_1""#),
+    (Metered::Responses, r#""prompt":{"id":"pmpt_1"}"#),
+    (Metered::Responses, r#""context_management":[]"#),
+    (Metered::Responses, r#""input":[{"id":"msg_1"}]"#),
+    (
+        Metered::Responses,
+        r#""input":[{"type":"item_reference","id":"msg_1"}]"#,
+    ),
+    (
+        Metered::Responses,
+        r#""input":[{"type":"reasoning","id":"rs_1"}]"#,
+    ),
+    (
+        Metered::Responses,
+        r#""input":[{"role":"user","content":[{"type":"input_file"}]}]"#,
+    ),
+    (
+        Metered::Responses,
+        r#""input":[{"type":"function_call_output","output":[{"type":"input_image"}]}]"#,
+    ),
+    (Metered::Responses, r#""tools":[{"type":"namespace"}]"#),
+    (
+        Metered::Responses,
+        r#""tools":[{"type":"function"},{"type":"mcp"}]"#,
+    ),
+];
+
 #[test]
 fn bounds_are_given_only_where_they_hold() {
-    for (endpoint, body, more) in [
-        (Metered::ChatCompletions, r#"{"max_tokens":7}"#, 7),
-        (Metered::ChatCompletions, r#"{"max_completion_tokens":9,"max_tokens":7,"n":null}"#, 9),
-        (Metered::ChatCompletions, r#"{"max_tokens":7,"messages":[{"content":[{"type":"text","text":"x"},{"type":"refusal"}]}],"tools":[{"type":"custom"}],"prediction":null}"#, 7),
-        (Metered::Completions, r#"{"max_tokens":7,"n":2,"best_of":5,"prompt":"x"}"#, 35),
-        (Metered::Completions, r#"{"max_tokens":7,"n":2,"prompt":["a","b",[1,2]]}"#, 42),
-        (Metered::Completions, r#"{"max_tokens":7,"prompt":[1,2,3]}"#, 7),
-        (Metered::Responses, r#"{"max_output_tokens":16,"input":"x","previous_response_id":null}"#, 16),
-        (Metered::Responses, r#"{"max_output_tokens":16,"input":[{"role":"user","content":"x"},{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":[{"type":"input_text"}]},{"type":"custom_tool_call_output","output":"x"}]}"#, 16),
-    ] {
-        assert_eq!(read(endpoint, body).bound, Some(body.len() as u64 + more), "{body}");
+    for &(endpoint, body, more) in BOUNDED {
+        let bound = body.len() as u64 + more;
+        assert_eq!(read(endpoint, body).bound, Some(bound), "{body}");
     }
-    for (endpoint, member) in [
-        (Metered::ChatCompletions, r#""messages":[{"content":[{"type":"text"},{"type":"image_url"}]}]"#),
-        (Metered::ChatCompletions, r#""messages":[{"content":[{"text":"x"}]}]"#),
-        (Metered::ChatCompletions, r#""messages":[{"content":["x"]}]"#),
-        (Metered::ChatCompletions, r#""messages":[{"content":[{"type":"file","type":"text"}]}]"#),
-        (Metered::ChatCompletions, r#""messages":[{"audio":{"id":"audio_1"}}]"#),
-        (Metered::ChatCompletions, r#""web_search_options":{}"#),
-        (Metered::ChatCompletions, r#""prediction":{"type":"content"}"#),
-        (Metered::ChatCompletions, r#""audio":{"voice":"alloy"}"#),
-        (Metered::ChatCompletions, r#""tools":[{"function":{}}]"#),
-        (Metered::ChatCompletions, r#""n":"2""#),
-        (Metered::ChatCompletions, r#""n":-1"#),
-        (Metered::ChatCompletions, r#""n":1,"n":2"#),
-        (Metered::ChatCompletions, r#""max_tokens":7,"max_tokens":8"#),
-        (Metered::Responses, r#""previous_response_id":"resp_1""#),
-        (Metered::Responses, r#""conversation":"conv_1""#),
-        (Metered::Responses, r#""prompt":{"id":"pmpt_1"}"#),
-        (Metered::Responses, r#""context_management":[]"#),
-        (Metered::Responses, r#""input":[{"id":"msg_1"}]"#),
-        (Metered::Responses, r#""input":[{"type":"item_reference","id":"msg_1"}]"#),
-        (Metered::Responses, r#""input":[{"type":"reasoning","id":"rs_1"}]"#),
-        (Metered::Responses, r#""input":[{"role":"user","content":[{"type":"input_file"}]}]"#),
-        (Metered::Responses, r#""input":[{"type":"function_call_output","output":[{"type":"input_image"}]}]"#),
-        (Metered::Responses, r#""tools":[{"type":"namespace"}]"#),
-        (Metered::Responses, r#""tools":[{"type":"function"},{"type":"mcp"}]"#),
-    ] {
-        let body = format!(
-            r#"{{"max_tokens":7,"max_output_tokens":7,{member}}}"#
-        );
-        let body = if member.contains("max_tokens") { format!("{{{member}}}") } else { body };
+    for &(endpoint, member) in UNBOUNDED {
+        let body = if member.contains("max_tokens") {
+            format!("{{{member}}}")
+        } else {
+            format!(r#"{{"max_tokens":7,"max_output_tokens":7,{member}}}"#)
+        };
         assert_eq!(read(endpoint, &body).bound, None, "{body}");
     }
     for body in [
-        "{}".to_owned(),
-        format!(r#"{{"max_tokens":{TOO_MUCH}}}"#),
-        r#"{"max_tokens":1099511627776,"n":1099511627776}"#.to_owned(),
-        r#"{"max_tokens":"7"}"#.to_owned(),
+        "{}",
+        r#"{"max_tokens":1099511627777}"#,
+        r#"{"max_tokens":1099511627776,"n":1099511627776}"#,
+        r#"{"max_tokens":"7"}"#,
     ] {
-        assert_eq!(chat(&body).bound, None, "{body}");
+        assert_eq!(chat(body).bound, None, "{body}");
     }
     assert_eq!(read(Metered::Embeddings, r#"{"max_tokens":7}"#).bound, None);
 }
@@ -92,10 +159,24 @@ fn hosted_tools_are_told_from_the_clients_own() {
         )
         .hosted_tool
     };
-    for kind in ["web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"] {
+    for kind in [
+        "web_search",
+        "web_search_preview",
+        "file_search",
+        "code_interpreter",
+        "image_generation",
+        "mcp",
+        "tool_search",
+    ] {
         assert!(hosted(kind), "{kind}");
     }
-    for kind in ["function", "custom", "namespace", "local_shell", "computer_use_preview"] {
+    for kind in [
+        "function",
+        "custom",
+        "namespace",
+        "local_shell",
+        "computer_use_preview",
+    ] {
         assert!(!hosted(kind), "{kind}");
     }
     assert!(chat(r#"{"web_search_options":{}}"#).hosted_tool);
@@ -106,7 +187,10 @@ fn hosted_tools_are_told_from_the_clients_own() {
 #[test]
 fn usage_is_asked_by_one_edit() {
     for (before, after) in [
-        (r#"{"stream":true}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        (
+            r#"{"stream":true}"#,
+            r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
         (
             "{ \"stream\" : true , \"model\":\"m\" }",
             "{ \"stream\" : true,\"stream_options\":{\"include_usage\":true} , \"model\":\"m\" }",
@@ -153,7 +237,10 @@ fn anything_odd_is_forwarded_as_it_came() {
     for (body, expected) in [
         (r#"{"stream":false}"#, UsageAsked::NotAStream),
         (r#"{"stream":null}"#, UsageAsked::NotAStream),
-        (r#"{"stream_options":{"include_usage":false}}"#, UsageAsked::NotAStream),
+        (
+            r#"{"stream_options":{"include_usage":false}}"#,
+            UsageAsked::NotAStream,
+        ),
         (r#"{"stream":"true"}"#, UsageAsked::Odd),
         (r#"{"stream":1}"#, UsageAsked::Odd),
         (r#"{"stream":[true]}"#, UsageAsked::Odd),
@@ -161,14 +248,26 @@ fn anything_odd_is_forwarded_as_it_came() {
         (r#"{"stream":false,"str\u0065am":true}"#, UsageAsked::Odd),
         (r#"{"stream":true,"stream_options":7}"#, UsageAsked::Odd),
         (r#"{"stream":true,"stream_options":[]}"#, UsageAsked::Odd),
-        (r#"{"stream":true,"stream_options":{},"stream_options":{}}"#, UsageAsked::Odd),
-        (r#"{"stream":true,"stream_options":{"include_usage":null}}"#, UsageAsked::Odd),
-        (r#"{"stream":true,"stream_options":{"include_usage":0}}"#, UsageAsked::Odd),
+        (
+            r#"{"stream":true,"stream_options":{},"stream_options":{}}"#,
+            UsageAsked::Odd,
+        ),
+        (
+            r#"{"stream":true,"stream_options":{"include_usage":null}}"#,
+            UsageAsked::Odd,
+        ),
+        (
+            r#"{"stream":true,"stream_options":{"include_usage":0}}"#,
+            UsageAsked::Odd,
+        ),
         (
             r#"{"stream":true,"stream_options":{"include_usage":true,"include_usage":false}}"#,
             UsageAsked::Odd,
         ),
-        (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, UsageAsked::Asked),
+        (
+            r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            UsageAsked::Asked,
+        ),
     ] {
         let facts = chat(body);
         assert_eq!(facts.usage_asked, expected, "{body}");
