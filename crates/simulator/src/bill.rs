@@ -3,10 +3,9 @@
 //! Knows log entries only: no HTTP, no request.
 //!
 //! The rule: organizations that are enrolled get daily tokens on listed models, pooled for each
-//! organization and model group over all keys and shared projects, input and output together. "For
-//! each new request, we check against your running total for that day. If a single request would
-//! make your daily total exceed the token quota, that entire request is billed at normal rates."
-//! The day begins at 00:00 UTC. The published table counts the billed request in the running total.
+//! organization and model group over all keys and shared projects, input and output together. Each
+//! request is checked against the running total of its UTC day; one that would take the total past
+//! the allowance is billed whole, and by OpenAI's published table it counts in the total.
 
 use std::collections::{HashMap, VecDeque};
 

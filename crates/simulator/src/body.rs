@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -13,9 +12,6 @@ use tokio::sync::mpsc;
 
 /// Pieces on their way to a connection that does not read them.
 const MOST_PIECES_WAITING: usize = 1;
-
-/// Waited before a break, so that what was sent before it is not cut off with it.
-const BREAK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The body broke off, as it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +40,32 @@ pub(crate) enum AnswerBody {
     /// Without one, as OpenAI sends JSON.
     Chunked(Option<Bytes>),
     /// As the pieces come.
-    Pieces(mpsc::Receiver<Result<Bytes, BrokenOff>>),
+    Pieces(Pieces),
+}
+
+/// The end that pieces come out of.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    receiver: mpsc::Receiver<Result<Bytes, BrokenOff>>,
+    /// The next poll says so.
+    breaking: Option<BrokenOff>,
+}
+
+impl Pieces {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        if let Some(broken) = self.breaking.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        match ready!(self.receiver.poll_recv(context)) {
+            Some(Err(broken)) => {
+                // One turn without a piece: the connection writes out what it has before it breaks.
+                self.breaking = Some(broken);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            piece => Poll::Ready(piece),
+        }
+    }
 }
 
 /// The end that pieces are put in at.
@@ -62,7 +83,6 @@ impl PieceSender {
 
     /// Breaks the body off: the connection is reset once all earlier pieces are on their way.
     pub(crate) async fn break_off(self, reset: &Reset) {
-        tokio::time::sleep(BREAK_PAUSE).await;
         if let Ok(place) = self.0.reserve().await {
             reset.ask();
             place.send(Err(BrokenOff));
@@ -73,7 +93,11 @@ impl PieceSender {
 impl AnswerBody {
     pub(crate) fn pieces() -> (PieceSender, Self) {
         let (sender, receiver) = mpsc::channel(MOST_PIECES_WAITING);
-        (PieceSender(sender), Self::Pieces(receiver))
+        let pieces = Pieces {
+            receiver,
+            breaking: None,
+        };
+        (PieceSender(sender), Self::Pieces(pieces))
     }
 
     pub(crate) fn empty() -> Self {
@@ -94,7 +118,7 @@ impl Body for AnswerBody {
                 Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
             }
             Self::Pieces(pieces) => {
-                let piece = ready!(pieces.poll_recv(context));
+                let piece = ready!(pieces.poll(context));
                 Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
             }
         }
