@@ -117,7 +117,7 @@ pub(crate) fn age(list_date: Day, today: Day) -> String {
 
 /// A table of the groups; one group a block where it does not fit.
 fn allowances(offer: &Offer, terminal: &Terminal) -> String {
-    let spans = tier_spans(offer);
+    let spans = usage_tiers(offer);
     let mut head = vec!["GROUP".to_owned()];
     head.extend(
         spans
@@ -158,12 +158,12 @@ fn allowances(offer: &Offer, terminal: &Terminal) -> String {
 }
 
 /// Usage tiers next to each other that have the same allowances in every group.
-struct TierSpan {
+struct UsageTiers {
     first: UsageTier,
     last: UsageTier,
 }
 
-impl TierSpan {
+impl UsageTiers {
     fn label(&self) -> String {
         match (self.first.get(), self.last.get()) {
             (first, last) if first == last => first.to_string(),
@@ -172,16 +172,16 @@ impl TierSpan {
     }
 }
 
-fn tier_spans(offer: &Offer) -> Vec<TierSpan> {
-    let mut spans: Vec<TierSpan> = Vec::new();
+fn usage_tiers(offer: &Offer) -> Vec<UsageTiers> {
+    let mut spans: Vec<UsageTiers> = Vec::new();
     for tier in (1..=5).filter_map(UsageTier::new) {
-        let same = |span: &&mut TierSpan| {
+        let same = |span: &&mut UsageTiers| {
             let mut groups = offer.groups();
             groups.all(|(_, group)| group.allowance(span.last) == group.allowance(tier))
         };
         match spans.last_mut().filter(same) {
             Some(span) => span.last = tier,
-            None => spans.push(TierSpan {
+            None => spans.push(UsageTiers {
                 first: tier,
                 last: tier,
             }),
@@ -204,7 +204,7 @@ fn as_rows(offer: &Offer, header: bool) -> String {
     let mut out = String::new();
     if header {
         out.push_str(
-            "group\tmodel\taliases\tmost_tokens\ttier_1\ttier_2\ttier_3\ttier_4\ttier_5\n",
+            "group\tmodel\taliases\tmost_tokens\tusage_tier_1\tusage_tier_2\tusage_tier_3\tusage_tier_4\tusage_tier_5\n",
         );
     }
     for model in offer.models() {
