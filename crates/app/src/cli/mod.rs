@@ -145,7 +145,7 @@ struct Cli {
     command: Option<Task>,
     #[command(flatten)]
     serve: ServeFlags,
-    /// Configuration file [default: ./tollfree.toml, if there]
+    /// Configuration file [default: ./tollfree.toml]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Colour: auto, always or never
