@@ -89,7 +89,7 @@ struct Figures {
 async fn measure(process: &Process, calls: i64) -> Result<Figures, Failure> {
     let before = cpu::time_of(process.child.id())?;
     let run = load::run(process.address, CONNECTIONS, calls).await?;
-    let spent = cpu::time_of(process.child.id())? - before;
+    let spent = cpu::time_of(process.child.id())?.saturating_sub(before);
     let at = |share: f64| {
         let place = (run.latencies.len() as f64 * share) as usize;
         run.latencies

@@ -39,17 +39,27 @@ enum Shape {
 
 impl AnswerBody {
     fn of(shape: Shape) -> AnswerBody {
-        AnswerBody { shape, breaking: None, _share: None }
+        AnswerBody {
+            shape,
+            breaking: None,
+            _share: None,
+        }
     }
 
     /// Bytes that are all here; `sized` tells their length beforehand.
     pub(crate) fn whole(bytes: Bytes, sized: bool) -> AnswerBody {
-        AnswerBody::of(Shape::Whole { bytes: Some(bytes), sized })
+        AnswerBody::of(Shape::Whole {
+            bytes: Some(bytes),
+            sized,
+        })
     }
 
     /// The same, holding on to the memory it takes until it is gone.
     pub(crate) fn holding(self, share: Share) -> AnswerBody {
-        AnswerBody { _share: Some(share), ..self }
+        AnswerBody {
+            _share: Some(share),
+            ..self
+        }
     }
 
     /// Upstream's body, unread.
@@ -100,9 +110,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.shape {
             // A body of unknown length must be framed as such, even where it is empty.
-            Shape::Whole { bytes, sized } => {
-                *sized && bytes.as_ref().is_none_or(Bytes::is_empty)
-            }
+            Shape::Whole { bytes, sized } => *sized && bytes.as_ref().is_none_or(Bytes::is_empty),
             Shape::Passing(body) => body.is_end_stream(),
             Shape::Metered(body) => body.is_end(),
         }

@@ -170,7 +170,7 @@ impl Call<'_> {
         if form == Form::Json && is_held(endpoint) {
             return Ok(self.held(head, body, under_way, &settings).await);
         }
-        Ok(self.streamed(
+        Ok(Self::streamed(
             head,
             under_way,
             Streamed {
@@ -332,7 +332,7 @@ impl Call<'_> {
                     broke,
                     edit: None,
                 };
-                let answer = self.streamed(head, under_way, streamed);
+                let answer = Self::streamed(head, under_way, streamed);
                 answer.map(|body| body.holding(share))
             }
         }
@@ -340,7 +340,6 @@ impl Call<'_> {
 
     /// An answer that is read while it passes: its head says what can be said before.
     fn streamed(
-        &self,
         mut head: response::Parts,
         mut under_way: CallUnderWay,
         streamed: Streamed,

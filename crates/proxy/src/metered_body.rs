@@ -25,7 +25,7 @@ use crate::frames;
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
 
 /// Upstream's body, the call it belongs to, and what is between them and the client.
-pub struct MeteredBody {
+pub(crate) struct MeteredBody {
     upstream: UpstreamBody,
     /// Frames taken, and read, while the answer was held; not yet passed on.
     early: VecDeque<Frame<Bytes>>,

@@ -123,23 +123,27 @@ impl Recent {
     }
 
     fn shelve(&self, call: Arc<RecentCall>, entries: Vec<u64>) {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let shelf = &mut *shelf;
-        if shelf.calls.len() == MOST_RECENT
-            && let Some(oldest) = shelf.calls.pop_front()
+        let mut guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shelf {
+            calls,
+            first,
+            index,
+        } = &mut *guard;
+        if calls.len() == MOST_RECENT
+            && let Some(oldest) = calls.pop_front()
         {
             for entry in oldest.entries {
-                if shelf.index.get(&entry) == Some(&shelf.first) {
-                    shelf.index.remove(&entry);
+                if index.get(&entry) == Some(first) {
+                    index.remove(&entry);
                 }
             }
-            shelf.first += 1;
+            *first += 1;
         }
-        let number = shelf.first + shelf.calls.len() as u64;
+        let number = *first + calls.len() as u64;
         for entry in &entries {
-            shelf.index.insert(*entry, number);
+            index.insert(*entry, number);
         }
-        shelf.calls.push_back(Shelved { call, entries });
+        calls.push_back(Shelved { call, entries });
     }
 
     /// Gives a shelved call its final word and wakes those who wait for it. A second word is not heard.
@@ -150,14 +154,19 @@ impl Recent {
         }
         if let Some(id) = response_id {
             let entry = self.by_openai_id(call.key, &id);
-            let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            let number = shelf.index.get(&self.by_call(&call.head.call)).copied();
-            if let Some(number) = number
-                && let Ok(place) = usize::try_from(number - shelf.first)
-                && let Some(shelved) = shelf.calls.get_mut(place)
+            let mut guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            let Shelf {
+                calls,
+                first,
+                index,
+            } = &mut *guard;
+            // A call that has left the shelf meanwhile stays gone.
+            if let Some(&number) = index.get(&self.by_call(&call.head.call))
+                && let Ok(place) = usize::try_from(number - *first)
+                && let Some(with_entries) = calls.get_mut(place)
             {
-                shelved.entries.push(entry);
-                shelf.index.insert(entry, number);
+                with_entries.entries.push(entry);
+                index.insert(entry, number);
             }
         }
         call.settled.notify_waiters();
@@ -180,13 +189,10 @@ impl Recent {
     }
 
     fn at(&self, entry: u64) -> Option<Arc<RecentCall>> {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = shelf.index.get(&entry)?;
-        let place = usize::try_from(number - shelf.first).ok()?;
-        shelf
-            .calls
-            .get(place)
-            .map(|shelved| Arc::clone(&shelved.call))
+        let guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = guard.index.get(&entry)?;
+        let place = usize::try_from(number - guard.first).ok()?;
+        guard.calls.get(place).map(|found| Arc::clone(&found.call))
     }
 
     fn by_call(&self, id: &CallId) -> u64 {
@@ -284,7 +290,7 @@ mod tests {
         let call = recent.open(head.clone(), "responses", None, None, None);
         let waiting = tokio::spawn({
             let call = Arc::clone(&call);
-            async move { call.wait(Duration::from_secs(60)).await }
+            async move { call.wait(Duration::from_mins(1)).await }
         });
         recent.settle(&call, outcome(&head, "resp_1"));
         waiting.await.unwrap();

@@ -34,7 +34,7 @@ impl Default for Settings {
             held_answer_bytes: 1 << 20,
             held_answers_total: 64 << 20,
             held_answer_time: Duration::from_secs(2),
-            lookup_wait: Duration::from_secs(60),
+            lookup_wait: Duration::from_mins(1),
             lookup_waits_total: 1024,
             lookup_waits_per_key: 64,
         }

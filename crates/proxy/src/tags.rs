@@ -200,7 +200,7 @@ struct Words(Assumptions);
 
 impl serde::Serialize for Words {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|assumption| assumption.as_str()))
+        serializer.collect_seq(self.0.iter().map(meter::Assumption::as_str))
     }
 }
 
