@@ -5,6 +5,7 @@ mod aliases;
 mod corrections;
 mod forecasts;
 mod histories;
+mod offer;
 mod payer;
 mod racing;
 mod reference;
