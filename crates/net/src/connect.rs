@@ -225,7 +225,8 @@ where
                 }) => return Err(shared.broke(true, error)),
             }
         }
-        let warm = shared.open().await?;
+        // Boxed, because its state is large and every call's future would carry it, used or not.
+        let warm = Box::pin(shared.open()).await?;
         warm.exchange(request)
             .await
             .map_err(|failed| shared.broke(failed.request.is_none(), failed.error))

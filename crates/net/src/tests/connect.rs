@@ -49,6 +49,15 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
+async fn the_future_of_a_call_is_small() {
+    let (_listener, settings) = upstream().await;
+    let connector = connector(settings);
+    // It is moved into place for every call.
+    let size = size_of_val(&connector.send(post("/", "")));
+    assert!(size <= 1280, "{size} bytes");
+}
+
+#[tokio::test]
 async fn whatever_the_request_says_it_goes_to_the_configured_upstream() {
     within(async {
         let (listener, settings) = upstream().await;
