@@ -102,7 +102,9 @@ async fn a_large_body_both_ways() {
         let upstream = echoing().await;
         let (proxy, connections) = passing_on(upstream.address.port()).await;
         let client = connector_to::<Full<Bytes>>(proxy.address.port());
-        let sent = Bytes::from_iter((0..16 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 3]));
+        let sent = (0..16 << 20)
+            .map(|at: u32| at.to_le_bytes()[at as usize % 3])
+            .collect::<Bytes>();
         for _ in 0..2 {
             let answer = client
                 .send(Request::post("/").body(Full::from(sent.clone())).unwrap())
