@@ -16,7 +16,11 @@ pub(crate) fn unescaped(inside: &[u8]) -> Option<String> {
 /// The text of a JSON string as written, quotes included: not empty and at most
 /// [`MOST_TEXT_BYTES`] long.
 pub(crate) fn short_text(raw: &[u8]) -> Option<Box<str>> {
-    let text: Box<str> = serde_json::from_slice(raw).ok()?;
+    let is_plain = |text: &&str| !text.bytes().any(|byte| byte == b'\\' || byte < b' ');
+    let text: Box<str> = match plain(raw).filter(is_plain) {
+        Some(text) => text.into(),
+        None => serde_json::from_slice(raw).ok()?,
+    };
     (!text.is_empty() && text.len() <= MOST_TEXT_BYTES).then_some(text)
 }
 

@@ -9,8 +9,10 @@
 //! change no structure: raw control characters, bytes that are not UTF-8, and lone surrogate
 //! escapes are let pass. Whoever wants a string's text must unescape it, and is told there.
 
+mod cursor;
 mod node;
 mod number;
+mod pending;
 mod stack;
 mod string;
 #[cfg(test)]
@@ -18,8 +20,10 @@ mod tests;
 
 use thiserror::Error;
 
+use cursor::{Cursor, is_space, literal};
 pub use node::{Found, Member, Node, Raw};
 use number::Number;
+use pending::{Level, Pending};
 pub use stack::MOST_NESTING;
 use stack::Stack;
 use string::Part;
@@ -70,32 +74,6 @@ enum State {
     Done,
     /// After an error.
     Broken(ScanError),
-}
-
-/// A wanted value that is about to come or under way.
-#[derive(Debug)]
-struct Pending<T: 'static> {
-    node: &'static Node<T>,
-    again: bool,
-    key_start: usize,
-    value_start: usize,
-    first: u8,
-}
-
-/// An open container whose members or items are looked at.
-#[derive(Debug)]
-struct Level<T: 'static> {
-    pending: Pending<T>,
-    /// One bit for each of the node's members seen.
-    seen: u32,
-}
-
-/// The bytes of one push, and how far they are read.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Where the text of the key or wanted value under way begins.
-    mark: usize,
 }
 
 /// The scanner. `T` names the wanted values of one tree of [`Node`]s.
@@ -223,26 +201,25 @@ impl<T: Copy> Scanner<T> {
                     Some(part) => self.state = State::InText(part),
                     None => self.end_value(cursor, sink),
                 },
-                State::InNumber(number) => match number.next(byte) {
-                    Some(number) => {
-                        self.state = State::InNumber(number);
-                        cursor.at += 1;
-                    }
-                    None if number.may_end() => self.end_value(cursor, sink),
-                    None => return Err(ScanError::Malformed),
-                },
-                State::InLiteral(rest) => match rest.split_first() {
-                    Some((&expected, rest)) if byte == expected => {
-                        cursor.at += 1;
-                        self.state = State::InLiteral(rest);
-                        if rest.is_empty() {
-                            self.end_value(cursor, sink);
+                State::InNumber(number) => {
+                    let number = number.run(cursor);
+                    self.state = State::InNumber(number);
+                    if cursor.at < cursor.bytes.len() {
+                        if !number.may_end() {
+                            return Err(ScanError::Malformed);
                         }
+                        self.end_value(cursor, sink);
                     }
-                    _ => return Err(ScanError::Malformed),
-                },
+                }
+                State::InLiteral(rest) => {
+                    let rest = literal(cursor, rest)?;
+                    self.state = State::InLiteral(rest);
+                    if rest.is_empty() {
+                        self.end_value(cursor, sink);
+                    }
+                }
                 State::Broken(error) => return Err(error),
-                _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => cursor.at += 1,
+                _ if is_space(byte) => cursor.skip_spaces(),
                 _ => self.token(byte, cursor, sink)?,
             }
         }
@@ -469,31 +446,5 @@ impl<T: Copy> Scanner<T> {
     fn clear_text(&mut self) {
         self.text.clear();
         self.text_is_too_long = false;
-    }
-}
-
-impl<T: Copy> Pending<T> {
-    const fn of(node: &'static Node<T>, again: bool, key_start: usize) -> Self {
-        Self {
-            node,
-            again,
-            key_start,
-            value_start: 0,
-            first: 0,
-        }
-    }
-
-    fn give(self, value_end: usize, raw: Raw<'_>, sink: &mut impl FnMut(Found<'_, T>)) {
-        if let Some(tag) = self.node.tag() {
-            sink(Found {
-                tag,
-                again: self.again,
-                key_start: self.key_start,
-                value_start: self.value_start,
-                value_end,
-                first: self.first,
-                raw,
-            });
-        }
     }
 }

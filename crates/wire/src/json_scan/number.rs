@@ -1,5 +1,7 @@
 //! The grammar of JSON's numbers, byte by byte. It must not know their values.
 
+use super::Cursor;
+
 /// How far a number has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
@@ -25,8 +27,21 @@ impl Number {
         }
     }
 
+    /// Runs on in a number, to the byte that is no part of it or to the end of the bytes.
+    pub(super) fn run(mut self, cursor: &mut Cursor<'_>) -> Self {
+        let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
+        for &byte in rest {
+            let Some(next) = self.next(byte) else {
+                break;
+            };
+            self = next;
+            cursor.at += 1;
+        }
+        self
+    }
+
     /// The state after one more byte; `None` if the number does not go on with it.
-    pub(super) fn next(self, byte: u8) -> Option<Self> {
+    fn next(self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Minus, b'0') => Some(Self::Zero),
             (Self::Minus | Self::Integer, b'0'..=b'9') => Some(Self::Integer),
