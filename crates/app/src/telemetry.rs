@@ -13,6 +13,8 @@ pub(crate) fn begin(log: &Log, colour: bool) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(BoxMakeWriter::new(std::io::stderr))
+        // A line that cannot be written is lost: told on the same standard error it would end the call.
+        .log_internal_errors(false)
         .with_target(false);
     // Another subscriber can only be there if this was called before: then that one stays.
     let _ = match log.format {

@@ -228,7 +228,9 @@ impl Call<'_> {
         let edited = facts
             .as_ref()
             .filter(|_| settings.ask_for_usage)
-            .and_then(|facts| wire::ask_for_usage(text, facts));
+            .and_then(|facts| wire::ask_for_usage(text, facts))
+            // Bytes that are no text are no JSON, whatever stands around them.
+            .filter(|_| std::str::from_utf8(text).is_ok());
         let usage_asked_by_us = edited.is_some();
         let accept = match edited {
             Some(edited) => {
@@ -321,7 +323,7 @@ impl Call<'_> {
         };
         match hold::hold(body, &mut under_way, &mut share, &patience).await {
             Held::Whole { bytes, sized } => {
-                let tags = under_way.settle_held(request_id(&head.headers));
+                let tags = under_way.settle_before_head(End::Complete, request_id(&head.headers));
                 tags.put_on(&mut head.headers);
                 Response::from_parts(head, AnswerBody::whole(bytes, sized).holding(share))
             }
@@ -357,10 +359,10 @@ impl Call<'_> {
     }
 
     /// No answer came. What was sent may have been carried out: then the call is settled as unknown.
-    fn unanswered(mut under_way: CallUnderWay, error: &NotSent) -> Ending {
+    fn unanswered(under_way: CallUnderWay, error: &NotSent) -> Ending {
         let refusal = Self::refusal(error);
         if matches!(refusal, Refusal::Broke { .. }) {
-            under_way.settle(End::UpstreamFailed);
+            under_way.settle_before_head(End::UpstreamFailed, None);
             return Ending {
                 refusal,
                 verdict: Verdict::Unknown,

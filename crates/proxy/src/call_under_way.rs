@@ -187,10 +187,10 @@ impl CallUnderWay {
         }
     }
 
-    /// Settles the call whose whole answer is held, and shelves it.
-    pub(crate) fn settle_held(mut self, request_id: Option<Box<str>>) -> Tags {
+    /// Settles the call before any head of it left, and shelves it.
+    pub(crate) fn settle_before_head(mut self, end: End, request_id: Option<Box<str>>) -> Tags {
         let endpoint = self.asked.endpoint.as_str();
-        let Some(outcome) = self.take_outcome(End::Complete) else {
+        let Some(outcome) = self.take_outcome(end) else {
             return Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing);
         };
         let tags = outcome.tags.clone();
@@ -339,6 +339,17 @@ fn log(outcome: &Outcome, settlement: &Settlement, endpoint: Metered) {
         tokens = settlement.usage.map(|usage| usage.tokens()),
         "settled"
     );
+    if matches!(
+        settlement.reason,
+        Reason::UsageMissing | Reason::UnreadableBody
+    ) {
+        tracing::warn!(
+            call = %tags.call,
+            endpoint = endpoint.as_str(),
+            reason = settlement.reason.as_str(),
+            "an answer brought no usage that can be believed: the call is unknown"
+        );
+    }
     if settlement.unlisted_but_free {
         tracing::warn!(
             call = %tags.call,
