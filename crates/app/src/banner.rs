@@ -11,35 +11,65 @@ use crate::cli::terminal::Terminal;
 use crate::config::Loaded;
 
 /// Writes the banner to standard error.
-#[expect(clippy::print_stderr, reason = "the banner is for people; standard output is for data")]
-pub(crate) fn print(loaded: &Loaded, address: SocketAddr, today: Day, took: Duration, terminal: &Terminal) {
+#[expect(
+    clippy::print_stderr,
+    reason = "the banner is for people; standard output is for data"
+)]
+pub(crate) fn print(
+    loaded: &Loaded,
+    address: SocketAddr,
+    today: Day,
+    took: Duration,
+    terminal: &Terminal,
+) {
     eprintln!("{}", text(loaded, address, today, took, terminal));
 }
 
-fn text(loaded: &Loaded, address: SocketAddr, today: Day, took: Duration, terminal: &Terminal) -> String {
+fn text(
+    loaded: &Loaded,
+    address: SocketAddr,
+    today: Day,
+    took: Duration,
+    terminal: &Terminal,
+) -> String {
     let dot = terminal.glyph("·", "-");
     let config = &loaded.config;
-    let origin = loaded
-        .origin
-        .as_deref()
-        .map(Path::display)
-        .map_or_else(|| "no config file, defaults".to_owned(), |path| path.to_string());
-    let scheme = if config.listener.tls.is_some() { "https" } else { "http" };
+    let origin = loaded.origin.as_deref().map(Path::display).map_or_else(
+        || "no config file, defaults".to_owned(),
+        |path| path.to_string(),
+    );
+    let scheme = if config.listener.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let date = loaded.offer.list_date();
     let age = today.start().saturating_sub(date.start()) / 86_400;
     let mut lines = vec![
-        format!("tollfree {} {dot} to {} {dot} {origin}", env!("CARGO_PKG_VERSION"), config.upstream.url),
+        format!(
+            "tollfree {} {dot} to {} {dot} {origin}",
+            env!("CARGO_PKG_VERSION"),
+            config.upstream.url
+        ),
         format!("  use     export OPENAI_BASE_URL={scheme}://{address}/v1"),
         format!("  offer   model list of {date}, {age} days old"),
     ];
     lines.extend(assumptions(loaded));
-    lines.push(format!("ready in {} ms {dot} waiting for the first call", took.as_millis()));
+    lines.push(format!(
+        "ready in {} ms {dot} waiting for the first call",
+        took.as_millis()
+    ));
     lines.join("\n")
 }
 
 /// What is taken for granted because nobody declared it.
 fn assumptions(loaded: &Loaded) -> Vec<String> {
-    let Terms { usage_tier, enrolled, coverage, .. } = &loaded.config.terms;
+    let Terms {
+        usage_tier,
+        enrolled,
+        coverage,
+        ..
+    } = &loaded.config.terms;
     if !loaded.config.organizations.is_empty() {
         return Vec::new();
     }
@@ -49,7 +79,13 @@ fn assumptions(loaded: &Loaded) -> Vec<String> {
         let groups: Vec<String> = loaded
             .offer
             .groups()
-            .map(|(group, named)| format!("{} {}", grouped(loaded.offer.allowance(group, lowest)), named.name))
+            .map(|(group, named)| {
+                format!(
+                    "{} {}",
+                    grouped(loaded.offer.allowance(group, lowest)),
+                    named.name
+                )
+            })
             .collect();
         lines.push(format!(
             "  assume  usage tier 1: {} tokens free a day (declare yours: TOLLFREE_USAGE_TIER=3)",
@@ -71,6 +107,9 @@ fn assumptions(loaded: &Loaded) -> Vec<String> {
         )),
         _ => {}
     }
-    lines.push("          totals begin now: free verdicts of today are marked assumed (day-start)".to_owned());
+    lines.push(
+        "          totals begin now: free verdicts of today are marked assumed (day-start)"
+            .to_owned(),
+    );
     lines
 }

@@ -24,7 +24,9 @@ fn main() -> ExitCode {
     };
     let environment = Environment::of_process();
     let errors = Terminal::of(Stream::Error, asked.colour, &environment);
-    let refuse = |mistakes: config::Mistakes| cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG);
+    let refuse = |mistakes: config::Mistakes| {
+        cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG)
+    };
     match asked.command {
         Command::Serve(flags) => {
             let sources = Sources::of_process(flags);
@@ -49,8 +51,14 @@ fn main() -> ExitCode {
 
 /// Runs what waits for sockets, on as many threads as there are cores (`TOKIO_WORKER_THREADS` says otherwise).
 fn run(task: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(task),
-        Err(error) => cli::refuse(&format!("error: no threads from the system: {error}\n"), cli::exit::UNAVAILABLE),
+        Err(error) => cli::refuse(
+            &format!("error: no threads from the system: {error}\n"),
+            cli::exit::UNAVAILABLE,
+        ),
     }
 }

@@ -19,7 +19,12 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub(crate) fn watch(sources: Sources, loaded: &Loaded, proxy: Proxy) {
     // One waiting word is enough: the files are read after it is taken.
     let (changed, mut changes) = mpsc::channel(1);
-    let files: Vec<PathBuf> = loaded.origin.iter().chain(&loaded.config.offer.file).cloned().collect();
+    let files: Vec<PathBuf> = loaded
+        .origin
+        .iter()
+        .chain(&loaded.config.offer.file)
+        .cloned()
+        .collect();
     let watcher = watch_files(&files, changed.clone());
     let mut running = loaded.config.clone();
     tokio::spawn(async move {
@@ -46,8 +51,14 @@ pub(crate) fn watch(sources: Sources, loaded: &Loaded, proxy: Proxy) {
 }
 
 fn watch_files(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let names: Vec<PathBuf> = files.iter().filter_map(|file| std::path::absolute(file).ok()).collect();
-    let folders: Vec<PathBuf> = names.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
+    let names: Vec<PathBuf> = files
+        .iter()
+        .filter_map(|file| std::path::absolute(file).ok())
+        .collect();
+    let folders: Vec<PathBuf> = names
+        .iter()
+        .filter_map(|file| file.parent().map(Path::to_owned))
+        .collect();
     let watched = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // A folder is watched, since an editor may put a new file in the old one's place.
         let ours = event.is_ok_and(|event| {
@@ -74,7 +85,9 @@ fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Config> 
     let loaded = match load(sources) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            tracing::error!("the configuration was not reloaded, the running one stays:\n{mistakes}");
+            tracing::error!(
+                "the configuration was not reloaded, the running one stays:\n{mistakes}"
+            );
             return None;
         }
     };
@@ -85,7 +98,10 @@ fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Config> 
             if fixed.is_empty() {
                 tracing::info!("configuration reloaded, totals stay");
             } else {
-                tracing::warn!(needs_restart = fixed.join(", "), "configuration reloaded, totals stay; some of it holds only after a restart");
+                tracing::warn!(
+                    needs_restart = fixed.join(", "),
+                    "configuration reloaded, totals stay; some of it holds only after a restart"
+                );
             }
             Some(loaded.config)
         }
@@ -104,5 +120,9 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("[drain]", running.drain != wanted.drain),
         ("[log]", running.log != wanted.log),
     ];
-    changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name).collect()
+    changed
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(name, _)| *name)
+        .collect()
 }

@@ -31,17 +31,31 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
         Err(error) => return cannot_listen(&error),
     };
     let meter = Meter::new(now());
-    let proxy = match Proxy::new(parts.settings, parts.rules, parts.connector, meter, Clock::system()) {
+    let proxy = match Proxy::new(
+        parts.settings,
+        parts.rules,
+        parts.connector,
+        meter,
+        Clock::system(),
+    ) {
         Ok(proxy) => proxy,
         Err(error) => return refuse(&error, exit::UNAVAILABLE),
     };
     let (handle, drain) = DrainHandle::new();
     let times = &loaded.config.drain;
     if let Err(error) = shutdown::on_signal(handle, times.keep_accepting, times.grace) {
-        return refuse(&format!("no word of signals from the system: {error}"), exit::UNAVAILABLE);
+        return refuse(
+            &format!("no word of signals from the system: {error}"),
+            exit::UNAVAILABLE,
+        );
     }
     reload::watch(sources, &loaded, proxy.clone());
-    announce(&loaded, listener.local_address(), began.elapsed(), &terminal);
+    announce(
+        &loaded,
+        listener.local_address(),
+        began.elapsed(),
+        &terminal,
+    );
     listener
         .serve(
             move |request, _peer| {
@@ -58,7 +72,9 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
 fn now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        })
 }
 
 /// People get the banner, a log gets one line with the same fields.
@@ -92,9 +108,11 @@ fn cannot_listen(error: &ListenError) -> ExitCode {
             );
             refuse(&why, exit::UNAVAILABLE)
         }
-        ListenError::Certificate { .. } | ListenError::Key { .. } | ListenError::Identity { .. } => {
-            refuse(error, exit::CONFIG)
+        ListenError::Certificate { .. }
+        | ListenError::Key { .. }
+        | ListenError::Identity { .. } => refuse(error, exit::CONFIG),
+        ListenError::NoPermission { .. } | ListenError::Bind { .. } => {
+            refuse(error, exit::UNAVAILABLE)
         }
-        ListenError::NoPermission { .. } | ListenError::Bind { .. } => refuse(error, exit::UNAVAILABLE),
     }
 }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use meter::{Offer, Rules};
-use net::{ConnectSettings, ConnectSettingsError, ListenSettings, ProxySettings, Scheme, TlsIdentity, Upstream};
+use net::{
+    ConnectSettings, ConnectSettingsError, ListenSettings, ProxySettings, Scheme, TlsIdentity,
+    Upstream,
+};
 use proxy::{Connector, Settings};
 
 use crate::config::{Config, Loaded, Secret};
 
 /// The answer over the connection limit, in OpenAI's error shape; SDKs wait and try again.
 const OVERLOADED: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 185\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    content-length: 191\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"error\":{\"message\":\"tollfree has as many connections open as it may. help: raise listener.most_connections, or \
     call again later\",\"type\":\"tollfree_upstream\",\"param\":null,\"code\":\"overloaded\"}}";
 
@@ -76,7 +79,11 @@ fn connect(config: &Config) -> ConnectSettings {
             no_proxy: environment.except.clone(),
         },
         ..ConnectSettings::new(Upstream {
-            scheme: if upstream.url.https { Scheme::Https } else { Scheme::Http },
+            scheme: if upstream.url.https {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
             host: upstream.url.host.clone(),
             port: upstream.url.port,
         })
@@ -94,6 +101,8 @@ pub(crate) fn listen(config: &Config) -> ListenSettings {
         most_connections: listener.most_connections,
         tls_handshake: listener.tls_handshake,
         head_timeout: listener.head_timeout,
+        idle_timeout: listener.idle_timeout,
+        write_stall: listener.write_stall,
         most_head_bytes: listener.most_head_bytes,
         most_headers: listener.most_headers,
         overload_answer: Bytes::from_static(OVERLOADED.as_bytes()),
@@ -108,6 +117,10 @@ mod tests {
     #[test]
     fn the_overload_answer_is_as_long_as_it_says() {
         let (head, body) = OVERLOADED.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
     }
 }

@@ -55,7 +55,11 @@ pub(super) struct Client {
 impl Client {
     /// A client that calls this port of the loopback.
     pub(super) fn new(port: u16) -> Result<Client, ConnectSettingsError> {
-        let upstream = Upstream { scheme: Scheme::Http, host: "127.0.0.1".to_owned(), port };
+        let upstream = Upstream {
+            scheme: Scheme::Http,
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
         let connector = Connector::new(ConnectSettings::new(upstream))?;
         Ok(Client { connector })
     }
@@ -80,7 +84,10 @@ impl Client {
         body: String,
     ) -> Result<(HeaderMap, bytes::Bytes), CallError> {
         let length = body.len();
-        let request = request.header(AUTHORIZATION, KEY).header("content-length", length).body(body)?;
+        let request = request
+            .header(AUTHORIZATION, KEY)
+            .header("content-length", length)
+            .body(body)?;
         let (head, body) = self.connector.send(request).await?.into_parts();
         let body = body.collect().await.map_err(|_| CallError::Broke)?;
         Ok((head.headers, body.to_bytes()))

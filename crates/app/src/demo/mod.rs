@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use meter::{AfterCrossing, Coverage, Day, Meter, Offer, Rules, Terms, UsageTier};
 use net::{
-    ConnectSettings, ConnectSettingsError, DrainHandle, ListenError, ListenSettings, Listener, Scheme, Upstream,
+    ConnectSettings, ConnectSettingsError, DrainHandle, ListenError, ListenSettings, Listener,
+    Scheme, Upstream,
 };
 use proxy::{Clock, Connector, NoRandomness, Proxy, Settings};
 use simulator::{OrganizationSettings, Simulator, StartError};
@@ -44,16 +45,34 @@ enum DemoError {
 }
 
 fn cause(error: &CallError) -> String {
-    std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default()
+    std::error::Error::source(error)
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default()
 }
 
 /// Shows the day in so many seconds; exits 1 if a verdict differs from the bill.
-pub(crate) async fn demo(offer: &Arc<Offer>, seconds: u16, output: Terminal, errors: Terminal) -> ExitCode {
+pub(crate) async fn demo(
+    offer: &Arc<Offer>,
+    seconds: u16,
+    output: Terminal,
+    errors: Terminal,
+) -> ExitCode {
     let today = Day::at(jiff::Timestamp::now().as_second());
-    match day(offer, Duration::from_secs(seconds.into()), today, output, errors).await {
+    match day(
+        offer,
+        Duration::from_secs(seconds.into()),
+        today,
+        output,
+        errors,
+    )
+    .await
+    {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(exit::FAILED),
-        Err(error) => cli::refuse(&format!("error: the demo could not be shown: {error}\n"), exit::FAILED),
+        Err(error) => cli::refuse(
+            &format!("error: the demo could not be shown: {error}\n"),
+            exit::FAILED,
+        ),
     }
 }
 
@@ -82,13 +101,19 @@ async fn day(
         let share = f64::from(i32::try_from(planned.second).unwrap_or(0)) / 86_400.0;
         tokio::time::sleep_until((began + takes.mul_f64(share)).into()).await;
         clock.store((today.start() + planned.second) * 1000, Ordering::Relaxed);
-        let learned = client.call(&planned).await.map_err(|error| DemoError::Call { error })?;
+        let learned = client
+            .call(&planned)
+            .await
+            .map_err(|error| DemoError::Call { error })?;
         show.call(&planned, &learned);
         verdicts.insert(learned.request_id, learned.tags.verdict == "free");
     }
     show.end();
     let bill = simulator.bill();
-    let agree = bill.iter().filter(|line| verdicts.get(&line.request_id) == Some(&line.free)).count();
+    let agree = bill
+        .iter()
+        .filter(|line| verdicts.get(&line.request_id) == Some(&line.free))
+        .count();
     conclude(show.counted(), agree, bill.len(), &errors);
     drain.begin(Duration::ZERO, DRAIN);
     simulator.stop().await;
@@ -121,10 +146,20 @@ async fn proxy(
         coverage: Some(Coverage::All),
     };
     let rules = Rules::new(Arc::clone(offer), AfterCrossing::Billed, terms, Vec::new());
-    let upstream = Upstream { scheme: Scheme::Http, host: upstream.ip().to_string(), port: upstream.port() };
+    let upstream = Upstream {
+        scheme: Scheme::Http,
+        host: upstream.ip().to_string(),
+        port: upstream.port(),
+    };
     let connector = Connector::new(ConnectSettings::new(upstream))?;
     let meter = Meter::new(today.start());
-    let proxy = Proxy::new(Settings::default(), rules, connector, meter, Clock::given(clock))?;
+    let proxy = Proxy::new(
+        Settings::default(),
+        rules,
+        connector,
+        meter,
+        Clock::given(clock),
+    )?;
     let listener = Listener::bind(ListenSettings::new((Ipv4Addr::LOCALHOST, 0).into())).await?;
     let address = listener.local_address();
     let (handle, drain) = DrainHandle::new();
@@ -139,7 +174,11 @@ async fn proxy(
 }
 
 fn conclude(counted: Counted, agree: usize, bill: usize, errors: &Terminal) {
-    let Counted { calls, free, billed } = counted;
+    let Counted {
+        calls,
+        free,
+        billed,
+    } = counted;
     say(&format!(
         "{calls} calls, {free} free, {billed} billed. The simulated OpenAI's own bill agrees on {agree} of {bill}.\n"
     ));

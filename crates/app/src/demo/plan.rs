@@ -50,7 +50,11 @@ pub(super) fn day() -> Vec<Planned> {
         .enumerate()
         .map(|(place, &(minute, tokens))| Planned {
             second: minute * 60,
-            kind: if place % 3 == 1 { Kind::ChatStream } else { Kind::Responses },
+            kind: if place % 3 == 1 {
+                Kind::ChatStream
+            } else {
+                Kind::Responses
+            },
             model: "gpt-5.6",
             input: tokens - tokens / 5,
             output: tokens / 5,
@@ -59,8 +63,16 @@ pub(super) fn day() -> Vec<Planned> {
     // Steps that share no factor with the moduli: lively numbers, the same on every run.
     calls.extend((0..SMALL_CALLS).map(|place| Planned {
         second: (place * 297 + 40) % DAY_SECONDS,
-        kind: if place % 2 == 0 { Kind::Chat } else { Kind::ChatStream },
-        model: if place % 3 == 0 { "gpt-5-mini" } else { "gpt-4o-mini" },
+        kind: if place % 2 == 0 {
+            Kind::Chat
+        } else {
+            Kind::ChatStream
+        },
+        model: if place % 3 == 0 {
+            "gpt-5-mini"
+        } else {
+            "gpt-4o-mini"
+        },
         input: 400 + (place.unsigned_abs() * 7_919) % 30_000,
         output: 20 + (place.unsigned_abs() * 104_729) % 4_000,
     }));
@@ -78,10 +90,18 @@ pub(super) fn day() -> Vec<Planned> {
 impl Planned {
     /// Path under `/v1` and JSON body; the words in brackets tell the simulated OpenAI what the call takes.
     pub(super) fn request(&self) -> (&'static str, String) {
-        let Planned { model, input, output, .. } = self;
+        let Planned {
+            model,
+            input,
+            output,
+            ..
+        } = self;
         let text = format!("What does this cost? [tokens in={input} out={output}]");
         let (path, body) = match self.kind {
-            Kind::Responses => ("/v1/responses", serde_json::json!({"model": model, "input": text})),
+            Kind::Responses => (
+                "/v1/responses",
+                serde_json::json!({"model": model, "input": text}),
+            ),
             Kind::Chat | Kind::ChatStream => (
                 "/v1/chat/completions",
                 serde_json::json!({
@@ -90,7 +110,10 @@ impl Planned {
                     "stream": self.kind == Kind::ChatStream,
                 }),
             ),
-            Kind::Embeddings => ("/v1/embeddings", serde_json::json!({"model": model, "input": text})),
+            Kind::Embeddings => (
+                "/v1/embeddings",
+                serde_json::json!({"model": model, "input": text}),
+            ),
         };
         (path, body.to_string())
     }
@@ -105,7 +128,10 @@ mod tests {
         let day = day();
         assert_eq!(day.len(), 312);
         assert!(day.windows(2).all(|pair| pair[0].second <= pair[1].second));
-        assert!(day.iter().all(|call| (0..DAY_SECONDS).contains(&call.second)));
+        assert!(
+            day.iter()
+                .all(|call| (0..DAY_SECONDS).contains(&call.second))
+        );
         let large: Vec<u64> = day
             .iter()
             .filter(|call| call.model == "gpt-5.6")

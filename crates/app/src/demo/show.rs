@@ -25,7 +25,11 @@ pub(super) struct Counted {
 
 impl Show {
     pub(super) fn new(terminal: Terminal) -> Show {
-        Show { terminal, counted: Counted::default(), running_total: 0 }
+        Show {
+            terminal,
+            counted: Counted::default(),
+            running_total: 0,
+        }
     }
 
     pub(super) fn counted(&self) -> Counted {
@@ -35,7 +39,15 @@ impl Show {
     /// Column names; a pipe gets none.
     pub(super) fn begin(&self) {
         if self.terminal.is_terminal {
-            let line = row(["UTC", "MODEL", "TOKENS", "RUNNING TOTAL", "VERDICT", "REASON", ""]);
+            let line = row([
+                "UTC",
+                "MODEL",
+                "TOKENS",
+                "RUNNING TOTAL",
+                "VERDICT",
+                "REASON",
+                "",
+            ]);
             self.write(&format!("{}\n", self.terminal.paint(Role::Dim, &line)));
         }
     }
@@ -57,7 +69,10 @@ impl Show {
         if !self.terminal.is_terminal {
             self.write(&self.record(planned, learned, is_large));
         } else if is_large || tags.verdict != "free" {
-            self.write(&format!("\r\x1b[K{}\n", self.line(planned, learned, is_large, before)));
+            self.write(&format!(
+                "\r\x1b[K{}\n",
+                self.line(planned, learned, is_large, before)
+            ));
         }
         self.moving_line(planned);
     }
@@ -71,7 +86,11 @@ impl Show {
             }
             _ => String::new(),
         };
-        let total = if is_large { grouped(self.running_total) } else { "-".to_owned() };
+        let total = if is_large {
+            grouped(self.running_total)
+        } else {
+            "-".to_owned()
+        };
         let (verdict, role) = match tags.verdict.as_str() {
             "free" => ("free", Role::Free),
             "billed" => ("BILLED", Role::Billed),
@@ -79,25 +98,54 @@ impl Show {
         };
         let tokens = tags.tokens.map_or_else(|| "?".to_owned(), grouped);
         let model = tags.model.as_deref().unwrap_or("?");
-        let plain = row([&utc(planned.second), model, &tokens, &total, verdict, &tags.reason, &note]);
+        let plain = row([
+            &utc(planned.second),
+            model,
+            &tokens,
+            &total,
+            verdict,
+            &tags.reason,
+            &note,
+        ]);
         // Coloured after it was laid out: an escape has no width.
         plain.replacen(verdict, &self.terminal.paint(role, verdict), 1)
     }
 
     fn record(&self, planned: &Planned, learned: &Learned, is_large: bool) -> String {
         let tags = &learned.tags;
-        let tokens = tags.tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string());
-        let total = if is_large { self.running_total.to_string() } else { "-".to_owned() };
+        let tokens = tags
+            .tokens
+            .map_or_else(|| "?".to_owned(), |tokens| tokens.to_string());
+        let total = if is_large {
+            self.running_total.to_string()
+        } else {
+            "-".to_owned()
+        };
         let model = tags.model.as_deref().unwrap_or("?");
-        format!("{}\t{model}\t{tokens}\t{total}\t{}\t{}\n", utc(planned.second), tags.verdict, tags.reason)
+        format!(
+            "{}\t{model}\t{tokens}\t{total}\t{}\t{}\n",
+            utc(planned.second),
+            tags.verdict,
+            tags.reason
+        )
     }
 
     /// On a terminal, the last line counts along.
     fn moving_line(&self, planned: &Planned) {
         if self.terminal.is_terminal {
-            let Counted { calls, free, billed } = self.counted;
-            let line = format!("{}  {calls} calls, {free} free, {billed} billed", utc(planned.second));
-            self.write(&format!("\r\x1b[K{}", self.terminal.paint(Role::Dim, &line)));
+            let Counted {
+                calls,
+                free,
+                billed,
+            } = self.counted;
+            let line = format!(
+                "{}  {calls} calls, {free} free, {billed} billed",
+                utc(planned.second)
+            );
+            self.write(&format!(
+                "\r\x1b[K{}",
+                self.terminal.paint(Role::Dim, &line)
+            ));
         }
     }
 
@@ -111,7 +159,9 @@ impl Show {
     fn write(&self, text: &str) {
         let mut output = std::io::stdout().lock();
         // A reader that left early, as `head` does, is fine.
-        let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        let _ = output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush());
     }
 }
 
@@ -121,6 +171,8 @@ fn utc(second: i64) -> String {
 
 /// Texts left, numbers right, two spaces between.
 fn row([utc, model, tokens, total, verdict, reason, note]: [&str; 7]) -> String {
-    let line = format!("{utc:<5}  {model:<22}  {tokens:>7}  {total:>13}  {verdict:<7}  {reason:<16}  {note}");
+    let line = format!(
+        "{utc:<5}  {model:<22}  {tokens:>7}  {total:>13}  {verdict:<7}  {reason:<16}  {note}"
+    );
     line.trim_end().to_owned()
 }
