@@ -4,15 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
-use harness::proxy::{Proxy, ProxySetup, Settled};
-use harness::raw::{Answer, Request};
-use simulator::{AfterCrossing, BillLine, Clock, Payer, PayerShown, Settings, Simulator};
+use harness::day::{Day, GLOBEX, Way, keyed, taking};
+use simulator::{AfterCrossing, Payer, PayerShown};
 use tokio::task::JoinSet;
 
-/// Noon of 2026-11-15 UTC in milliseconds: no test of a day may meet a real midnight.
-const NOON: i64 = 1_794_744_000_000;
 /// Tokens free a day of the large group at usage tier 3.
 const ALLOWANCE: u64 = 1_000_000;
 /// The example that `OpenAI` publishes: tokens of eight calls of one day, and which of them are free.
@@ -27,113 +23,13 @@ const PUBLISHED: [(u64, bool); 8] = [
     (30_000, false),
 ];
 
-/// One day of one organization.
-struct Day {
-    simulator: Simulator,
-    proxy: Proxy,
-}
-
-impl Day {
-    async fn begin(after_crossing: AfterCrossing, show_payer: PayerShown) -> Day {
-        let mut settings = Settings {
-            after_crossing,
-            show_payer,
-            clock: Clock::Shared(Arc::new(AtomicI64::new(NOON))),
-            ..Settings::default()
-        };
-        for organization in &mut settings.organizations {
-            organization.usage_tier = 3;
-        }
-        let simulator = Simulator::start(settings).await.expect("a simulator");
-        let mut setup = ProxySetup::to(&format!("http://{}", simulator.address()))
-            .variable("TOLLFREE_USAGE_TIER", "3")
-            .variable("TOLLFREE_ENROLLED", "true")
-            .variable("TOLLFREE_SHARED_PROJECTS", "all")
-            .variable("TOLLFREE_COVERAGE", "all")
-            .config("[[organizations]]\nname = \"globex\"\nenrolled = false");
-        if after_crossing == AfterCrossing::FreeIfItFits {
-            setup = setup.config("[offer]\nafter_crossing = \"free-if-it-fits\"");
-        }
-        let proxy = Proxy::start(setup);
-        let day = Day { simulator, proxy };
-        // The first `date` header tells the proxy what day it is.
-        day.proxy.exchange(&keyed(Request::get("/v1/models"))).await;
-        day
-    }
-
-    /// Makes a call and returns its answer and what was settled.
-    async fn call(&self, way: Way, model: &str, tokens: u64) -> (Answer, Settled) {
-        let answer = self
-            .proxy
-            .exchange(&keyed(way.request(model, tokens)))
-            .await;
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-        let settled = self.proxy.settled(&answer).await;
-        assert_eq!(
-            settled.number("tokens"),
-            Some(tokens),
-            "{way:?}: {settled:?}"
-        );
-        (answer, settled)
-    }
-
-    /// The bill's line for a settled call.
-    fn billed(&self, settled: &Settled) -> BillLine {
-        let id = settled.text("response-id").expect("an id");
-        let mut bill = self.simulator.bill().into_iter();
-        let line = bill.find(|line| line.response_id == id);
-        line.unwrap_or_else(|| panic!("{id} is not on the bill"))
-    }
-}
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Chat,
-    ChatStream,
-    AskedChatStream,
-    Response,
-    ResponseStream,
-}
-
-impl Way {
-    const ALL: [Way; 5] = [
-        Way::Chat,
-        Way::ChatStream,
-        Way::AskedChatStream,
-        Way::Response,
-        Way::ResponseStream,
-    ];
-
-    fn request(self, model: &str, tokens: u64) -> Request {
-        let text = format!("[tokens in={} out=10]", tokens - 10);
-        let chat =
-            format!(r#""model":"{model}","messages":[{{"role":"user","content":"{text}"}}]"#);
-        let response = format!(r#""model":"{model}","input":"{text}""#);
-        let asked = r#""stream":true,"stream_options":{"include_usage":true}"#;
-        let (path, body) = match self {
-            Way::Chat => ("chat/completions", format!("{{{chat}}}")),
-            Way::ChatStream => ("chat/completions", format!(r#"{{{chat},"stream":true}}"#)),
-            Way::AskedChatStream => ("chat/completions", format!("{{{chat},{asked}}}")),
-            Way::Response => ("responses", format!("{{{response}}}")),
-            Way::ResponseStream => ("responses", format!(r#"{{{response},"stream":true}}"#)),
-        };
-        Request::post(&format!("/v1/{path}"), body)
-    }
-}
-
-/// With the key of the enrolled organization.
-fn keyed(request: Request) -> Request {
-    request.header("authorization", "Bearer sk-sim-acme")
-}
-
 fn word(free: bool) -> &'static str {
     if free { "free" } else { "billed" }
 }
 
 #[tokio::test]
 async fn the_published_example_comes_out_as_published_whatever_the_endpoint() {
-    for way in Way::ALL {
+    for way in Way::OF_CHAT_MODELS {
         let day = Day::begin(AfterCrossing::Billed, PayerShown::Never).await;
         let mut total = 0;
         for (tokens, free) in PUBLISHED {
@@ -185,7 +81,7 @@ async fn a_mixed_day_agrees_with_the_bill_call_by_call() {
     for number in 0..120_usize {
         let (model, way) = (
             models[number % models.len()],
-            Way::ALL[number % Way::ALL.len()],
+            Way::OF_CHAT_MODELS[number % Way::OF_CHAT_MODELS.len()],
         );
         let tokens = 5_000 + 997 * (number as u64 * 37 % 101);
         let (answer, settled) = day.call(way, model, tokens).await;
@@ -212,9 +108,8 @@ async fn a_mixed_day_agrees_with_the_bill_call_by_call() {
 #[tokio::test]
 async fn who_is_not_enrolled_pays() {
     let day = Day::begin(AfterCrossing::Billed, PayerShown::Never).await;
-    let request = Way::Chat.request("gpt-4o", 1_000);
-    let request = request.header("authorization", "Bearer sk-sim-globex");
-    let answer = day.proxy.exchange(&request).await;
+    let request = keyed(Way::Chat.request("gpt-4o", &taking(1_000)), GLOBEX);
+    let (answer, _) = day.settle(&request).await;
     assert_eq!(answer.header("x-tollfree-verdict"), Some("billed"));
     assert_eq!(
         answer.header("x-tollfree-reason"),
@@ -236,7 +131,7 @@ async fn calls_at_once_take_the_allowance_once() {
         callers.spawn(async move {
             let mut free = 0;
             for number in 0..20_usize {
-                let way = Way::ALL[(caller + number) % Way::ALL.len()];
+                let way = Way::OF_CHAT_MODELS[(caller + number) % Way::OF_CHAT_MODELS.len()];
                 let (_, settled) = day.call(way, "gpt-4o", 4_000).await;
                 free += usize::from(settled.verdict() == "free");
             }

@@ -1,16 +1,23 @@
 //! The harness of the end-to-end suites: the real binary as a child process, clients and upstreams
 //! on plain sockets, and recorded exchanges to play through them.
 //!
-//! It must not know how the product is built: nothing here imports a crate that the binary is made
-//! of. What it believes about HTTP it reads from the bytes themselves, so that a mistake of the
-//! product's HTTP library is seen and not shared.
+//! It must not know how the product is built: nothing here imports a crate of the product, only the
+//! simulated `OpenAI` at its other side. What it believes about HTTP it reads from the bytes
+//! themselves, so that a mistake of the product's HTTP library is seen and not shared.
 
+pub mod answering;
+pub mod authority;
+pub mod chat;
 pub mod coding;
 pub mod compare;
 pub mod corpus;
+pub mod day;
 pub mod findings;
+pub mod foreign;
 pub mod http1;
+pub mod patience;
 pub mod proxy;
 pub mod raw;
 pub mod replay;
+pub mod tunnel;
 pub mod upstream;

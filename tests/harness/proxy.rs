@@ -240,6 +240,11 @@ impl Settled {
         self.0[field].as_u64()
     }
 
+    /// Whether a field is there and true.
+    pub fn flag(&self, field: &str) -> bool {
+        self.0[field].as_bool() == Some(true)
+    }
+
     /// The verdict.
     pub fn verdict(&self) -> &str {
         self.text("verdict").unwrap_or_default()
@@ -258,7 +263,7 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 }
 
 /// The binary under test, built once per test process in the profile the tests were built in.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(built).clone()
 }
@@ -272,6 +277,16 @@ fn built() -> PathBuf {
     let profile = suite.ancestors().nth(2).expect("target/PROFILE");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
+    // What cargo tells a test of its own package would make it build other packages anew.
+    let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"];
+    for (name, _) in std::env::vars_os() {
+        if told
+            .iter()
+            .any(|begin| name.to_string_lossy().starts_with(begin))
+        {
+            build.env_remove(&name);
+        }
+    }
     // Always asked for: a binary left over from an older state would be tested silently otherwise.
     build.args(["build", "--quiet", "--package", "app", "--bin", "tollfree"]);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
