@@ -379,6 +379,8 @@ impl Call<'_> {
             NotSent::Upstream(error) => {
                 let cause = error.to_string().into();
                 match error {
+                    // The body we passed on broke off, so upstream never had a whole request.
+                    SendError::Broke { source, .. } if source.is_user() => Refusal::RequestBroke,
                     SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
                     error if error.is_timeout() => Refusal::TimedOut { cause },
                     _ => Refusal::Unreachable { cause },
