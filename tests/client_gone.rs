@@ -1,0 +1,257 @@
+//! Clients that leave: in the middle of a stream, while their answer is held, before it began, and right
+//! after its end. Upstream is let go at once, the call is settled, nothing is left behind.
+//!
+//! Knows when a connection ends at either side; how the proxy notices is its own affair.
+
+use std::time::{Duration, Instant};
+
+use harness::chat::{self, CHUNKED, DATE, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
+use harness::patience::eventually;
+use harness::proxy::{Proxy, ProxySetup, Settled};
+use harness::raw::{Connection, Request, chunk};
+use harness::upstream::{Gate, Step, Upstream, head, sized};
+use harness::watched::{Seen, Watched};
+use tokio::task::JoinSet;
+
+const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
+const KEY: &str = "Bearer sk-mine";
+/// A stream that asks for its usage itself, so that its bytes pass as they are.
+const STREAM: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
+/// The member that bounds the output; without one a call may take as much as its model can.
+const BOUND: &str = r#","max_completion_tokens":100"#;
+/// What the tests allow upstream to wait for its connection's end. The promise is 100 ms; the machine
+/// that runs the tests may be busy.
+const MOST_LEFT_ALONE: Duration = Duration::from_secs(1);
+/// Clients that leave in one test. At 128,000 tokens each, the most their model can take, any 20 of them
+/// may have taken the whole allowance of 2,500,000 tokens.
+const LEAVERS: usize = 50;
+
+fn setup(upstream: &str) -> ProxySetup {
+    ProxySetup::to(upstream)
+        .variable("TOLLFREE_USAGE_TIER", "1")
+        .variable("TOLLFREE_ENROLLED", "true")
+        .variable("TOLLFREE_COVERAGE", "all")
+}
+
+/// A whole answer that names the organization and takes 46 tokens.
+fn whole() -> Vec<u8> {
+    let usage = format!(",{}", chat::usage(12, 34));
+    let body = completion("chatcmpl-whole", MODEL, "Hi", &usage);
+    sized(200, &[JSON, DATE, ORGANIZATION], &body)
+}
+
+/// The head and the first event of a stream.
+fn begun() -> Vec<u8> {
+    let mut begun = head(200, &[EVENTS, CHUNKED, DATE, ORGANIZATION]);
+    begun.extend(chunk(&chat::says("chatcmpl-s", MODEL, "one")));
+    begun
+}
+
+/// An upstream that begins to answer the requests that ask for a stream or are marked, and answers the
+/// others; and a proxy before it that knows the day and whose key it is.
+async fn leaving(beginning: Vec<u8>) -> (Watched, Proxy) {
+    let begins = move |body: &[u8]| {
+        let text = String::from_utf8_lossy(body);
+        let marked = text.contains(r#""stream":true"#) || text.contains(r#""user":"leaver""#);
+        marked.then(|| beginning.clone())
+    };
+    let upstream = Watched::start(whole(), begins).await;
+    let proxy = Proxy::start(setup(&upstream.url()));
+    // The first answer tells the day, so that no later call began on another one.
+    for _ in 0..2 {
+        let answer = proxy.exchange(&asks("")).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    (upstream, proxy)
+}
+
+fn asks(rest: &str) -> Request {
+    Request::post(PATH, ask(MODEL, rest)).header("authorization", KEY)
+}
+
+async fn sent(proxy: &Proxy, request: &Request) -> Connection {
+    let mut connection = Connection::open(proxy.address()).await.expect("a listener");
+    connection.send(&request.bytes()).await.expect("sent");
+    connection
+}
+
+/// A stream whose first event came, and its call's id.
+async fn streaming(proxy: &Proxy, rest: &str) -> (Connection, String) {
+    let mut connection = sent(proxy, &asks(rest)).await;
+    connection.until("one").await;
+    let head = connection.head("POST").await.expect("a head");
+    let call = head.headers.get("x-tollfree-call").expect("a call");
+    (connection, call.to_owned())
+}
+
+async fn lookup(proxy: &Proxy, call: &str) -> Settled {
+    let request = Request::get(&format!("/_tollfree/calls/{call}?wait=10"));
+    Settled::of(&proxy.exchange(&request).await)
+}
+
+/// When upstream's connection ended that brought the request number `number`.
+async fn left(upstream: &Watched, number: usize) -> Instant {
+    let left = |seen: Vec<Seen>| seen.get(number).and_then(|seen| seen.left);
+    eventually("upstream is let go", || left(upstream.seen())).await
+}
+
+/// What a later free verdict assumes.
+async fn assumed(proxy: &Proxy) -> (String, Vec<String>) {
+    let answer = proxy.exchange(&asks("")).await;
+    let tag = |name: &str| answer.header(&format!("x-tollfree-{name}"));
+    assert_eq!(tag("verdict"), Some("free"), "{:#?}", answer.head);
+    let certainty = tag("certainty").expect("a certainty").to_owned();
+    let words = tag("assumes").unwrap_or_default().split(',');
+    let words = words.map(|word| word.trim().to_owned());
+    (certainty, words.filter(|word| !word.is_empty()).collect())
+}
+
+fn open_files(proxy: &Proxy) -> usize {
+    let folder = format!("/proc/{}/fd", proxy.id());
+    std::fs::read_dir(folder).expect("the process").count()
+}
+
+/// Waits until the process has no more open files than before, and the connections of this test's own
+/// look-ups are closed.
+async fn nothing_leaked(proxy: &Proxy, before: usize) {
+    let few = || (open_files(proxy) <= before).then_some(());
+    eventually("as many open files as before", few).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upstream_is_let_go_when_a_client_leaves_its_stream_and_the_call_is_unknown() {
+    let (upstream, proxy) = leaving(begun()).await;
+    let before = open_files(&proxy);
+    assert_eq!(assumed(&proxy).await, ("final".to_owned(), vec![]));
+    // One after the other, each measured alone.
+    let mut alone = Vec::new();
+    for number in 0..LEAVERS {
+        let (connection, call) = streaming(&proxy, &format!("{STREAM}{BOUND}")).await;
+        let leaving = Instant::now();
+        drop(connection);
+        alone.push(
+            left(&upstream, number)
+                .await
+                .saturating_duration_since(leaving),
+        );
+        let settled = lookup(&proxy, &call).await;
+        assert_eq!(settled.verdict(), "unknown", "{settled:?}");
+        assert_eq!(settled.text("reason"), Some("client-gone"), "{settled:?}");
+        assert_eq!(settled.number("tokens"), None, "{settled:?}");
+    }
+    alone.sort_unstable();
+    let (middle, worst) = (alone[LEAVERS / 2], alone[LEAVERS - 1]);
+    println!("let go after {middle:?} (median), {worst:?} (worst of {LEAVERS}, one by one)");
+    assert!(worst < MOST_LEFT_ALONE, "{worst:?}");
+    nothing_leaked(&proxy, before).await;
+    // Bounded calls may have taken little: the allowance holds even so, and nothing is assumed.
+    assert_eq!(assumed(&proxy).await, ("final".to_owned(), vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_leave_at_once_and_what_they_may_have_taken_is_assumed_from_then_on() {
+    let (upstream, proxy) = leaving(begun()).await;
+    let before = open_files(&proxy);
+    let mut arriving = JoinSet::new();
+    let proxy = std::sync::Arc::new(proxy);
+    for _ in 0..LEAVERS {
+        let proxy = std::sync::Arc::clone(&proxy);
+        arriving.spawn(async move { streaming(&proxy, STREAM).await });
+    }
+    let streams = arriving.join_all().await;
+    let (connections, calls): (Vec<_>, Vec<_>) = streams.into_iter().unzip();
+    let leaving = Instant::now();
+    drop(connections);
+    let mut worst = Duration::ZERO;
+    for number in 0..LEAVERS {
+        worst = worst.max(
+            left(&upstream, number)
+                .await
+                .saturating_duration_since(leaving),
+        );
+    }
+    println!("let go after {worst:?} (worst of {LEAVERS} at once)");
+    assert!(worst < MOST_LEFT_ALONE, "{worst:?}");
+    for call in calls {
+        let settled = lookup(&proxy, &call).await;
+        assert_eq!(settled.verdict(), "unknown", "{settled:?}");
+        assert_eq!(settled.text("reason"), Some("client-gone"), "{settled:?}");
+    }
+    let unsure = ("assumed".to_owned(), vec!["unknown-calls".to_owned()]);
+    assert_eq!(assumed(&proxy).await, unsure);
+    nothing_leaked(&proxy, before).await;
+}
+
+#[tokio::test]
+async fn a_fin_alone_is_leaving() {
+    let (upstream, proxy) = leaving(begun()).await;
+    let (mut connection, call) = streaming(&proxy, STREAM).await;
+    let leaving = Instant::now();
+    connection.finish_sending().await.expect("sent");
+    let took = left(&upstream, 0).await.saturating_duration_since(leaving);
+    println!("let go {took:?} after a FIN");
+    assert!(took < MOST_LEFT_ALONE, "{took:?}");
+    let settled = lookup(&proxy, &call).await;
+    assert_eq!(settled.text("reason"), Some("client-gone"), "{settled:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_answer_is_held_or_awaited_is_settled_too() {
+    let answer = whole();
+    for (what, beginning) in [
+        ("held", answer[..answer.len() - 10].to_vec()),
+        ("awaited", Vec::new()),
+    ] {
+        let (upstream, proxy) = leaving(beginning).await;
+        let before = open_files(&proxy);
+        assert_eq!(
+            assumed(&proxy).await,
+            ("final".to_owned(), vec![]),
+            "{what}"
+        );
+        for number in 0..LEAVERS {
+            let connection = sent(&proxy, &asks(r#","user":"leaver""#)).await;
+            let arrived = || (upstream.seen().len() > number).then_some(());
+            eventually("the request is at the upstream", arrived).await;
+            let leaving = Instant::now();
+            drop(connection);
+            let took = left(&upstream, number).await;
+            let took = took.saturating_duration_since(leaving);
+            assert!(took < MOST_LEFT_ALONE, "{what}: {took:?}");
+        }
+        let unsure = ("assumed".to_owned(), vec!["unknown-calls".to_owned()]);
+        assert_eq!(assumed(&proxy).await, unsure, "{what}");
+        nothing_leaked(&proxy, before).await;
+    }
+}
+
+#[tokio::test]
+async fn a_close_right_after_done_is_a_normal_end() {
+    // Upstream never ends the body: whoever stops reading at [DONE] has all there is.
+    let gate = Gate::closed();
+    let script = {
+        let mut bytes = begun();
+        bytes.extend(chunk(&chat::counts(
+            "chatcmpl-s",
+            MODEL,
+            &chat::usage(12, 34),
+        )));
+        bytes.extend(chunk(DONE));
+        vec![Step::Bytes(bytes), Step::Until(gate)]
+    };
+    let upstream = Upstream::start(move |_| script.clone()).await;
+    let proxy = Proxy::start(setup(&upstream.url()));
+    for asking in [STREAM, r#","stream":true"#] {
+        for _ in 0..10 {
+            let mut connection = sent(&proxy, &asks(asking)).await;
+            connection.until("[DONE]").await;
+            let head = connection.head("POST").await.expect("a head");
+            drop(connection);
+            let call = head.headers.get("x-tollfree-call").expect("a call");
+            let settled = lookup(&proxy, call).await;
+            assert_eq!(settled.verdict(), "free", "{settled:?}");
+            assert_eq!(settled.number("tokens"), Some(46), "{settled:?}");
+            assert_eq!(settled.text("reason"), Some("within-allowance"));
+        }
+    }
+}
