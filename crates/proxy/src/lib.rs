@@ -29,3 +29,4 @@ pub use clock::Clock;
 pub use proxy::{Connector, Proxy};
 pub use request_body::RequestBody;
 pub use settings::Settings;
+pub use tags::CALL_HEADER;

@@ -11,8 +11,11 @@ use crate::call_id::CallId;
 /// What each of our headers begins with; such a header is never accepted from either side.
 pub(crate) const PREFIX: &str = "x-tollfree-";
 
+/// The header with the call's id, by which anybody who holds an answer can look its call up.
+pub const CALL_HEADER: &str = "x-tollfree-call";
+
 macro_rules! names {
-    ($($name:ident = $text:literal),* $(,)?) => {
+    ($($name:ident = $text:expr),* $(,)?) => {
         $(const $name: HeaderName = HeaderName::from_static($text);)*
         /// All our names, as `access-control-expose-headers` lists them.
         const EXPOSED: &[&str] = &[$($text),*];
@@ -20,7 +23,7 @@ macro_rules! names {
 }
 
 names! {
-    CALL = "x-tollfree-call",
+    CALL = CALL_HEADER,
     VERDICT = "x-tollfree-verdict",
     CERTAINTY = "x-tollfree-certainty",
     ASSUMES = "x-tollfree-assumes",

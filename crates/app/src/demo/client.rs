@@ -69,7 +69,7 @@ impl Client {
         let (path, body) = planned.request();
         let request = Request::post(path).header(CONTENT_TYPE, "application/json");
         let (headers, _) = self.exchange(request, body).await?;
-        let call = header(&headers, "x-tollfree-call")?;
+        let call = header(&headers, proxy::CALL_HEADER)?;
         let request = Request::get(format!("/v1/_tollfree/calls/{call}"));
         let (_, answer) = self.exchange(request, String::new()).await?;
         Ok(Learned {
