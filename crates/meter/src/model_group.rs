@@ -1,6 +1,8 @@
 //! Model groups, the models in them and the usage tiers their allowances depend on: the words of the offer.
 //! Must not know how a name is looked up, nor any total.
 
+use std::sync::Arc;
+
 /// `OpenAI`'s usage tier of an organization: 1 to 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsageTier(u8);
@@ -38,7 +40,7 @@ impl GroupId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelGroup {
     /// Its name, such as `large`.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Tokens free per organization and day, by usage tier 1 to 5.
     pub allowances: [u64; 5],
 }

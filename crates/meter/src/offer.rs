@@ -302,7 +302,7 @@ fn check_groups(groups: &[ModelGroup]) -> Result<(), OfferError> {
             .any(|earlier| earlier.name == group.name)
         {
             return Err(OfferError::DuplicateGroup {
-                name: group.name.clone(),
+                name: (&*group.name).into(),
             });
         }
     }

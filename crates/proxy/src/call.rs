@@ -22,7 +22,7 @@ use crate::keys::KeyHash;
 use crate::lookup;
 use crate::metered_body::MeteredBody;
 use crate::proxy::Shared;
-use crate::recent::Outcome;
+use crate::recent::{Names, Outcome};
 use crate::request_body::RequestBody;
 use crate::settings::Settings;
 use crate::tags::Tags;
@@ -88,11 +88,13 @@ async fn story(
     }
     let route = wire::classify(head.method.as_str(), target);
     let key = shared.keys.hash(&head.headers);
+    let organization = attribute::asked(&head.headers);
     let call = Call {
         shared,
         id,
         head,
         key,
+        organization,
         target: route.rewritten,
     };
     match route.endpoint {
@@ -108,6 +110,8 @@ struct Call<'s> {
     id: CallId,
     head: request::Parts,
     key: Option<KeyHash>,
+    /// The organization that the request asks to be counted for.
+    organization: Option<Box<str>>,
     /// Path and query for upstream, where the client's base URL had another form.
     target: Option<String>,
 }
@@ -115,7 +119,7 @@ struct Call<'s> {
 impl Call<'_> {
     /// A call whose answer settles nothing: it passes unread.
     async fn unmetered(
-        self,
+        mut self,
         body: Incoming,
         reason: Reason,
     ) -> Result<Response<AnswerBody>, Ending> {
@@ -251,8 +255,9 @@ impl Call<'_> {
         ))
     }
 
+    /// Sends the request; its headers go with it.
     async fn send(
-        &self,
+        &mut self,
         body: RequestBody,
         accept: Accept,
     ) -> Result<Response<UpstreamBody>, NotSent> {
@@ -261,8 +266,8 @@ impl Call<'_> {
             *length > 0 || self.head.headers.contains_key(http::header::CONTENT_LENGTH)
         });
         let target = self.target.as_deref();
-        let request =
-            forward::request(&self.head, target, accept, body, length).map_err(NotSent::Head)?;
+        let request = forward::request(&mut self.head, target, accept, body, length)
+            .map_err(NotSent::Head)?;
         let connector = self.shared.connector.load_full();
         let answer = connector.send(request).await.map_err(NotSent::Upstream)?;
         if let Some(date) = text(answer.headers(), DATE.as_str()) {
@@ -272,13 +277,12 @@ impl Call<'_> {
     }
 
     fn whose(&self, answer: &response::Parts) -> Whose {
-        let asked = attribute::asked(&self.head.headers);
         let Shared { meter, keys, .. } = &**self.shared;
         attribute::by_answer(
             meter,
             keys,
             self.key,
-            asked.as_deref(),
+            self.organization.as_deref(),
             answer.status,
             &answer.headers,
         )
@@ -293,17 +297,18 @@ impl Call<'_> {
     ) -> Response<AnswerBody> {
         let request_id = request_id(&head.headers);
         forward::answer_head(&mut head, false);
-        let tags = Tags::bare(self.id, Verdict::None, reason);
-        tags.put_on(&mut head.headers);
         let outcome = Outcome {
-            tags: tags.clone(),
+            tags: Tags::bare(self.id, Verdict::None, reason),
             response_id: None,
             model: None,
         };
-        let label = reason.as_str();
-        self.shared
-            .recent
-            .open(tags, label, request_id, self.key, Some(outcome));
+        let names = Names {
+            endpoint: reason.as_str(),
+            request_id,
+            key: self.key,
+        };
+        let recent = self.shared.recent.settled(names, outcome);
+        recent.tags().put_on(&mut head.headers);
         Response::from_parts(head, AnswerBody::passing(body))
     }
 
@@ -323,8 +328,9 @@ impl Call<'_> {
         };
         match hold::hold(body, &mut under_way, &mut share, &patience).await {
             Held::Whole { bytes, sized } => {
-                let tags = under_way.settle_before_head(End::Complete, request_id(&head.headers));
-                tags.put_on(&mut head.headers);
+                let settled =
+                    under_way.settle_before_head(End::Complete, request_id(&head.headers));
+                settled.tags().put_on(&mut head.headers);
                 Response::from_parts(head, AnswerBody::whole(bytes, sized).holding(share))
             }
             Held::Partial { early, rest, broke } => {
@@ -346,8 +352,8 @@ impl Call<'_> {
         mut under_way: CallUnderWay,
         streamed: Streamed,
     ) -> Response<AnswerBody> {
-        let tags = under_way.head(request_id(&head.headers));
-        tags.put_on(&mut head.headers);
+        let opened = under_way.head(request_id(&head.headers));
+        opened.tags().put_on(&mut head.headers);
         let Streamed {
             body,
             early,

@@ -12,7 +12,7 @@ use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::keys::KeyHash;
 use crate::proxy::Shared;
-use crate::recent::{Outcome, RecentCall};
+use crate::recent::{Names, Outcome, RecentCall};
 use crate::tags::{Allowance, Tags};
 
 /// What the request said of itself.
@@ -89,14 +89,14 @@ impl CallUnderWay {
             recent: None,
             settled: false,
         };
-        call.enter_flight();
+        call.enter_flight(began);
         call
     }
 
     /// Counts the call's forecast with its group, where organization and model tell which that is.
-    fn enter_flight(&mut self) {
+    fn enter_flight(&mut self, now: i64) {
         let rules = self.shared.rules.load_full();
-        let head = self.stream_head(self.shared.clock.now());
+        let head = self.stream_head(now);
         self.in_flight = self.shared.meter.begin(&rules, &head);
     }
 
@@ -123,7 +123,7 @@ impl CallUnderWay {
             reader
         });
         if moved {
-            self.enter_flight();
+            self.enter_flight(self.shared.clock.now());
         }
     }
 
@@ -145,19 +145,14 @@ impl CallUnderWay {
     }
 
     /// What the head may say before the usage is known; the call can be looked up from now on.
-    pub(crate) fn head(&mut self, request_id: Option<Box<str>>) -> Tags {
+    pub(crate) fn head(&mut self, request_id: Option<Box<str>>) -> Arc<RecentCall> {
         let rules = self.shared.rules.load_full();
         let now = self.shared.clock.now();
         let expected = self.shared.meter.expect(&rules, &self.stream_head(now));
         let tags = self.head_tags(&rules, &expected, now);
-        self.recent = Some(self.shared.recent.open(
-            tags.clone(),
-            self.asked.endpoint.as_str(),
-            request_id,
-            self.key,
-            None,
-        ));
-        tags
+        let recent = self.shared.recent.open(self.names(request_id), tags);
+        self.recent = Some(Arc::clone(&recent));
+        recent
     }
 
     fn head_tags(&self, rules: &meter::Rules, expected: &Expectation, now: i64) -> Tags {
@@ -188,16 +183,26 @@ impl CallUnderWay {
     }
 
     /// Settles the call before any head of it left, and shelves it.
-    pub(crate) fn settle_before_head(mut self, end: End, request_id: Option<Box<str>>) -> Tags {
-        let endpoint = self.asked.endpoint.as_str();
-        let Some(outcome) = self.take_outcome(end) else {
-            return Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing);
-        };
-        let tags = outcome.tags.clone();
-        self.shared
-            .recent
-            .open(tags.clone(), endpoint, request_id, self.key, Some(outcome));
-        tags
+    pub(crate) fn settle_before_head(
+        mut self,
+        end: End,
+        request_id: Option<Box<str>>,
+    ) -> Arc<RecentCall> {
+        let names = self.names(request_id);
+        let outcome = self.take_outcome(end).unwrap_or_else(|| Outcome {
+            tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
+            response_id: None,
+            model: None,
+        });
+        self.shared.recent.settled(names, outcome)
+    }
+
+    fn names(&self, request_id: Option<Box<str>>) -> Names {
+        Names {
+            endpoint: self.asked.endpoint.as_str(),
+            request_id,
+            key: self.key,
+        }
     }
 
     /// Settles the call, once; a later end changes nothing.

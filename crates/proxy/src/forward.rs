@@ -25,18 +25,18 @@ pub(crate) enum Accept {
 }
 
 /// The request for upstream, whose authority is not ours to say: the connector knows the only one. Path and query
-/// are the bytes that came unless `target` replaces them. `length` is the body's where it is known.
+/// are the bytes that came unless `target` replaces them. Headers and URI are taken out of `head`. `length` is the body's where it is known.
 ///
 /// # Errors
 /// [`ProtectedHeader`] when the head must not be forwarded.
 pub(crate) fn request<B>(
-    head: &request::Parts,
+    head: &mut request::Parts,
     target: Option<&str>,
     accept: Accept,
     body: B,
     length: Option<u64>,
 ) -> Result<Request<B>, ProtectedHeader> {
-    let mut headers = head.headers.clone();
+    let mut headers = std::mem::take(&mut head.headers);
     hop_by_hop::strip(&mut headers)?;
     tags::remove_foreign(&mut headers);
     // Answered by our own listener when the body is first asked for.
@@ -58,16 +58,18 @@ pub(crate) fn request<B>(
     }
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
-    *request.uri_mut() = origin_form(&head.uri, target);
+    *request.uri_mut() = origin_form(std::mem::take(&mut head.uri), target);
     *request.headers_mut() = headers;
     Ok(request)
 }
 
 /// The target without scheme and authority: only path and query go upstream.
-fn origin_form(uri: &Uri, target: Option<&str>) -> Uri {
-    let path = target
-        .and_then(|target| target.parse().ok())
-        .or_else(|| uri.path_and_query().cloned());
+fn origin_form(uri: Uri, target: Option<&str>) -> Uri {
+    let path = match target {
+        Some(target) => target.parse().ok(),
+        None if uri.authority().is_none() => return uri,
+        None => uri.into_parts().path_and_query,
+    };
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = path;
     Uri::from_parts(parts).unwrap_or_default()
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn path_and_query_go_as_they_came_and_no_authority_goes_along() {
-        let (head, ()) = Request::builder()
+        let (mut head, ()) = Request::builder()
             .method("POST")
             .uri("http://evil.example/v1//a%2Fb/../c?x=%20&y")
             .header("host", "evil.example")
@@ -207,7 +209,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let request = request(&head, None, Accept::AsAsked, (), Some(3)).unwrap();
+        let request = request(&mut head, None, Accept::AsAsked, (), Some(3)).unwrap();
         assert_eq!(request.uri().to_string(), "/v1//a%2Fb/../c?x=%20&y");
         assert!(!request.headers().contains_key(HOST));
         assert!(!request.headers().contains_key("x-tollfree-verdict"));

@@ -95,9 +95,7 @@ impl Serialize for Shown<'_> {
         let call = self.0;
         let outcome = call.outcome();
         let mut map = serializer.serialize_map(None)?;
-        outcome
-            .map_or(&call.head, |outcome| &outcome.tags)
-            .serialize_into(&mut map)?;
+        call.tags().serialize_into(&mut map)?;
         map.serialize_entry("endpoint", call.endpoint)?;
         if let Some(model) = outcome.and_then(|outcome| outcome.model.as_ref()) {
             map.serialize_entry("model", model)?;

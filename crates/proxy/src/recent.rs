@@ -10,8 +10,8 @@ use crate::call_id::CallId;
 use crate::keys::KeyHash;
 use crate::tags::Tags;
 
-/// Calls kept; the oldest goes when a new one comes. About 1 KiB each.
-pub(crate) const MOST_RECENT: usize = 16_384;
+/// Calls kept; the oldest goes when a new one comes. About 700 bytes each.
+pub(crate) const MOST_RECENT: usize = 8_192;
 
 /// What a call came to: its final tags and the names OpenAI gave it.
 #[derive(Clone, Debug)]
@@ -24,17 +24,31 @@ pub(crate) struct Outcome {
     pub(crate) model: Option<Box<str>>,
 }
 
-/// One call: how it began, and, once it is settled, what it came to.
+/// One call, under the names by which it is looked up.
 #[derive(Debug)]
 pub(crate) struct RecentCall {
-    /// What its head said.
-    pub(crate) head: Tags,
+    call: CallId,
     /// OpenAI's `x-request-id`.
     pub(crate) request_id: Option<Box<str>>,
     /// The endpoint's short label.
     pub(crate) endpoint: &'static str,
     /// Whose key made the call; a look-up by OpenAI's ids must show the same.
-    pub(crate) key: Option<KeyHash>,
+    key: Option<KeyHash>,
+    word: Word,
+}
+
+/// What is known of a call.
+#[derive(Debug)]
+enum Word {
+    /// It was settled before its head left.
+    Settled(Outcome),
+    /// Its head left first.
+    Open(Box<Open>),
+}
+
+#[derive(Debug)]
+struct Open {
+    head: Tags,
     outcome: OnceLock<Outcome>,
     settled: Notify,
 }
@@ -42,19 +56,43 @@ pub(crate) struct RecentCall {
 impl RecentCall {
     /// The final word, once there is one.
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.get()
+        match &self.word {
+            Word::Settled(outcome) => Some(outcome),
+            Word::Open(open) => open.outcome.get(),
+        }
+    }
+
+    /// The last tags: final, or what the head said.
+    pub(crate) fn tags(&self) -> &Tags {
+        match &self.word {
+            Word::Settled(outcome) => &outcome.tags,
+            Word::Open(open) => open
+                .outcome
+                .get()
+                .map_or(&open.head, |outcome| &outcome.tags),
+        }
     }
 
     /// Waits for the final word, at most so long.
     pub(crate) async fn wait(&self, at_most: Duration) {
-        let settled = self.settled.notified();
+        let Word::Open(open) = &self.word else {
+            return;
+        };
+        let settled = open.settled.notified();
         tokio::pin!(settled);
         settled.as_mut().enable();
-        if self.outcome.get().is_none() {
+        if open.outcome.get().is_none() {
             // Whether it was settled or the time ran out, the caller reads `outcome`.
             let _ = tokio::time::timeout(at_most, settled).await;
         }
     }
+}
+
+/// The names of a call that is shelved.
+pub(crate) struct Names {
+    pub(crate) endpoint: &'static str,
+    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) key: Option<KeyHash>,
 }
 
 /// The recent calls.
@@ -77,7 +115,17 @@ struct Shelf {
 #[derive(Debug)]
 struct Shelved {
     call: Arc<RecentCall>,
-    entries: Vec<u64>,
+    entries: Entries,
+}
+
+/// The index entries of a call: by our id, by `x-request-id`, by response id.
+#[derive(Debug)]
+struct Entries([Option<u64>; 3]);
+
+impl Entries {
+    fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().flatten().copied()
+    }
 }
 
 impl Recent {
@@ -90,39 +138,45 @@ impl Recent {
         }
     }
 
-    /// Shelves a call whose head is about to leave: `outcome` where it is already known.
-    pub(crate) fn open(
-        &self,
-        head: Tags,
-        endpoint: &'static str,
-        request_id: Option<Box<str>>,
-        key: Option<KeyHash>,
-        outcome: Option<Outcome>,
-    ) -> Arc<RecentCall> {
-        let mut entries = Vec::with_capacity(3);
-        entries.push(self.by_call(&head.call));
-        if let Some(id) = &request_id {
-            entries.push(self.by_openai_id(key, id));
-        }
-        if let Some(id) = outcome
-            .as_ref()
-            .and_then(|outcome| outcome.response_id.as_ref())
-        {
-            entries.push(self.by_openai_id(key, id));
-        }
-        let call = Arc::new(RecentCall {
+    /// Shelves a call whose head is about to leave before it is settled.
+    pub(crate) fn open(&self, names: Names, head: Tags) -> Arc<RecentCall> {
+        let call = head.call;
+        let open = Open {
             head,
+            outcome: OnceLock::new(),
+            settled: Notify::new(),
+        };
+        self.shelve(names, call, Word::Open(Box::new(open)))
+    }
+
+    /// Shelves a call that was settled before its head leaves.
+    pub(crate) fn settled(&self, names: Names, outcome: Outcome) -> Arc<RecentCall> {
+        self.shelve(names, outcome.tags.call, Word::Settled(outcome))
+    }
+
+    fn shelve(&self, names: Names, call: CallId, word: Word) -> Arc<RecentCall> {
+        let Names {
+            endpoint,
+            request_id,
+            key,
+        } = names;
+        let call = Arc::new(RecentCall {
+            call,
             request_id,
             endpoint,
             key,
-            outcome: outcome.map_or_else(OnceLock::new, OnceLock::from),
-            settled: Notify::new(),
+            word,
         });
-        self.shelve(Arc::clone(&call), entries);
-        call
-    }
-
-    fn shelve(&self, call: Arc<RecentCall>, entries: Vec<u64>) {
+        let response_id = call
+            .outcome()
+            .and_then(|outcome| outcome.response_id.as_deref());
+        let entries = Entries([
+            Some(self.by_call(&call.call)),
+            call.request_id
+                .as_deref()
+                .map(|id| self.by_openai_id(key, id)),
+            response_id.map(|id| self.by_openai_id(key, id)),
+        ]);
         let mut guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let Shelf {
             calls,
@@ -132,7 +186,7 @@ impl Recent {
         if calls.len() == MOST_RECENT
             && let Some(oldest) = calls.pop_front()
         {
-            for entry in oldest.entries {
+            for entry in oldest.entries.iter() {
                 if index.get(&entry) == Some(first) {
                     index.remove(&entry);
                 }
@@ -140,16 +194,24 @@ impl Recent {
             *first += 1;
         }
         let number = *first + calls.len() as u64;
-        for entry in &entries {
-            index.insert(*entry, number);
+        for entry in entries.iter() {
+            index.insert(entry, number);
         }
-        calls.push_back(Shelved { call, entries });
+        calls.push_back(Shelved {
+            call: Arc::clone(&call),
+            entries,
+        });
+        call
     }
 
-    /// Gives a shelved call its final word and wakes those who wait for it. A second word is not heard.
+    /// Gives a call that was shelved open its final word and wakes those who wait for it. A second word is not
+    /// heard.
     pub(crate) fn settle(&self, call: &RecentCall, outcome: Outcome) {
+        let Word::Open(open) = &call.word else {
+            return;
+        };
         let response_id = outcome.response_id.clone();
-        if call.outcome.set(outcome).is_err() {
+        if open.outcome.set(outcome).is_err() {
             return;
         }
         if let Some(id) = response_id {
@@ -161,21 +223,24 @@ impl Recent {
                 index,
             } = &mut *guard;
             // A call that has left the shelf meanwhile stays gone.
-            if let Some(&number) = index.get(&self.by_call(&call.head.call))
+            if let Some(&number) = index.get(&self.by_call(&call.call))
                 && let Ok(place) = usize::try_from(number - *first)
-                && let Some(with_entries) = calls.get_mut(place)
+                && let Some(Shelved {
+                    entries: Entries([.., by_response]),
+                    ..
+                }) = calls.get_mut(place)
             {
-                with_entries.entries.push(entry);
+                *by_response = Some(entry);
                 index.insert(entry, number);
             }
         }
-        call.settled.notify_waiters();
+        open.settled.notify_waiters();
     }
 
     /// The call with this id of ours.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<RecentCall>> {
         let call = self.at(self.hasher.hash_one(("call", id)))?;
-        (call.head.call.as_str() == id).then_some(call)
+        (call.call.as_str() == id).then_some(call)
     }
 
     /// The latest call with this id of OpenAI's (response id or `x-request-id`) made with this key.
@@ -214,6 +279,14 @@ mod tests {
         Tags::bare(CallId::new().unwrap(), Verdict::Pending, Reason::NoUsage)
     }
 
+    fn names(request_id: Option<&str>, key: Option<KeyHash>) -> Names {
+        Names {
+            endpoint: "responses",
+            request_id: request_id.map(Into::into),
+            key,
+        }
+    }
+
     fn outcome(tags: &Tags, response_id: &str) -> Outcome {
         Outcome {
             tags: tags.clone(),
@@ -227,20 +300,11 @@ mod tests {
         let recent = Recent::new();
         let (mine, foreign) = (KeyHash::of_bytes([1; 16]), KeyHash::of_bytes([2; 16]));
         let head = tags();
-        let call = recent.open(
-            head.clone(),
-            "responses",
-            Some("req_1".into()),
-            Some(mine),
-            None,
-        );
+        let call = recent.open(names(Some("req_1"), Some(mine)), head.clone());
         assert!(recent.find(head.call.as_str()).unwrap().outcome().is_none());
         recent.settle(&call, outcome(&head, "resp_1"));
         for id in ["req_1", "resp_1"] {
-            assert_eq!(
-                recent.find_openai_id(mine, id).unwrap().head.call,
-                head.call
-            );
+            assert_eq!(recent.find_openai_id(mine, id).unwrap().call, head.call);
             assert!(recent.find_openai_id(foreign, id).is_none(), "{id}");
         }
         assert!(recent.find("resp_1").is_none());
@@ -251,27 +315,15 @@ mod tests {
         let recent = Recent::new();
         let key = KeyHash::of_bytes([1; 16]);
         let first = tags();
-        recent.open(
-            first.clone(),
-            "responses",
-            None,
-            Some(key),
-            Some(outcome(&first, "resp_same")),
-        );
+        recent.settled(names(None, Some(key)), outcome(&first, "resp_same"));
         let mut last = first.clone();
         for _ in 0..MOST_RECENT {
             last = tags();
-            recent.open(
-                last.clone(),
-                "responses",
-                None,
-                Some(key),
-                Some(outcome(&last, "resp_same")),
-            );
+            recent.settled(names(None, Some(key)), outcome(&last, "resp_same"));
         }
         assert!(recent.find(first.call.as_str()).is_none());
         assert_eq!(
-            recent.find_openai_id(key, "resp_same").unwrap().head.call,
+            recent.find_openai_id(key, "resp_same").unwrap().call,
             last.call
         );
         let shelf = recent.shelf.lock().unwrap();
@@ -287,7 +339,7 @@ mod tests {
     async fn who_waits_is_woken_by_the_settlement() {
         let recent = Arc::new(Recent::new());
         let head = tags();
-        let call = recent.open(head.clone(), "responses", None, None, None);
+        let call = recent.open(names(None, None), head.clone());
         let waiting = tokio::spawn({
             let call = Arc::clone(&call);
             async move { call.wait(Duration::from_mins(1)).await }

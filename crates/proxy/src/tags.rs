@@ -2,8 +2,14 @@
 //! that knows their names. One function lists them, so that a header, a stream's head and the look-up cannot
 //! differ.
 
+use std::fmt;
+use std::io::Write;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue};
-use meter::{Assumptions, Certainty, Dollars, Reason, Usage, Verdict};
+use meter::{Assumptions, Certainty, Day, Dollars, Reason, Usage, Verdict};
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::call_id::CallId;
@@ -41,6 +47,12 @@ names! {
     DISPUTED = "x-tollfree-disputed",
 }
 
+/// The same as one line.
+static EXPOSED_LINE: LazyLock<String> = LazyLock::new(|| EXPOSED.join(", "));
+
+/// Room for the values of all tags of a call.
+const TEXT_BYTES: usize = 256;
+
 /// Everything said of one call; what is not known is `None` and then left out.
 #[derive(Clone, Debug)]
 pub(crate) struct Tags {
@@ -70,7 +82,7 @@ pub(crate) struct Tags {
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     /// The group's name in the offer.
-    pub(crate) group: Box<str>,
+    pub(crate) group: Arc<str>,
     /// Tokens free a day.
     pub(crate) tokens: u64,
     /// Tokens left after this call; at a stream's head before it.
@@ -82,13 +94,27 @@ pub(crate) struct Allowance {
 }
 
 /// The value of one tag.
-enum Value {
+enum Value<'t> {
     Word(&'static str),
-    Text(String),
+    Text(&'t str),
+    Midnight(i64),
     Count(u64),
     Set(Assumptions),
     Flag,
     Dollars(Dollars),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Word(text) | Value::Text(text) => f.write_str(text),
+            Value::Midnight(instant) => write!(f, "{}T00:00:00Z", Day::at(*instant)),
+            Value::Count(count) => count.fmt(f),
+            Value::Set(set) => set.fmt(f),
+            Value::Flag => f.write_str("true"),
+            Value::Dollars(dollars) => dollars.fmt(f),
+        }
+    }
 }
 
 impl Tags {
@@ -110,8 +136,8 @@ impl Tags {
     }
 
     /// Lists what is known, in the contract's order.
-    fn each(&self, tag: &mut impl FnMut(&HeaderName, Value)) {
-        tag(&CALL, Value::Text(self.call.as_str().to_owned()));
+    fn each<'t>(&'t self, tag: &mut impl FnMut(&HeaderName, Value<'t>)) {
+        tag(&CALL, Value::Text(self.call.as_str()));
         tag(&VERDICT, Value::Word(self.verdict.as_str()));
         if let Some(certainty) = self.certainty {
             tag(&CERTAINTY, Value::Word(certainty.as_str()));
@@ -123,7 +149,7 @@ impl Tags {
             tag(&REASON, Value::Word(reason.as_str()));
         }
         if let Some(allowance) = &self.allowance {
-            tag(&GROUP, Value::Text(allowance.group.to_string()));
+            tag(&GROUP, Value::Text(&allowance.group));
         }
         if let Some(usage) = self.usage {
             tag(&TOKENS, Value::Count(usage.tokens()));
@@ -133,9 +159,7 @@ impl Tags {
         if let Some(allowance) = &self.allowance {
             tag(&ALLOWANCE_TOKENS, Value::Count(allowance.tokens));
             tag(&REMAINING_TOKENS, Value::Count(allowance.remaining));
-            if let Ok(reset) = jiff::Timestamp::from_second(allowance.reset) {
-                tag(&RESET, Value::Text(reset.to_string()));
-            }
+            tag(&RESET, Value::Midnight(allowance.reset));
             let seconds = allowance.reset.saturating_sub(allowance.now).max(0);
             tag(&RESET_SECONDS, Value::Count(seconds.unsigned_abs()));
         }
@@ -153,25 +177,28 @@ impl Tags {
     /// Puts the tags on an answer's head, and their names among those a browser may read where upstream
     /// named any.
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
-        if headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS)
-            && let Ok(names) = HeaderValue::from_str(&EXPOSED.join(", "))
-        {
-            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+        if headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
+            headers.append(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED_LINE.as_str()),
+            );
         }
         headers.reserve(EXPOSED.len());
+        // All values share one piece of memory: a tag costs no allocation of its own.
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        let mut places: Vec<(HeaderName, Range<usize>)> = Vec::with_capacity(EXPOSED.len());
         self.each(&mut |name, value| {
-            let value = match value {
-                Value::Word(word) => Some(HeaderValue::from_static(word)),
-                Value::Text(text) => HeaderValue::try_from(text).ok(),
-                Value::Count(count) => Some(HeaderValue::from(count)),
-                Value::Set(set) => HeaderValue::try_from(set.to_string()).ok(),
-                Value::Flag => Some(HeaderValue::from_static("true")),
-                Value::Dollars(dollars) => HeaderValue::try_from(dollars.to_string()).ok(),
-            };
-            if let Some(value) = value {
-                headers.insert(name.clone(), value);
-            }
+            let start = text.len();
+            // Writing to a Vec does not fail.
+            let _ = write!(text, "{value}");
+            places.push((name.clone(), start..text.len()));
         });
+        let text = Bytes::from(text);
+        for (name, place) in places {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(place)) {
+                headers.insert(name, value);
+            }
+        }
     }
 
     /// Writes the tags as members of a JSON object, named as the headers are without their prefix: numbers
@@ -187,12 +214,10 @@ impl Tags {
             }
             let name = name.as_str().strip_prefix(PREFIX).unwrap_or_default();
             outcome = match value {
-                Value::Word(word) => map.serialize_entry(name, word),
-                Value::Text(text) => map.serialize_entry(name, &text),
                 Value::Count(count) => map.serialize_entry(name, &count),
                 Value::Set(set) => map.serialize_entry(name, &Words(set)),
                 Value::Flag => map.serialize_entry(name, &true),
-                Value::Dollars(dollars) => map.serialize_entry(name, &dollars.to_string()),
+                text => map.serialize_entry(name, &text.to_string()),
             };
         });
         outcome
