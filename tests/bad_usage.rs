@@ -4,6 +4,7 @@
 //! Knows what an answer may say of itself; how it is read is the product's affair.
 
 use harness::chat::{self, DATE, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
+use harness::coding::Coding;
 use harness::findings::Findings;
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup, Settled};
@@ -331,4 +332,33 @@ async fn usage_in_the_models_text_is_text() {
         }
     }
     assert!(findings.is_empty(), "\n{findings}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_decoded_passes_and_is_unknown() {
+    let body = Form::Chat.body("Hi", &Form::Chat.counts(SOUND));
+    let mut broken = Coding::Gzip.encode(&body);
+    let middle = broken.len() / 2;
+    broken[middle..].fill(0xaa);
+    let claims = [
+        ("gzip", body.clone()),
+        ("gzip", broken),
+        ("gzip", Coding::Zstd.encode(&body)),
+        ("dcb", body.clone()),
+        ("gzip, gzip", Coding::Gzip.encode(&body)),
+    ];
+    for (coding, bytes) in claims {
+        let lines = [JSON, ORGANIZATION, ("content-encoding", coding)];
+        let upstream = Upstream::constant(sized(200, &lines, &bytes)).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        let request = Form::Chat.request().header("accept-encoding", "gzip");
+        let answer = proxy.exchange(&request).await;
+        assert_eq!(answer.body.bytes, bytes, "{coding}");
+        assert_eq!(answer.header("content-encoding"), Some(coding));
+        let settled = lookup(&proxy, &answer).await;
+        assert_eq!(settled.verdict(), "unknown", "{coding}: {settled:?}");
+        let reason = settled.text("reason");
+        assert_eq!(reason, Some("unreadable-body"), "{coding}: {settled:?}");
+        assert_eq!(settled.number("tokens"), None, "{coding}: {settled:?}");
+    }
 }
