@@ -53,9 +53,8 @@ fn two_mistakes_are_two_spans_in_one_run_and_78_before_any_port_is_bound() {
     // The port is taken: a program that binds before it has read everything ends with 69.
     let busy = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = busy.local_addr().expect("an address");
-    let file = format!(
-        "listen = \"{address}\"\nusage_tier = 7\n\n[streams]\nask_for_usage = true\nclinet_gone = \"finish\"\n"
-    );
+    let file =
+        format!("listen = \"{address}\"\nusage_tier = 7\n\n[streams]\n\nask_for_usgae = true\n");
     let ended = Task::new(["serve"]).file("tollfree.toml", &file).run();
     assert_eq!(ended.code, Some(78), "{ended:?}");
     assert_eq!(ended.output, "");
@@ -64,8 +63,8 @@ fn two_mistakes_are_two_spans_in_one_run_and_78_before_any_port_is_bound() {
         "--> tollfree.toml:2:14",
         "usage_tier = 7",
         "tollfree.toml:6:1",
-        "clinet_gone = \"finish\"",
-        "did you mean `client_gone`?",
+        "ask_for_usgae = true",
+        "did you mean `ask_for_usage`?",
         "2 mistakes, nothing was started",
     ] {
         assert!(
