@@ -27,8 +27,9 @@ use tokio::task::JoinSet;
 const MOST_STREAMS: usize = 100;
 /// Longer than any window of HTTP/2 that is open from the start, in bytes.
 const LARGE: usize = 3 * 1024 * 1024;
-/// The longest a connection that is of no use may stay open: less than a handshake may take.
-const MOST_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest a connection that is of no use may stay open: less than a drain's grace, and less than
+/// the handshake below may take.
+const MOST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client of either version; it ends with its connection.
 enum Client {
@@ -119,7 +120,7 @@ async fn text(body: Incoming) -> String {
 
 fn behind_tls(upstream: &Upstream, authority: &Authority) -> Proxy {
     Proxy::start(ProxySetup::to(&upstream.url()).config(&format!(
-        "[listener]\ntls_certificate = {:?}\ntls_key = {:?}",
+        "[listener]\ntls_handshake = \"1 min\"\ntls_certificate = {:?}\ntls_key = {:?}",
         authority.certificate(),
         authority.key()
     )))
