@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
+use net::SendError;
 use serde::Serialize;
 
 use crate::body::AnswerBody;
@@ -29,16 +30,17 @@ pub(crate) enum Refusal {
     #[error("the request body broke off before its end")]
     RequestBroke,
     /// Nothing could be sent.
-    #[error(
-        "tollfree {cause}. nothing was sent, nothing was counted. help: check upstream.url and the network"
-    )]
+    #[error("tollfree {cause}. nothing was sent, nothing was counted. help: {help}")]
     Unreachable {
         /// What could not be reached, why, and after how long.
         cause: Box<str>,
+        /// Where to look.
+        help: &'static str,
     },
     /// No connection in time.
     #[error(
-        "tollfree {cause}. nothing was sent, nothing was counted. help: check upstream.url and the network"
+        "tollfree {cause}. nothing was sent, nothing was counted. help: {}",
+        Refusal::NETWORK
     )]
     TimedOut {
         /// What could not be reached, and after how long.
@@ -58,6 +60,24 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Where to look when nobody answers.
+    const NETWORK: &str = "check upstream.url and the network";
+
+    /// Nothing could be sent, because of this.
+    pub(crate) fn unreachable(error: &SendError) -> Refusal {
+        let help = match error {
+            SendError::Tls { .. } => {
+                "upstream.ca_file or SSL_CERT_FILE names certificates to trust beside the web's roots"
+            }
+            SendError::Proxy { .. } => "check upstream.proxy, or HTTPS_PROXY and its relatives",
+            _ => Refusal::NETWORK,
+        };
+        Refusal::Unreachable {
+            cause: error.to_string().into(),
+            help,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Refusal::Head(_) | Refusal::BadWait(..) | Refusal::RequestBroke => {

@@ -389,7 +389,7 @@ impl Call<'_> {
                     SendError::Broke { source, .. } if source.is_user() => Refusal::RequestBroke,
                     SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
                     error if error.is_timeout() => Refusal::TimedOut { cause },
-                    _ => Refusal::Unreachable { cause },
+                    error => Refusal::unreachable(error),
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! One call from client to upstream and back: read, forwarded, settled, tagged. It must not know where the
-//! settings come from, how a socket is opened, or what a token costs; [`call`] tells the story.
+//! settings come from, how a socket is opened, or what a token costs; `call` tells the story.
 
 mod answer;
 mod attribute;

@@ -39,6 +39,10 @@ pub(crate) struct RecentCall {
 
 /// What is known of a call.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most calls are settled, and need no box of their own"
+)]
 enum Word {
     /// It was settled before its head left.
     Settled(Outcome),

@@ -2,7 +2,6 @@
 //! that knows their names. One function lists them, so that a header, a stream's head and the look-up cannot
 //! differ.
 
-use std::fmt;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -104,15 +103,19 @@ enum Value<'t> {
     Dollars(Dollars),
 }
 
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Value<'_> {
+    /// Writes the value as a header shows it.
+    fn append_to(&self, text: &mut Vec<u8>) {
         match self {
-            Value::Word(text) | Value::Text(text) => f.write_str(text),
-            Value::Midnight(instant) => write!(f, "{}T00:00:00Z", Day::at(*instant)),
-            Value::Count(count) => count.fmt(f),
-            Value::Set(set) => set.fmt(f),
-            Value::Flag => f.write_str("true"),
-            Value::Dollars(dollars) => dollars.fmt(f),
+            Value::Word(word) | Value::Text(word) => text.extend_from_slice(word.as_bytes()),
+            Value::Count(count) => {
+                text.extend_from_slice(itoa::Buffer::new().format(*count).as_bytes());
+            }
+            Value::Flag => text.extend_from_slice(b"true"),
+            // Writing to a Vec does not fail.
+            Value::Midnight(instant) => drop(write!(text, "{}T00:00:00Z", Day::at(*instant))),
+            Value::Set(set) => drop(write!(text, "{set}")),
+            Value::Dollars(dollars) => drop(write!(text, "{dollars}")),
         }
     }
 }
@@ -189,8 +192,7 @@ impl Tags {
         let mut places: Vec<(HeaderName, Range<usize>)> = Vec::with_capacity(EXPOSED.len());
         self.each(&mut |name, value| {
             let start = text.len();
-            // Writing to a Vec does not fail.
-            let _ = write!(text, "{value}");
+            value.append_to(&mut text);
             places.push((name.clone(), start..text.len()));
         });
         let text = Bytes::from(text);
@@ -217,7 +219,11 @@ impl Tags {
                 Value::Count(count) => map.serialize_entry(name, &count),
                 Value::Set(set) => map.serialize_entry(name, &Words(set)),
                 Value::Flag => map.serialize_entry(name, &true),
-                text => map.serialize_entry(name, &text.to_string()),
+                text => {
+                    let mut bytes = Vec::new();
+                    text.append_to(&mut bytes);
+                    map.serialize_entry(name, &String::from_utf8_lossy(&bytes))
+                }
             };
         });
         outcome
