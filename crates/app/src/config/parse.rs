@@ -16,8 +16,8 @@ use super::mistake::Wrong;
 use super::organizations;
 use super::read::{Reader, beside, reason};
 use super::settings::{
-    ClientGone, Config, DrainSettings, EnvironmentProxy, FinishBounds, Limits, Listener, Log,
-    OfferSettings, Secret, Streams, TlsFiles, Upstream,
+    Config, DrainSettings, EnvironmentProxy, Limits, Listener, Log, OfferSettings, Secret, Streams,
+    TlsFiles, Upstream,
 };
 
 const KIB: usize = 1 << 10;
@@ -221,34 +221,10 @@ fn environment_proxy(environment: &Environment) -> EnvironmentProxy {
 
 fn streams(reader: &mut Reader<'_>) -> Streams {
     let default = Streams::default();
-    let bounds = FinishBounds::default();
-    let bounds = FinishBounds {
-        bytes: reader
-            .value("streams.finish_bytes", form::size(ONE))
-            .unwrap_or(bounds.bytes),
-        time: reader
-            .value("streams.finish_time", form::duration(WAIT))
-            .unwrap_or(bounds.time),
-        calls: reader
-            .value("streams.finish_calls", form::count(COUNT))
-            .unwrap_or(bounds.calls),
-    };
-    let finish = reader.value(
-        "streams.client_gone",
-        form::word(&[("cancel", false), ("finish", true)]),
-    );
     Streams {
         ask_for_usage: reader
             .value("streams.ask_for_usage", form::boolean)
             .unwrap_or(default.ask_for_usage),
-        client_gone: if finish == Some(true) {
-            ClientGone::Finish(bounds)
-        } else {
-            ClientGone::Cancel
-        },
-        comment: reader
-            .value("streams.comment", form::boolean)
-            .unwrap_or(default.comment),
     }
 }
 

@@ -109,30 +109,6 @@ pub(crate) struct EnvironmentProxy {
 pub(crate) struct Streams {
     /// Ask OpenAI for the usage of streams whose client did not ask, and take it out again.
     pub(crate) ask_for_usage: bool,
-    /// What becomes of the upstream stream when the client leaves.
-    pub(crate) client_gone: ClientGone,
-    /// Glue an SSE comment with the final tags to the last event.
-    pub(crate) comment: bool,
-}
-
-/// What becomes of the upstream stream when the client leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientGone {
-    /// Upstream is dropped, as without a proxy; the call is estimated.
-    Cancel,
-    /// The rest is read without a client, and the call settled from its usage.
-    Finish(FinishBounds),
-}
-
-/// How far a stream is read on without its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FinishBounds {
-    /// Bytes read after the client left, per call.
-    pub(crate) bytes: usize,
-    /// Time read on after the client left, per call.
-    pub(crate) time: Duration,
-    /// Calls read on at once; the next one is cancelled.
-    pub(crate) calls: usize,
 }
 
 /// Section `[limits]`.
@@ -214,16 +190,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Default for FinishBounds {
-    fn default() -> Self {
-        Self {
-            bytes: 16 * MIB,
-            time: Duration::from_mins(2),
-            calls: 100,
-        }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -275,8 +241,6 @@ impl Default for Streams {
     fn default() -> Self {
         Self {
             ask_for_usage: true,
-            client_gone: ClientGone::Cancel,
-            comment: false,
         }
     }
 }

@@ -10,16 +10,17 @@ use crate::config::{BUILT_IN_OFFER, UpstreamUrl, load};
 
 #[test]
 fn two_mistakes_are_two_spans_in_one_run() {
-    let file = "# 1\n# 2\n# 3\n# 4\n# 5\n# 6\nusage_tier = 7\n\n# 9\n\n[streams]\nclinet_gone = \"finish\"\n";
+    let file =
+        "# 1\n# 2\n# 3\n# 4\n# 5\n# 6\nusage_tier = 7\n\n# 9\n\n[streams]\nask_for_usgae = false\n";
     assert_snapshot!(Setting::of(file).mistakes(), @r#"
     error: usage tier 7 does not exist
      --> tollfree.toml:7:14
       7 | usage_tier = 7
         |              ^ a number from 1 to 5
-    error: unknown key `clinet_gone` in [streams]
+    error: unknown key `ask_for_usgae` in [streams]
      --> tollfree.toml:12:1
-     12 | clinet_gone = "finish"
-        | ^^^^^^^^^^^ did you mean `client_gone`?
+     12 | ask_for_usgae = false
+        | ^^^^^^^^^^^^^ did you mean `ask_for_usage`?
     2 mistakes, nothing was started. All keys: tollfree help config
     help: the usage tier stands under Settings > Limits on platform.openai.com; leave it out for tier 1, the cautious reading
     "#);
@@ -28,7 +29,7 @@ fn two_mistakes_are_two_spans_in_one_run() {
 #[test]
 fn a_syntax_mistake_hides_no_other_mistake() {
     let file =
-        "listen = localhost:8800\nenroled = true\n[streams]\ncomment =\nask_for_usage = 1 # one\n";
+        "listen = localhost:8800\nenroled = true\ncoverage =\n[streams]\nask_for_usage = 1 # one\n";
     assert_snapshot!(Setting::of(file).mistakes(), @r#"
     error: text needs quotes
      --> tollfree.toml:1:10
@@ -39,9 +40,9 @@ fn a_syntax_mistake_hides_no_other_mistake() {
       2 | enroled = true
         | ^^^^^^^ did you mean `enrolled`?
     error: a value is missing
-     --> tollfree.toml:4:10
-      4 | comment =
-        |          ^ such as true, 3 or "text"
+     --> tollfree.toml:3:11
+      3 | coverage =
+        |           ^ such as true, 3 or "text"
     error: wrong value for `ask_for_usage` in [streams]
      --> tollfree.toml:5:17
       5 | ask_for_usage = 1 # one
@@ -75,8 +76,8 @@ most_head_bytes = "1 MB"
 tls_certificate = "nowhere.pem"
 [upstream]
 url = "https://api.openai.com/v1/chat"
-[streams]
-client_gone = "finnish"
+[offer]
+after_crossing = "biled"
 [log]
 filter = "info,,=x["
 "#;
@@ -113,10 +114,10 @@ filter = "info,,=x["
      --> tollfree.toml:11:7
      11 | url = "https://api.openai.com/v1/chat"
         |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ no path here: calls bring their own, /v1 included
-    error: wrong value for `client_gone` in [streams]
-     --> tollfree.toml:13:15
-     13 | client_gone = "finnish"
-        |               ^^^^^^^^^ did you mean "finish"? ("cancel" or "finish")
+    error: wrong value for `after_crossing` in [offer]
+     --> tollfree.toml:13:18
+     13 | after_crossing = "biled"
+        |                  ^^^^^^^ did you mean "billed"? ("billed" or "free-if-it-fits")
     error: wrong value for `filter` in [log]
      --> tollfree.toml:15:10
      15 | filter = "info,,=x["
@@ -129,7 +130,7 @@ filter = "info,,=x["
 #[test]
 fn keys_in_the_wrong_place_are_shown_the_right_one() {
     let file = r#"
-comment = true
+ask_for_usage = true
 [strems]
 [limits]
 usage_tier = 3
@@ -139,10 +140,10 @@ name = "acme"
 [log.format]
 "#;
     assert_snapshot!(Setting::of(file).mistakes(), @r#"
-    error: unknown key `comment`
+    error: unknown key `ask_for_usage`
      --> tollfree.toml:2:1
-      2 | comment = true
-        | ^^^^^^^ it belongs in [streams]
+      2 | ask_for_usage = true
+        | ^^^^^^^^^^^^^ it belongs in [streams]
     error: unknown section [strems]
      --> tollfree.toml:3:2
       3 | [strems]

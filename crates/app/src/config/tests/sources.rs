@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use meter::{AfterCrossing, SharedProjects, UsageTier};
 
 use super::Setting;
-use crate::config::settings::ClientGone;
 use crate::config::{Config, Secret, UpstreamUrl};
 
 #[test]
@@ -46,8 +45,8 @@ fn the_file_is_the_flags_else_the_variables_else_the_default() {
 fn variables_have_the_forms_of_the_file() {
     let variables = [
         ("TOLLFREE_SHARED_PROJECTS", "proj_a, proj_b"),
-        ("TOLLFREE_STREAMS_CLIENT_GONE", "finish"),
-        ("TOLLFREE_STREAMS_FINISH_BYTES", "1000"),
+        ("TOLLFREE_STREAMS_ASK_FOR_USAGE", "false"),
+        ("TOLLFREE_LIMITS_HELD_ANSWER_BYTES", "1000"),
         ("TOLLFREE_LIMITS_HELD_ANSWER_TIME", "1500 ms"),
         ("TOLLFREE_OFFER_AFTER_CROSSING", "free-if-it-fits"),
         ("TOLLFREE_LISTEN", ""),
@@ -55,10 +54,8 @@ fn variables_have_the_forms_of_the_file() {
     let config = Setting::with("", &variables).loaded().config;
     let projects = SharedProjects::Only(vec!["proj_a".into(), "proj_b".into()]);
     assert_eq!(config.terms.shared_projects, Some(projects));
-    let ClientGone::Finish(bounds) = config.streams.client_gone else {
-        panic!("finish was set");
-    };
-    assert_eq!(bounds.bytes, 1_000);
+    assert!(!config.streams.ask_for_usage);
+    assert_eq!(config.limits.held_answer_bytes, 1_000);
     assert_eq!(config.limits.held_answer_time.as_millis(), 1_500);
     assert_eq!(config.offer.after_crossing, AfterCrossing::FreeIfItFits);
     assert_eq!(config.listen, Config::default().listen);
