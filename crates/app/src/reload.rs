@@ -1,76 +1,90 @@
-//! Reads the configuration anew on SIGHUP and when its file changes. What fails leaves all as it is; totals
-//! always stay.
+//! Reads the configuration anew on SIGHUP and when one of its files changes. What fails leaves all as it is; totals
+//! always stay. It also says once a day that the model list is too old. It must not know any single key.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
+use meter::Day;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use proxy::Proxy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Loaded, Sources, load};
+use crate::config::{Config, Loaded, Sources, load, offer_is_old};
 use crate::wiring;
 
 /// An editor writes a file in several steps: they are one change.
 const SETTLE: Duration = Duration::from_millis(100);
+/// Between two looks at the age of the model list.
+const DAILY: Duration = Duration::from_hours(24);
 
 /// Begins to watch for SIGHUP and for changes of the files that were read.
-pub(crate) fn watch(sources: Sources, loaded: &Loaded, proxy: Proxy) {
+///
+/// # Errors
+/// When the system refuses to tell of SIGHUP, which would then end the program.
+pub(crate) fn watch(sources: Sources, loaded: Loaded, proxy: Proxy) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut daily = tokio::time::interval(DAILY);
     // One waiting word is enough: the files are read after it is taken.
-    let (changed, mut changes) = mpsc::channel(1);
-    let files: Vec<PathBuf> = loaded
-        .origin
-        .iter()
-        .chain(&loaded.config.offer.file)
-        .cloned()
-        .collect();
-    let watcher = watch_files(&files, changed.clone());
-    let mut running = loaded.config.clone();
+    let (word, mut words) = mpsc::channel(1);
+    let mut running = loaded;
+    let mut known = files(&running);
+    let mut watcher = watch_files(&known, word.clone());
     tokio::spawn(async move {
-        // Kept here, or the channel would be closed and each look at it a wake-up.
-        let (_watcher, _changed) = (watcher, changed);
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => {
-                tracing::warn!(%error, "no word of SIGHUP from the system: only changed files reload");
-                return;
-            }
-        };
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
-                _ = changes.recv() => tokio::time::sleep(SETTLE).await,
+                _ = words.recv() => tokio::time::sleep(SETTLE).await,
+                _ = daily.tick() => {
+                    if let Some(warning) = offer_is_old(&running.offer, today()) {
+                        tracing::warn!("{warning}");
+                    }
+                    continue;
+                }
             }
-            while changes.try_recv().is_ok() {}
-            if let Some(config) = reload(&sources, &running, &proxy) {
-                running = config;
+            while words.try_recv().is_ok() {}
+            let Some(loaded) = reload(&sources, &running.config, &proxy) else {
+                continue;
+            };
+            running = loaded;
+            let named = files(&running);
+            if named != known {
+                // The old one ends first, or one change would be told twice.
+                drop(watcher);
+                watcher = watch_files(&named, word.clone());
+                known = named;
             }
         }
     });
+    Ok(())
 }
 
-fn watch_files(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let names: Vec<PathBuf> = files
-        .iter()
+fn today() -> Day {
+    Day::at(jiff::Timestamp::now().as_second())
+}
+
+/// The files that were read.
+fn files(loaded: &Loaded) -> Vec<PathBuf> {
+    let named = loaded.origin.iter().chain(&loaded.config.offer.file);
+    named
         .filter_map(|file| std::path::absolute(file).ok())
-        .collect();
-    let folders: Vec<PathBuf> = names
-        .iter()
-        .filter_map(|file| file.parent().map(Path::to_owned))
-        .collect();
+        .collect()
+}
+
+fn watch_files(files: &[PathBuf], word: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let names = files.to_vec();
     let watched = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // A folder is watched, since an editor may put a new file in the old one's place.
         let ours = event.is_ok_and(|event| {
-            !event.kind.is_access() && event.paths.iter().any(|path| names.contains(path))
+            !event.kind.is_access() && event.paths.iter().any(|path| concerns(path, &names))
         });
         if ours {
             // A full channel holds a word that says the same.
-            let _ = changed.try_send(());
+            let _ = word.try_send(());
         }
     });
     let outcome = watched.and_then(|mut watcher| {
-        for folder in &folders {
+        // A folder is watched, since an editor may put a new file in the old one's place.
+        for folder in files.iter().filter_map(|file| file.parent()) {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
@@ -80,8 +94,16 @@ fn watch_files(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<notify::R
         .ok()
 }
 
+/// Whether a change at this path changes one of the files.
+fn concerns(path: &Path, files: &[PathBuf]) -> bool {
+    // Kubernetes changes all files of a mounted ConfigMap at once, by the link they all go through.
+    files.iter().any(|file| {
+        path == file || Some(path) == file.parent().map(|f| f.join("..data")).as_deref()
+    })
+}
+
 /// Puts the configuration in place as it now stands, and gives it back.
-fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Config> {
+fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Loaded> {
     let loaded = match load(sources) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -103,7 +125,7 @@ fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Config> 
                     "configuration reloaded, totals stay; some of it holds only after a restart"
                 );
             }
-            Some(loaded.config)
+            Some(loaded)
         }
         Err(error) => {
             tracing::error!(%error, "the configuration was not reloaded, the running one stays");
@@ -125,4 +147,40 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         .filter(|(_, changed)| *changed)
         .map(|(name, _)| *name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_once_needs_a_restart_and_nothing_else() {
+        let running = Config::default();
+        assert!(needs_restart(&running, &running).is_empty());
+        let mut wanted = running.clone();
+        wanted.streams.ask_for_usage = false;
+        wanted.terms.enrolled = Some(true);
+        wanted.upstream.most_idle = 1;
+        wanted.limits.lookup_waits_total = 1;
+        assert!(needs_restart(&running, &wanted).is_empty());
+        wanted.listen.set_port(1);
+        wanted.listener.most_connections = 1;
+        wanted.drain.grace = Duration::ZERO;
+        wanted.log.filter = "debug".to_owned();
+        assert_eq!(
+            needs_restart(&running, &wanted),
+            ["listen", "[listener]", "[drain]", "[log]"]
+        );
+    }
+
+    #[test]
+    fn a_change_concerns_the_files_and_the_link_of_a_config_map() {
+        let files = [PathBuf::from("/etc/tollfree/tollfree.toml")];
+        for path in ["/etc/tollfree/tollfree.toml", "/etc/tollfree/..data"] {
+            assert!(concerns(Path::new(path), &files), "{path}");
+        }
+        for path in ["/etc/tollfree/log", "/etc/tollfree", "/etc/..data"] {
+            assert!(!concerns(Path::new(path), &files), "{path}");
+        }
+    }
 }

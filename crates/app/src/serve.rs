@@ -44,12 +44,11 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
     let (handle, drain) = DrainHandle::new();
     let times = &loaded.config.drain;
     if let Err(error) = shutdown::on_signal(handle, times.keep_accepting, times.grace) {
-        return refuse(
-            &format!("no word of signals from the system: {error}"),
-            exit::UNAVAILABLE,
-        );
+        return no_signals(&error);
     }
-    reload::watch(sources, &loaded, proxy.clone());
+    if let Err(error) = reload::watch(sources, loaded.clone(), proxy.clone()) {
+        return no_signals(&error);
+    }
     announce(
         &loaded,
         listener.local_address(),
@@ -94,6 +93,11 @@ fn announce(loaded: &Loaded, address: SocketAddr, took: Duration, terminal: &Ter
     );
 }
 
+fn no_signals(error: &std::io::Error) -> ExitCode {
+    let why = format!("no word of signals from the system: {error}");
+    refuse(&why, exit::UNAVAILABLE)
+}
+
 fn refuse(why: &dyn std::fmt::Display, code: u8) -> ExitCode {
     cli::refuse(&format!("error: {why}\n"), code)
 }
@@ -102,7 +106,8 @@ fn refuse(why: &dyn std::fmt::Display, code: u8) -> ExitCode {
 fn cannot_listen(error: &ListenError) -> ExitCode {
     match error {
         ListenError::AddressInUse { address, .. } => {
-            let other = SocketAddr::new(address.ip(), address.port().saturating_add(10));
+            let port = address.port();
+            let other = SocketAddr::new(address.ip(), port.checked_add(10).unwrap_or(port - 10));
             let why = format!(
                 "cannot listen on {address}: in use by another program. help: stop it, or start with --listen {other}"
             );
@@ -111,8 +116,10 @@ fn cannot_listen(error: &ListenError) -> ExitCode {
         ListenError::Certificate { .. }
         | ListenError::Key { .. }
         | ListenError::Identity { .. } => refuse(error, exit::CONFIG),
-        ListenError::NoPermission { .. } | ListenError::Bind { .. } => {
-            refuse(error, exit::UNAVAILABLE)
+        ListenError::NoPermission { .. } => {
+            let why = format!("{error}. help: take a port from 1024 on, such as 8800");
+            refuse(&why, exit::UNAVAILABLE)
         }
+        ListenError::Bind { .. } => refuse(error, exit::UNAVAILABLE),
     }
 }

@@ -1,13 +1,11 @@
 //! Log lines on standard error. Knows the settings of the log and nothing of what is logged.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{Log, LogFormat};
 
-/// Turns logging on for the whole process; a second call changes nothing.
+/// Turns logging on, coloured or not where lines are for people, for the whole process; a second call changes nothing.
 pub(crate) fn begin(log: &Log, colour: bool) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
@@ -19,8 +17,6 @@ pub(crate) fn begin(log: &Log, colour: bool) {
     // Another subscriber can only be there if this was called before: then that one stays.
     let _ = match log.format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Pretty => lines
-            .with_ansi(colour && std::io::stderr().is_terminal())
-            .try_init(),
+        LogFormat::Pretty => lines.with_ansi(colour).try_init(),
     };
 }

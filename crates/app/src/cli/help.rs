@@ -33,11 +33,13 @@ over the file. All of them: tollfree help config, tollfree help environment.
 Exit codes: tollfree help exit-codes.";
 
 const EXIT_CODES: &str = "\
-0   fine
-1   demo: a verdict differs from the simulated bill; any command: the output could not be written
-64  wrong flags
-69  cannot listen
-78  mistakes in the configuration; nothing was started
+0    fine
+1    demo: a verdict differs from the simulated bill
+     any command: the output could not be written
+64   wrong flags
+69   cannot listen
+78   mistakes in the configuration; nothing was started
+130  demo: interrupted
 ";
 
 /// `tollfree 0.1.0, model list of 2026-09-28`.

@@ -33,6 +33,8 @@ pub(crate) mod exit {
     pub(crate) const UNAVAILABLE: u8 = 69;
     /// The configuration is wrong; nothing was started.
     pub(crate) const CONFIG: u8 = 78;
+    /// The demo was interrupted: the code a shell gives to what SIGINT ended.
+    pub(crate) const INTERRUPTED: u8 = 130;
 }
 
 /// What the program was asked to do.

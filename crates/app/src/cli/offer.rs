@@ -194,7 +194,7 @@ fn listed<'o>(offer: &'o Offer, group: &ModelGroup) -> Vec<&'o str> {
     let models = offer
         .models()
         .iter()
-        .filter(|model| model.group == group.name);
+        .filter(|model| *model.group == *group.name);
     models.map(|model| model.id.as_ref()).collect()
 }
 
@@ -208,7 +208,9 @@ fn as_rows(offer: &Offer, header: bool) -> String {
         );
     }
     for model in offer.models() {
-        let group = offer.groups().find(|(_, group)| group.name == model.group);
+        let group = offer
+            .groups()
+            .find(|(_, group)| *group.name == *model.group);
         let mut row = vec![
             model.group.to_string(),
             model.id.to_string(),
@@ -232,7 +234,7 @@ fn as_rows(offer: &Offer, header: bool) -> String {
 fn as_json(offer: &Offer, file: Option<&Path>, today: Day) -> String {
     let groups: Vec<_> = offer
         .groups()
-        .map(|(_, group)| json!({"name": group.name, "allowance_tokens": group.allowances}))
+        .map(|(_, group)| json!({"name": &*group.name, "allowance_tokens": group.allowances}))
         .collect();
     let models: Vec<_> = offer
         .models()

@@ -93,7 +93,7 @@ impl Sources {
 }
 
 /// A configuration without mistakes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     /// The settings.
     pub(crate) config: Config,

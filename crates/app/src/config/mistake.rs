@@ -10,6 +10,9 @@ const MOST_SHOWN: usize = 120;
 /// Characters kept in front of the mistake where a line is cut.
 const LEAD: usize = 40;
 
+/// Stands where a line was cut: a terminal of any locale has it.
+const CUT: &str = "...";
+
 /// What a value should have been, told by whoever could not read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrong {
@@ -84,12 +87,12 @@ impl Excerpt {
         };
         let mut line: String = shown.iter().skip(cut).take(MOST_SHOWN).collect();
         if cut > 0 {
-            line.insert(0, '…');
+            line.insert_str(0, CUT);
         }
         if cut + MOST_SHOWN < shown.len() {
-            line.push('…');
+            line.push_str(CUT);
         }
-        let before = before - cut + usize::from(cut > 0);
+        let before = before - cut + if cut > 0 { CUT.len() } else { 0 };
         let room = line.chars().count().saturating_sub(before);
         Self {
             number,

@@ -50,7 +50,7 @@ fn cause(error: &CallError) -> String {
         .unwrap_or_default()
 }
 
-/// Shows the day in so many seconds; exits 1 if a verdict differs from the bill.
+/// Shows the day in so many seconds; exits 1 if a verdict differs from the bill, and at once on Ctrl-C.
 pub(crate) async fn demo(
     offer: &Arc<Offer>,
     seconds: u16,
@@ -58,15 +58,15 @@ pub(crate) async fn demo(
     errors: Terminal,
 ) -> ExitCode {
     let today = Day::at(jiff::Timestamp::now().as_second());
-    match day(
-        offer,
-        Duration::from_secs(seconds.into()),
-        today,
-        output,
-        errors,
-    )
-    .await
-    {
+    let takes = Duration::from_secs(seconds.into());
+    let outcome = tokio::select! {
+        outcome = day(offer, takes, today, output, errors) => outcome,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            show::interrupted(&output);
+            return ExitCode::from(exit::INTERRUPTED);
+        }
+    };
+    match outcome {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(exit::FAILED),
         Err(error) => cli::refuse(
@@ -88,8 +88,8 @@ async fn day(
     let simulator = simulated_openai(Arc::clone(&clock)).await?;
     let (address, drain) = proxy(offer, today, Arc::clone(&clock), simulator.address()).await?;
     say(&format!(
-        "A simulated OpenAI behind a real proxy: one day in {} seconds. No key, no network.\n",
-        takes.as_secs()
+        "A simulated OpenAI behind a real proxy: one day in {}. No key, no network.\n",
+        duration(takes.as_secs())
     ));
     let client = Client::new(address.port())?;
     let mut show = Show::new(output);
@@ -171,6 +171,14 @@ async fn proxy(
         drain,
     ));
     Ok((address, handle))
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0 => "no time".to_owned(),
+        1 => "1 second".to_owned(),
+        _ => format!("{seconds} seconds"),
+    }
 }
 
 fn conclude(counted: Counted, agree: usize, bill: usize, errors: &Terminal) {

@@ -1,15 +1,17 @@
-//! How the demo looks: a row for each call worth a look, a moving line for the rest, and the comparison.
+//! How the demo looks: a row for each call worth a look, a moving line for the rest. It must not know how the calls
+//! are made, nor the bill.
 
 use std::io::Write;
 
 use super::client::Learned;
 use super::plan::Planned;
-use crate::cli::layout::grouped;
+use crate::cli::layout::{grouped, shortened, wrapped};
 use crate::cli::terminal::{Role, Terminal};
 
 /// Writes the demo's rows to standard output.
 pub(super) struct Show {
     terminal: Terminal,
+    columns: Columns,
     counted: Counted,
     /// Tokens that the large group has taken.
     running_total: u64,
@@ -23,10 +25,14 @@ pub(super) struct Counted {
     pub(super) billed: u64,
 }
 
+/// Clears the line the cursor stands in.
+const CLEARED: &str = "\r\x1b[K";
+
 impl Show {
     pub(super) fn new(terminal: Terminal) -> Show {
         Show {
             terminal,
+            columns: Columns::within(terminal.width),
             counted: Counted::default(),
             running_total: 0,
         }
@@ -39,21 +45,26 @@ impl Show {
     /// Column names; a pipe gets none.
     pub(super) fn begin(&self) {
         if self.terminal.is_terminal {
-            let line = row([
-                "UTC",
-                "MODEL",
-                "TOKENS",
-                "RUNNING TOTAL",
-                "VERDICT",
-                "REASON",
-                "",
-            ]);
-            self.write(&format!("{}\n", self.terminal.paint(Role::Dim, &line)));
+            let names = Row {
+                utc: "UTC",
+                model: "MODEL",
+                tokens: "TOKENS",
+                total: "RUNNING TOTAL",
+                verdict: "VERDICT",
+                reason: "REASON",
+            };
+            let line = self.columns.lay(&names, "VERDICT");
+            put(&format!("{}\n", self.terminal.paint(Role::Dim, &line)));
         }
     }
 
     /// One call has its final verdict.
     pub(super) fn call(&mut self, planned: &Planned, learned: &Learned) {
+        put(&self.shown(planned, learned));
+    }
+
+    /// What a call adds to the output.
+    fn shown(&mut self, planned: &Planned, learned: &Learned) -> String {
         let tags = &learned.tags;
         self.counted.calls += 1;
         match tags.verdict.as_str() {
@@ -67,50 +78,62 @@ impl Show {
             self.running_total += tags.tokens.unwrap_or(0);
         }
         if !self.terminal.is_terminal {
-            self.write(&self.record(planned, learned, is_large));
-        } else if is_large || tags.verdict != "free" {
-            self.write(&format!(
-                "\r\x1b[K{}\n",
-                self.line(planned, learned, is_large, before)
-            ));
+            return self.record(planned, learned, is_large);
         }
-        self.moving_line(planned);
+        let mut out = CLEARED.to_owned();
+        if is_large || tags.verdict != "free" {
+            out.push_str(&self.lines(planned, learned, is_large, before));
+        }
+        out.push_str(&self.moving_line(planned));
+        out
     }
 
-    fn line(&self, planned: &Planned, learned: &Learned, is_large: bool, before: u64) -> String {
+    /// A row for people, and its note beside it or below.
+    fn lines(&self, planned: &Planned, learned: &Learned, is_large: bool, before: u64) -> String {
         let tags = &learned.tags;
-        let note = match (tags.reason.as_str(), tags.allowance_tokens) {
-            ("crossing-call", Some(allowance)) => {
-                let remained = allowance.saturating_sub(before);
-                format!("{} remained: the whole call is billed", grouped(remained))
-            }
-            _ => String::new(),
+        let (verdict, role) = match tags.verdict.as_str() {
+            "free" => ("free", Role::Free),
+            "billed" => ("BILLED", Role::Billed),
+            other => (other, Role::Dim),
         };
         let total = if is_large {
             grouped(self.running_total)
         } else {
             "-".to_owned()
         };
-        let (verdict, role) = match tags.verdict.as_str() {
-            "free" => ("free", Role::Free),
-            "billed" => ("BILLED", Role::Billed),
-            other => (other, Role::Dim),
-        };
-        let tokens = tags.tokens.map_or_else(|| "?".to_owned(), grouped);
         let model = tags.model.as_deref().unwrap_or("?");
-        let plain = row([
-            &utc(planned.second),
-            model,
-            &tokens,
-            &total,
+        let row = Row {
+            utc: &utc(planned.second),
+            model: &shortened(model, self.columns.model, self.terminal.glyph("…", "~")),
+            tokens: &tags.tokens.map_or_else(|| "?".to_owned(), grouped),
+            total: &total,
             verdict,
-            &tags.reason,
-            &note,
-        ]);
-        // Coloured after it was laid out: an escape has no width.
-        plain.replacen(verdict, &self.terminal.paint(role, verdict), 1)
+            reason: &tags.reason,
+        };
+        let mut line = self.columns.lay(&row, &self.terminal.paint(role, verdict));
+        let remained = match (tags.reason.as_str(), tags.allowance_tokens) {
+            ("crossing-call", Some(allowance)) => allowance.saturating_sub(before),
+            _ => return line + "\n",
+        };
+        let note = format!("{} remained: the whole call is billed", grouped(remained));
+        let length = self.columns.lay(&row, verdict).chars().count();
+        let room = WIDEST_REASON.saturating_sub(tags.reason.len());
+        if length + room + GAP + note.len() <= self.terminal.width {
+            line.push_str(&" ".repeat(room + GAP));
+            line.push_str(&note);
+            line.push('\n');
+        } else {
+            line.push('\n');
+            for part in wrapped(&note, self.terminal.width.saturating_sub(GAP)).lines() {
+                line.push_str(&" ".repeat(GAP));
+                line.push_str(part);
+                line.push('\n');
+            }
+        }
+        line
     }
 
+    /// A row for programs: tabs, plain integers.
     fn record(&self, planned: &Planned, learned: &Learned, is_large: bool) -> String {
         let tags = &learned.tags;
         let tokens = tags
@@ -130,49 +153,265 @@ impl Show {
         )
     }
 
-    /// On a terminal, the last line counts along.
-    fn moving_line(&self, planned: &Planned) {
-        if self.terminal.is_terminal {
-            let Counted {
-                calls,
-                free,
-                billed,
-            } = self.counted;
-            let line = format!(
-                "{}  {calls} calls, {free} free, {billed} billed",
-                utc(planned.second)
-            );
-            self.write(&format!(
-                "\r\x1b[K{}",
-                self.terminal.paint(Role::Dim, &line)
-            ));
+    /// The last line of a terminal counts along, where it fits: a line that wraps cannot be cleared.
+    fn moving_line(&self, planned: &Planned) -> String {
+        let Counted {
+            calls,
+            free,
+            billed,
+        } = self.counted;
+        let line = format!(
+            "{}  {calls} calls, {free} free, {billed} billed",
+            utc(planned.second)
+        );
+        if line.len() < self.terminal.width {
+            self.terminal.paint(Role::Dim, &line)
+        } else {
+            String::new()
         }
     }
 
     /// The day is over: the moving line goes.
     pub(super) fn end(&self) {
         if self.terminal.is_terminal {
-            self.write("\r\x1b[K");
+            put(CLEARED);
         }
     }
+}
 
-    fn write(&self, text: &str) {
-        let mut output = std::io::stdout().lock();
-        // A reader that left early, as `head` does, is fine.
-        let _ = output
-            .write_all(text.as_bytes())
-            .and_then(|()| output.flush());
+/// The day was interrupted: what the shell says next stands in a line of its own.
+pub(super) fn interrupted(terminal: &Terminal) {
+    if terminal.is_terminal {
+        put("\n");
     }
+}
+
+fn put(text: &str) {
+    let mut output = std::io::stdout().lock();
+    // A reader that left early, as `head` does, is fine.
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
 }
 
 fn utc(second: i64) -> String {
     format!("{:02}:{:02}", second / 3600, second / 60 % 60)
 }
 
-/// Texts left, numbers right, two spaces between.
-fn row([utc, model, tokens, total, verdict, reason, note]: [&str; 7]) -> String {
-    let line = format!(
-        "{utc:<5}  {model:<22}  {tokens:>7}  {total:>13}  {verdict:<7}  {reason:<16}  {note}"
-    );
-    line.trim_end().to_owned()
+/// Between two columns.
+const GAP: usize = 2;
+/// Characters of the longest model's name in the demo, and of the shortest that still says something.
+const MODEL: std::ops::RangeInclusive<usize> = 8..=22;
+const WIDEST_TOTAL: usize = "RUNNING TOTAL".len();
+const WIDEST_REASON: usize = "within-allowance".len();
+/// Time, tokens and verdict, with the gaps around them and the model.
+const FIXED: usize = 5 + GAP + GAP + 7 + GAP + 7;
+
+/// What fits: first the reason goes, then the model's name is cut, then the running total goes. No number is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Columns {
+    model: usize,
+    total: bool,
+    reason: bool,
+}
+
+struct Row<'a> {
+    utc: &'a str,
+    model: &'a str,
+    tokens: &'a str,
+    total: &'a str,
+    verdict: &'a str,
+    reason: &'a str,
+}
+
+impl Columns {
+    fn within(width: usize) -> Columns {
+        let total = width >= FIXED + MODEL.start() + GAP + WIDEST_TOTAL;
+        let taken = FIXED + if total { GAP + WIDEST_TOTAL } else { 0 };
+        let reason = width >= taken + MODEL.end() + GAP + WIDEST_REASON;
+        Columns {
+            model: width
+                .saturating_sub(taken)
+                .clamp(*MODEL.start(), *MODEL.end()),
+            total,
+            reason,
+        }
+    }
+
+    /// Texts left, numbers right. The verdict is given once more as it is painted: an escape has no width.
+    fn lay(self, row: &Row<'_>, painted: &str) -> String {
+        let Row {
+            utc,
+            model,
+            tokens,
+            total,
+            verdict,
+            reason,
+        } = row;
+        let mut line = format!("{utc:<5}  {model:<width$}  {tokens:>7}", width = self.model);
+        if self.total {
+            line.push_str("  ");
+            line.push_str(&" ".repeat(WIDEST_TOTAL.saturating_sub(total.len())));
+            line.push_str(total);
+        }
+        line.push_str("  ");
+        line.push_str(painted);
+        if self.reason {
+            line.push_str(&" ".repeat(7_usize.saturating_sub(verdict.len()) + GAP));
+            line.push_str(reason);
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::client::Tags;
+    use super::*;
+    use crate::cli::terminal::Colour;
+    use crate::config::Environment;
+
+    fn show(is_terminal: bool, width: usize, colour: Colour) -> Show {
+        let terminal =
+            Terminal::from_facts(is_terminal, Some(width), colour, &Environment::default());
+        Show::new(terminal)
+    }
+
+    /// The end of the published example: free, never free, crossing, after it.
+    fn rows(mut show: Show) -> String {
+        show.running_total = 860_000;
+        let calls = [
+            (
+                1335,
+                "gpt-5.6-sol",
+                Some("large"),
+                115_000,
+                "free",
+                "within-allowance",
+            ),
+            (
+                1336,
+                "gpt-5-mini-2025-08-07",
+                Some("small"),
+                9_000,
+                "free",
+                "within-allowance",
+            ),
+            (
+                1338,
+                "text-embedding-3-small",
+                None,
+                3_221,
+                "billed",
+                "model-not-listed",
+            ),
+            (
+                1390,
+                "gpt-5.6-sol",
+                Some("large"),
+                30_000,
+                "billed",
+                "crossing-call",
+            ),
+            (
+                1392,
+                "gpt-5.6-sol",
+                Some("large"),
+                800,
+                "billed",
+                "allowance-spent",
+            ),
+        ];
+        let mut out = String::new();
+        for (minute, model, group, tokens, verdict, reason) in calls {
+            let planned = Planned {
+                second: minute * 60,
+                ..super::super::plan::day()[0]
+            };
+            let tags = Tags {
+                verdict: verdict.to_owned(),
+                reason: reason.to_owned(),
+                model: Some(model.to_owned()),
+                group: group.map(str::to_owned),
+                tokens: Some(tokens),
+                allowance_tokens: group.map(|_| 1_000_000),
+            };
+            let request_id = String::new();
+            out.push_str(&show.shown(&planned, &Learned { request_id, tags }));
+        }
+        // Each clearing begins a line anew: what stood there is gone.
+        out.split('\n')
+            .map(|line| line.rsplit(CLEARED).next().unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn the_readme_shows_what_is_printed_where_the_note_has_room() {
+        let readme = include_str!("../../../../README.md");
+        let rows = rows(show(true, 123, Colour::Never));
+        let mut rows: Vec<&str> = rows.lines().collect();
+        assert_eq!(rows.pop(), Some("23:12  5 calls, 2 free, 3 billed"));
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            assert!(readme.lines().any(|line| line == row), "{row}");
+        }
+    }
+
+    #[test]
+    fn eighty_columns_have_every_column() {
+        assert_snapshot!(rows(show(true, 80, Colour::Never)), @"
+        22:15  gpt-5.6-sol             115,000        975,000  free     within-allowance
+        22:18  text-embedding-3-small    3,221              -  BILLED   model-not-listed
+        23:10  gpt-5.6-sol              30,000      1,005,000  BILLED   crossing-call
+          25,000 remained: the whole call is billed
+        23:12  gpt-5.6-sol                 800      1,005,800  BILLED   allowance-spent
+        23:12  5 calls, 2 free, 3 billed
+        ");
+    }
+
+    #[test]
+    fn sixty_columns_lose_the_reason_and_forty_the_total() {
+        assert_snapshot!(rows(show(true, 60, Colour::Never)), @"
+        22:15  gpt-5.6-sol           115,000        975,000  free
+        22:18  text-embed~g-3-small    3,221              -  BILLED
+        23:10  gpt-5.6-sol            30,000      1,005,000  BILLED
+          25,000 remained: the whole call is billed
+        23:12  gpt-5.6-sol               800      1,005,800  BILLED
+        23:12  5 calls, 2 free, 3 billed
+        ");
+        assert_snapshot!(rows(show(true, 40, Colour::Never)), @"
+        22:15  gpt-5.6-sol      115,000  free
+        22:18  text-em~3-small    3,221  BILLED
+        23:10  gpt-5.6-sol       30,000  BILLED
+          25,000 remained: the whole call is
+          billed
+        23:12  gpt-5.6-sol          800  BILLED
+        23:12  5 calls, 2 free, 3 billed
+        ");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_colour_has_no_width() {
+        for width in 33..130 {
+            let plain = rows(show(true, width, Colour::Never));
+            let widest = plain.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width}:\n{plain}");
+            let painted = rows(show(true, width, Colour::Always));
+            let bare = ["\x1b[36m", "\x1b[33m", "\x1b[2m", "\x1b[0m"]
+                .iter()
+                .fold(painted, |text, escape| text.replace(escape, ""));
+            assert_eq!(bare, plain);
+        }
+    }
+
+    #[test]
+    fn a_pipe_gets_every_call_in_tabs() {
+        let rows = rows(show(false, 80, Colour::Never));
+        assert_eq!(rows.lines().count(), 5);
+        assert!(rows.contains("22:16\tgpt-5-mini-2025-08-07\t9000\t-\tfree\twithin-allowance\n"));
+        assert!(rows.contains("23:10\tgpt-5.6-sol\t30000\t1005000\tbilled\tcrossing-call\n"));
+    }
 }

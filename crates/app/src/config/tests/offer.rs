@@ -28,7 +28,7 @@ fn the_built_in_groups_have_the_published_allowances() {
         let models = offer
             .models()
             .iter()
-            .filter(|model| model.group == group.name);
+            .filter(|model| *model.group == *group.name);
         seen.push((
             group.name.to_string(),
             models.count(),

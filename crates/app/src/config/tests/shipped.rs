@@ -7,7 +7,7 @@ use meter::{Coverage, DeclaredOrganization, SharedProjects, Terms, UsageTier};
 use super::{Setting, uncommented};
 use crate::config::keys::{ORGANIZATION, name_of, section_of};
 use crate::config::settings::TlsFiles;
-use crate::config::{ALL_KEYS, BUILT_IN_OFFER, Config, KEYS, Secret};
+use crate::config::{ALL_KEYS, BUILT_IN_OFFER, Config, KEYS, Secret, VARIABLES};
 
 #[test]
 fn the_shipped_file_changes_nothing() {
@@ -84,6 +84,20 @@ fn the_shipped_file_has_every_key_with_its_variable() {
     }
     let all: BTreeSet<&str> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(seen, all);
+}
+
+#[test]
+fn the_readme_names_no_variable_that_is_not_read() {
+    let readme = include_str!("../../../../../README.md");
+    let named: BTreeSet<&str> = readme
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("TOLLFREE_"))
+        .collect();
+    assert!(named.contains("TOLLFREE_USAGE_TIER"), "{named:?}");
+    let keys = KEYS.iter().map(|key| key.variable);
+    let read: BTreeSet<&str> = keys.chain(VARIABLES.iter().map(|v| v.name)).collect();
+    let unread: Vec<_> = named.difference(&read).collect();
+    assert!(unread.is_empty(), "{unread:?}");
 }
 
 #[test]
