@@ -1,13 +1,13 @@
 //! Whose call it was: OpenAI's answer says so, or the key was seen before. A request header alone never names
 //! an organization, or anybody could read and spend another's allowance.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use meter::{Meter, Organization};
 
 use crate::keys::{KeyHash, Keys};
 
-const ORGANIZATION: &str = "openai-organization";
-const PROJECT: &str = "openai-project";
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 
 /// Whom a call belongs to, and whether the caller may learn that organization's standing.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub(crate) fn by_answer(
     status: StatusCode,
     answer: &HeaderMap,
 ) -> Whose {
-    let project = text(answer, PROJECT);
-    let named = text(answer, ORGANIZATION).and_then(|name| meter.organizations().named(name));
+    let project = text(answer, &PROJECT);
+    let named = text(answer, &ORGANIZATION).and_then(|name| meter.organizations().named(name));
     let Some(organization) = named else {
         let by_key = by_key(meter, keys, key);
         return Whose {
@@ -72,10 +72,10 @@ pub(crate) fn by_answer(
 
 /// The organization that a request asks to be counted for.
 pub(crate) fn asked(request: &HeaderMap) -> Option<Box<str>> {
-    text(request, ORGANIZATION).map(Into::into)
+    text(request, &ORGANIZATION).map(Into::into)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers
         .get(name)?
         .to_str()

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE};
-use http::{HeaderMap, Method, Request, Response, request, response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, request, response};
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{SendError, UpstreamBody};
@@ -159,7 +159,7 @@ impl Call<'_> {
             under_way.dismiss();
             return Ok(self.pass_on(head, body, Reason::ErrorResponse));
         }
-        let form = Form::of(text(&head.headers, CONTENT_TYPE.as_str()));
+        let form = Form::of(text(&head.headers, &CONTENT_TYPE));
         let codings = Coding::of(coding_values(&head.headers));
         let reader = match &codings {
             Some(codings) => ResponseReader::new(endpoint, form, codings),
@@ -270,7 +270,7 @@ impl Call<'_> {
             .map_err(NotSent::Head)?;
         let connector = self.shared.connector.load_full();
         let answer = connector.send(request).await.map_err(NotSent::Upstream)?;
-        if let Some(date) = text(answer.headers(), DATE.as_str()) {
+        if let Some(date) = text(answer.headers(), &DATE) {
             self.shared.clock.learn(date);
         }
         Ok(answer)
@@ -423,8 +423,10 @@ fn is_held(endpoint: Metered) -> bool {
     )
 }
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
-    text(headers, "x-request-id").map(Into::into)
+    text(headers, &REQUEST_ID).map(Into::into)
 }
 
 fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -434,6 +436,6 @@ fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }

@@ -1,10 +1,7 @@
 //! From the client's head to upstream's, and from upstream's back to the client's: what is dropped, what is
 //! set anew; all else stays as it came.
 
-use http::header::{
-    ACCEPT_ENCODING, ALT_SVC, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap,
-    HeaderValue,
-};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
 use http::{Request, Uri, Version, request, response};
 
 use crate::hop_by_hop::{self, ProtectedHeader};
@@ -37,12 +34,11 @@ pub(crate) fn request<B>(
     length: Option<u64>,
 ) -> Result<Request<B>, ProtectedHeader> {
     let mut headers = std::mem::take(&mut head.headers);
-    hop_by_hop::strip(&mut headers)?;
-    tags::remove_foreign(&mut headers);
-    // Answered by our own listener when the body is first asked for.
-    headers.remove(EXPECT);
-    headers.remove(HOST);
-    headers.remove(CONTENT_LENGTH);
+    hop_by_hop::strip(&mut headers, |name| {
+        // The authority is the connector's to say, the framing the body's; `expect` was answered by our own
+        // listener when the body was first asked for.
+        tags::is_ours(name) || matches!(name, "host" | "content-length" | "expect")
+    })?;
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
@@ -148,17 +144,16 @@ fn is_read(coding: &str) -> bool {
 /// Makes upstream's head the client's, all but the tags: hop-by-hop headers, foreign tags and `alt-svc` go.
 /// `edited` bodies lose the length and coding that were theirs.
 pub(crate) fn answer_head(head: &mut response::Parts, edited: bool) {
-    // Upstream cannot name a header away either: then nothing of what it named is removed.
-    if hop_by_hop::strip(&mut head.headers).is_err() {
-        head.headers.remove(http::header::CONNECTION);
-        let stripped = hop_by_hop::strip(&mut head.headers);
+    let goes = |name: &str| {
+        tags::is_ours(name)
+            || name == "alt-svc"
+            || (edited && matches!(name, "content-length" | "content-encoding"))
+    };
+    if hop_by_hop::strip(&mut head.headers, goes).is_err() {
+        // Upstream cannot name a header away either: then nothing of what it named is removed.
+        head.headers.remove(CONNECTION);
+        let stripped = hop_by_hop::strip(&mut head.headers, goes);
         debug_assert!(stripped.is_ok(), "without Connection nothing can be named");
-    }
-    tags::remove_foreign(&mut head.headers);
-    head.headers.remove(ALT_SVC);
-    if edited {
-        head.headers.remove(CONTENT_LENGTH);
-        head.headers.remove(CONTENT_ENCODING);
     }
     head.version = Version::HTTP_11;
 }
@@ -211,7 +206,7 @@ mod tests {
             .into_parts();
         let request = request(&mut head, None, Accept::AsAsked, (), Some(3)).unwrap();
         assert_eq!(request.uri().to_string(), "/v1//a%2Fb/../c?x=%20&y");
-        assert!(!request.headers().contains_key(HOST));
+        assert!(!request.headers().contains_key("host"));
         assert!(!request.headers().contains_key("x-tollfree-verdict"));
     }
 }

@@ -1,50 +1,58 @@
 //! Which headers end at a hop. Pure; knows nothing of tags or of OpenAI's own headers beyond their names.
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName};
 
 /// Meant for one connection, never forwarded (RFC 9110, 7.6.1, and the older habits of proxies).
-static HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// `Connection:` named a header that no hop may take away: a way to strip a credential or a tag in transit.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the Connection header names {0}, which no hop may remove")]
 pub(crate) struct ProtectedHeader(pub(crate) HeaderName);
 
-/// Removes the hop-by-hop headers, and those that `Connection:` names.
+/// Removes the hop-by-hop headers, those that `Connection:` names, and those of which `also` says so: in one
+/// pass over the names, because most heads have none of them.
 ///
 /// # Errors
-/// [`ProtectedHeader`] when `Connection:` names a header that carries the call itself; `headers` is then half
-/// stripped and must not be forwarded.
-pub(crate) fn strip(headers: &mut HeaderMap) -> Result<(), ProtectedHeader> {
+/// [`ProtectedHeader`] when `Connection:` names a header that carries the call itself; nothing is removed then.
+pub(crate) fn strip(
+    headers: &mut HeaderMap,
+    also: impl Fn(&str) -> bool,
+) -> Result<(), ProtectedHeader> {
+    let mut ends_here: Vec<HeaderName> = Vec::new();
+    for name in headers.keys() {
+        if is_hop_by_hop(name.as_str()) || also(name.as_str()) {
+            ends_here.push(name.clone());
+        }
+    }
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
+        let named = headers
             .get_all(CONNECTION)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-            .collect();
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
         for name in named {
             if is_protected(&name) {
                 return Err(ProtectedHeader(name));
             }
-            headers.remove(name);
+            ends_here.push(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    for name in ends_here {
         headers.remove(name);
     }
     Ok(())
@@ -52,8 +60,7 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<(), ProtectedHeader> {
 
 fn is_protected(name: &HeaderName) -> bool {
     let text = name.as_str();
-    *name == AUTHORIZATION
-        || *name == HOST
+    matches!(text, "authorization" | "host")
         || ["content-", "openai-", crate::tags::PREFIX]
             .iter()
             .any(|start| text.starts_with(start))
@@ -85,7 +92,7 @@ mod tests {
             ("set-cookie", "a=1"),
             ("set-cookie", "b=2"),
         ]);
-        strip(&mut map).unwrap();
+        strip(&mut map, |_| false).unwrap();
         let left: Vec<_> = map.get_all("set-cookie").iter().collect();
         assert_eq!(map.len(), 2);
         assert_eq!(left, ["a=1", "b=2"]);
@@ -101,7 +108,7 @@ mod tests {
             "host",
         ] {
             let mut map = headers(&[("connection", &format!("close, {name}"))]);
-            assert!(strip(&mut map).is_err(), "{name}");
+            assert!(strip(&mut map, |_| false).is_err(), "{name}");
         }
     }
 }

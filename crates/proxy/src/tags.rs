@@ -238,14 +238,7 @@ impl serde::Serialize for Words {
     }
 }
 
-/// Removes every header that looks like ours: nobody else may speak in this name.
-pub(crate) fn remove_foreign(headers: &mut HeaderMap) {
-    let foreign: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(PREFIX))
-        .cloned()
-        .collect();
-    for name in foreign {
-        headers.remove(name);
-    }
+/// Whether a header, by its name, looks like one of ours: nobody else may speak in this name.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX)
 }
