@@ -17,6 +17,11 @@ use cli::Command;
 use cli::terminal::{Stream, Terminal};
 use config::{Environment, Sources};
 
+/// A call makes many small allocations. With mimalloc one takes a tenth fewer instructions than with the system's
+/// allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let asked = match cli::parse() {
         Ok(asked) => asked,
