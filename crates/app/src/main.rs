@@ -17,8 +17,7 @@ use cli::Command;
 use cli::terminal::{Stream, Terminal};
 use config::{Environment, Sources};
 
-/// A call makes many small allocations. With mimalloc one takes a tenth fewer instructions than with the system's
-/// allocator.
+/// A call makes many small allocations: mimalloc serves them with fewer instructions than the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -201,9 +201,6 @@ impl Call<'_> {
             };
             (body, asked, Accept::Readable)
         };
-        if !takes_json(endpoint) {
-            return Ok(unread(RequestBody::unread(body)));
-        }
         let mut body = RequestBody::gather(
             body,
             &self.shared.request_memory,
@@ -408,11 +405,6 @@ struct Streamed {
     early: VecDeque<http_body::Frame<bytes::Bytes>>,
     broke: Option<crate::body::Broken>,
     edit: Option<Box<Edit>>,
-}
-
-/// Forms carry files: their bodies pass unread.
-fn takes_json(endpoint: Metered) -> bool {
-    !matches!(endpoint, Metered::Transcriptions | Metered::ImageEdits)
 }
 
 /// Images and audio are never held: megabytes for a few numbers.
