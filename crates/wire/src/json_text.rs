@@ -16,8 +16,12 @@ pub(crate) fn unescaped(inside: &[u8]) -> Option<String> {
 /// The text of a JSON string as written, quotes included: not empty and at most
 /// [`MOST_TEXT_BYTES`] long.
 pub(crate) fn short_text(raw: &[u8]) -> Option<Box<str>> {
-    let is_plain = |text: &&str| !text.bytes().any(|byte| byte == b'\\' || byte < b' ');
-    let text: Box<str> = match plain(raw).filter(is_plain) {
+    // All bytes are looked at, so that many are at once.
+    let is_odd = |text: &&str| {
+        let is_odd = |byte: u8| byte == b'\\' || byte < b' ';
+        text.bytes().fold(false, |odd, byte| odd | is_odd(byte))
+    };
+    let text: Box<str> = match plain(raw).filter(|text| !is_odd(text)) {
         Some(text) => text.into(),
         None => serde_json::from_slice(raw).ok()?,
     };
@@ -33,9 +37,13 @@ pub(crate) fn plain(raw: &[u8]) -> Option<&str> {
 
 /// A non-negative integer, written as digits alone.
 pub(crate) fn integer(raw: &[u8]) -> Option<u64> {
-    // The grammar of the number was checked: what parses here has no sign, point or exponent.
-    if !raw.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(raw).ok()?.parse().ok()
+    // The grammar of the number was checked: digits alone have no sign, point or exponent.
+    let (first, rest) = raw.split_first()?;
+    rest.iter().try_fold(digit(*first)?, |number, &byte| {
+        number.checked_mul(10)?.checked_add(digit(byte)?)
+    })
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }

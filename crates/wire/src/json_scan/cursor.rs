@@ -1,17 +1,26 @@
 //! The bytes of one push, and the short runs through them. It must not know what they are part
 //! of.
 
-use super::ScanError;
-
 /// The bytes of one push, and how far they are read.
 pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
-    /// Where the text of the key or wanted value under way begins.
-    pub(super) mark: usize,
+    /// Offset in the document of the first byte.
+    pub(super) base: usize,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
+    /// Offset in the document of the next byte.
+    pub(super) fn position(&self) -> usize {
+        self.base + self.at
+    }
+
+    /// What stands in this push between an offset in the document and a place in the push.
+    pub(super) fn between(&self, start: usize, end: usize) -> &'a [u8] {
+        let start = start.saturating_sub(self.base);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
     /// Runs past whitespace; indentation is much of what a pretty-printed answer is.
     pub(super) fn skip_spaces(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -24,18 +33,4 @@ impl Cursor<'_> {
 
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-}
-
-/// Runs on in a literal, and gives what is still to come of it.
-pub(super) fn literal(
-    cursor: &mut Cursor<'_>,
-    rest: &'static [u8],
-) -> Result<&'static [u8], ScanError> {
-    let bytes = cursor.bytes.get(cursor.at..).unwrap_or_default();
-    let (expected, later) = rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
-    if !bytes.starts_with(expected) {
-        return Err(ScanError::Malformed);
-    }
-    cursor.at += expected.len();
-    Ok(later)
 }

@@ -92,11 +92,12 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    pub(super) fn looks_inside(&self, is_object: bool) -> bool {
-        if is_object {
-            !self.members.is_empty() || self.others.is_some()
-        } else {
-            self.item.is_some()
+    /// Whether something inside a value that begins with this byte is wanted.
+    pub(super) fn looks_inside(&self, first: u8) -> bool {
+        match first {
+            b'{' => !self.members.is_empty() || self.others.is_some(),
+            b'[' => self.item.is_some(),
+            _ => false,
         }
     }
 

@@ -29,12 +29,14 @@ impl Number {
 
     /// Runs on in a number, to the byte that is no part of it or to the end of the bytes.
     pub(super) fn run(mut self, cursor: &mut Cursor<'_>) -> Self {
-        let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
-        for &byte in rest {
-            let Some(next) = self.next(byte) else {
-                break;
-            };
-            self = next;
+        while let Some(&byte) = cursor.bytes.get(cursor.at) {
+            // Most numbers are digits and nothing else.
+            if self != Self::Integer || !byte.is_ascii_digit() {
+                let Some(next) = self.next(byte) else {
+                    break;
+                };
+                self = next;
+            }
             cursor.at += 1;
         }
         self

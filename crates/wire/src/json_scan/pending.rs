@@ -2,13 +2,14 @@
 
 use super::{Found, Node, Raw};
 
-/// A wanted value that is about to come or under way.
+/// A wanted value that comes next or is under way.
 #[derive(Debug)]
 pub(super) struct Pending<T: 'static> {
     pub(super) node: &'static Node<T>,
     pub(super) again: bool,
     pub(super) key_start: usize,
     pub(super) value_start: usize,
+    /// The value's first byte; zero before it begins.
     pub(super) first: u8,
 }
 
@@ -29,6 +30,11 @@ impl<T: Copy> Pending<T> {
             value_start: 0,
             first: 0,
         }
+    }
+
+    /// Where the value's text began, if it is under way and its text is wanted.
+    pub(super) fn text_start(&self) -> Option<usize> {
+        (self.first != 0 && self.node.is_raw()).then_some(self.value_start)
     }
 
     pub(super) fn give(self, value_end: usize, raw: Raw<'_>, sink: &mut impl FnMut(Found<'_, T>)) {

@@ -27,6 +27,11 @@ impl Stack {
         self.in_object
     }
 
+    /// The byte that closes the innermost container.
+    pub(super) fn closing(&self) -> u8 {
+        if self.in_object { b'}' } else { b']' }
+    }
+
     /// Opens a container; false if there is no room for it.
     #[must_use]
     pub(super) fn push(&mut self, is_object: bool) -> bool {

@@ -5,8 +5,8 @@ use memchr::memchr2;
 
 use super::{Cursor, ScanError};
 
-/// Bytes looked at word by word before the vector search, whose start costs as much.
-const SHORT_BYTES: usize = 32;
+/// Words looked at one by one before the vector search, whose start costs as much.
+const SHORT_WORDS: usize = 4;
 const WORD_BYTES: usize = 8;
 
 /// Where in a string the bytes were cut.
@@ -25,60 +25,82 @@ pub(super) enum Part {
 pub(super) fn run(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Option<Part>, ScanError> {
     loop {
         if part == Part::Plain {
-            let Some(stop) = next_stop(cursor.bytes, cursor.at) else {
-                cursor.at = cursor.bytes.len();
-                return Ok(Some(part));
-            };
-            cursor.at = stop + 1;
-            if cursor.bytes.get(stop) == Some(&b'"') {
+            if closes(cursor) {
                 return Ok(None);
             }
+            if cursor.at == cursor.bytes.len() {
+                return Ok(Some(part));
+            }
+            cursor.at += 1;
             part = Part::Escaped;
         }
-        let Some(&byte) = cursor.bytes.get(cursor.at) else {
+        part = escape(cursor, part)?;
+        if part != Part::Plain {
             return Ok(Some(part));
-        };
+        }
+    }
+}
+
+/// Runs through plain characters: true past the closing quote, else at a backslash or at the end
+/// of the bytes. This is all there is to most strings.
+#[inline]
+pub(super) fn closes(cursor: &mut Cursor<'_>) -> bool {
+    let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
+    let stop = next_stop(rest).unwrap_or(rest.len());
+    let closes = rest.get(stop) == Some(&b'"');
+    cursor.at += stop + usize::from(closes);
+    closes
+}
+
+/// Runs on in an escape: [`Part::Plain`] past its end, else where it is cut again.
+fn escape(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Part, ScanError> {
+    while part != Part::Plain
+        && let Some(&byte) = cursor.bytes.get(cursor.at)
+    {
         part = match (part, byte) {
             (Part::Escaped, b'u') => Part::Hex(4),
-            (Part::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Part::Plain,
-            (Part::Hex(left), _) if byte.is_ascii_hexdigit() => match left {
-                1 => Part::Plain,
-                _ => Part::Hex(left - 1),
-            },
+            (Part::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
+            | (Part::Hex(1), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => Part::Plain,
+            (Part::Hex(left), _) if byte.is_ascii_hexdigit() => Part::Hex(left - 1),
             _ => return Err(ScanError::Malformed),
         };
         cursor.at += 1;
     }
+    Ok(part)
 }
 
-/// The place of the first quote or backslash at or after `from`.
-fn next_stop(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while at < from + SHORT_BYTES {
-        let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WORD_BYTES>) else {
-            break;
-        };
-        let word = u64::from_le_bytes(*word);
-        let stops = zero_bytes(word ^ repeated(b'"')) | zero_bytes(word ^ repeated(b'\\'));
+/// The place of the first quote or backslash.
+#[inline]
+fn next_stop(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks::<WORD_BYTES>();
+    for (word, at) in words
+        .iter()
+        .take(SHORT_WORDS)
+        .zip((0..).step_by(WORD_BYTES))
+    {
+        let stops = stops_in(u64::from_le_bytes(*word));
         if stops != 0 {
             return Some(at + stops.trailing_zeros() as usize / 8);
         }
-        at += WORD_BYTES;
     }
-    let rest = bytes.get(at..)?;
-    if rest.len() < WORD_BYTES {
-        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        return stop.map(|stop| at + stop);
+    if words.len() > SHORT_WORDS {
+        let seen = SHORT_WORDS * WORD_BYTES;
+        return memchr2(b'"', b'\\', bytes.get(seen..)?).map(|stop| seen + stop);
     }
-    memchr2(b'"', b'\\', rest).map(|stop| at + stop)
+    let stop = tail.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(words.len() * WORD_BYTES + stop)
+}
+
+/// Sets the high bit of the lowest byte that is a quote or a backslash (bits above it may be set
+/// too).
+const fn stops_in(word: u64) -> u64 {
+    // A byte less one has its high bit set if it was zero, or if it had it before.
+    let quotes = (word ^ repeated(b'"')).wrapping_sub(repeated(1));
+    let backslashes = (word ^ repeated(b'\\')).wrapping_sub(repeated(1));
+    (quotes | backslashes) & !word & repeated(0x80)
 }
 
 /// A word of eight times this byte.
 const fn repeated(byte: u8) -> u64 {
     u64::from_le_bytes([byte; WORD_BYTES])
-}
-
-/// Sets the high bit of the lowest zero byte (bits above it may be set too).
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(repeated(0x01)) & !word & repeated(0x80)
 }
