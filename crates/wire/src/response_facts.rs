@@ -120,6 +120,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Takes a value the scanner found.
+    #[inline]
     pub(crate) fn take(&mut self, found: &Found<'_, Tag>) {
         // A member that stands there twice says nothing.
         let raw = found.whole().filter(|_| !found.again);

@@ -65,13 +65,22 @@ pub(super) struct Watch {
 pub(super) enum Step {
     /// The bytes of this push are all read.
     Cut,
-    /// A key ended with the last byte read, its closing quote.
-    Key,
+    /// A key ended.
+    Key(Key),
     /// A value began with the last byte read, this one.
     Begin(u8),
     /// A wanted value, or the container around the watched members or items, ended with the last
     /// byte read, or before the next one if it is a number.
     End,
+}
+
+/// A key that ended in this push.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    /// The place of its closing quote in the push.
+    pub(super) end: usize,
+    /// It may have escapes: without them it says what is written.
+    pub(super) may_be_escaped: bool,
 }
 
 /// How far a document is read.
@@ -146,10 +155,10 @@ impl Grammar {
         while let Some(&byte) = cursor.bytes.get(cursor.at) {
             let is_end = match self.state {
                 State::KeyOrEnd | State::Key if byte == b'"' => {
-                    self.key_start = cursor.position();
-                    cursor.at += 1;
-                    if self.key(Part::Plain, cursor)? && self.open.depth() == watch.depth {
-                        return Ok(Step::Key);
+                    if let Some(key) = self.begin_key(cursor)?
+                        && self.open.depth() == watch.depth
+                    {
+                        return Ok(Step::Key(key));
                     }
                     false
                 }
@@ -175,11 +184,11 @@ impl Grammar {
                 }
                 State::AfterValue if byte == b',' => {
                     cursor.at += 1;
-                    self.state = if self.open.in_object() {
-                        State::Key
-                    } else {
-                        State::Value
-                    };
+                    if let Some(key) = self.separate(cursor)?
+                        && self.open.depth() == watch.depth
+                    {
+                        return Ok(Step::Key(key));
+                    }
                     false
                 }
                 State::AfterValue if byte == self.open.closing() => self.leave(cursor),
@@ -187,8 +196,10 @@ impl Grammar {
                 State::InNumber(number) => self.number(number, cursor)?,
                 State::InLiteral(literal) => self.literal(literal, cursor)?,
                 State::InKey(part) => {
-                    if self.key(part, cursor)? && self.open.depth() == watch.depth {
-                        return Ok(Step::Key);
+                    if let Some(key) = self.key(part, cursor)?
+                        && self.open.depth() == watch.depth
+                    {
+                        return Ok(Step::Key(key));
                     }
                     false
                 }
@@ -213,17 +224,52 @@ impl Grammar {
         depth < watch.depth || depth == watch.depth && watch.is_wanted
     }
 
-    /// Runs on in a key; true past its end.
-    fn key(&mut self, part: Part, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
-        self.state = State::Colon;
-        if part == Part::Plain && string::closes(cursor) {
-            return Ok(true);
+    /// After a comma. The key is taken with it where it follows at once and ends in this push.
+    fn separate(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Key>, ScanError> {
+        if !self.open.in_object() {
+            self.state = State::Value;
+            return Ok(None);
         }
+        self.state = State::Key;
+        if cursor.bytes.get(cursor.at) != Some(&b'"') {
+            return Ok(None);
+        }
+        self.begin_key(cursor)
+    }
+
+    /// Takes the quote that begins a key, and runs on in the key.
+    fn begin_key(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Key>, ScanError> {
+        self.key_start = cursor.position();
+        cursor.at += 1;
+        if string::closes(cursor) {
+            return Ok(Some(self.end_key(false, cursor)));
+        }
+        self.key(Part::Plain, cursor)
+    }
+
+    /// Runs on in a key that has escapes or is cut, and gives it past its end.
+    #[inline(never)]
+    fn key(&mut self, part: Part, cursor: &mut Cursor<'_>) -> Result<Option<Key>, ScanError> {
         let cut = string::run(cursor, part)?;
         if let Some(part) = cut {
             self.state = State::InKey(part);
+            return Ok(None);
         }
-        Ok(cut.is_none())
+        Ok(Some(self.end_key(true, cursor)))
+    }
+
+    /// A key ended with the last byte read. The colon is taken with it where it follows at once.
+    fn end_key(&mut self, may_be_escaped: bool, cursor: &mut Cursor<'_>) -> Key {
+        let end = cursor.at.saturating_sub(1);
+        self.state = State::Colon;
+        if cursor.bytes.get(cursor.at) == Some(&b':') {
+            cursor.at += 1;
+            self.state = State::Value;
+        }
+        Key {
+            end,
+            may_be_escaped,
+        }
     }
 
     /// Runs on in a string that is a value; true past its end.
@@ -236,6 +282,7 @@ impl Grammar {
     }
 
     /// Runs on in a number; true past its end, which only another byte can tell.
+    #[inline]
     fn number(&mut self, number: Number, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
         let number = number.run(cursor);
         if cursor.at == cursor.bytes.len() {

@@ -24,7 +24,7 @@ mod text;
 use thiserror::Error;
 
 use cursor::Cursor;
-use grammar::{Grammar, Step, Watch};
+use grammar::{Grammar, Key, Step, Watch};
 pub use node::{Found, Member, Node, Raw};
 use pending::{Level, Pending};
 pub use stack::MOST_NESTING;
@@ -147,7 +147,7 @@ impl<T: Copy> Scanner<T> {
                 is_wanted: self.pending.is_some(),
             };
             match self.grammar.run(cursor, watch)? {
-                Step::Key => self.end_key(cursor),
+                Step::Key(key) => self.end_key(key, cursor),
                 Step::Begin(first) => self.begin_value(first, cursor),
                 Step::End => self.end_value(cursor, sink),
                 Step::Cut => return Ok(()),
@@ -155,16 +155,18 @@ impl<T: Copy> Scanner<T> {
         }
     }
 
-    /// A key of the innermost level ended before `cursor.at`, which is past its closing quote.
-    fn end_key(&mut self, cursor: &Cursor<'_>) {
+    /// A key of the innermost level ended.
+    fn end_key(&mut self, key: Key, cursor: &Cursor<'_>) {
         let Some(level) = self.levels.last_mut() else {
             return;
         };
         let node = level.pending.node;
         let key_start = self.grammar.key_start();
-        let last = cursor.between(key_start + 1, cursor.at.saturating_sub(1));
+        let last = cursor.between(key_start + 1, key.end);
         let found = match self.text.whole(last) {
-            Raw::Whole(key) if key.len() <= MOST_KEY_BYTES => node.member(key),
+            Raw::Whole(name) if name.len() <= MOST_KEY_BYTES => {
+                node.member(name, key.may_be_escaped)
+            }
             _ => node.other(),
         };
         self.text.clear();

@@ -1,8 +1,6 @@
 //! The trees that say which values are wanted, and what is given of one that was found. It must
 //! not know how they are found.
 
-use memchr::memchr;
-
 use crate::json_text;
 
 /// A member that is wanted: its name and what is wanted of its value.
@@ -115,21 +113,22 @@ impl<T: Copy> Node<T> {
 
     /// What is wanted of the member of this key, given as written between its quotes, and the
     /// member's bit.
-    pub(super) fn member(&self, key: &[u8]) -> Option<(&'static Self, u32)> {
-        let named = |key: &[u8]| {
-            self.members
-                .iter()
-                .position(|(name, _)| name.as_bytes() == key)
-        };
-        let mut place = named(key);
-        if place.is_none() && memchr(b'\\', key).is_some() {
+    pub(super) fn member(&self, key: &[u8], may_be_escaped: bool) -> Option<(&'static Self, u32)> {
+        let mut bit = 1;
+        for (name, node) in self.members {
+            if name.as_bytes() == key {
+                return Some((node, bit));
+            }
+            bit <<= 1;
+        }
+        if may_be_escaped
+            && key.contains(&b'\\')
+            && let Some(key) = json_text::unescaped(key)
+        {
             // `"us\u0061ge"` is the same name to every reader of JSON.
-            place = json_text::unescaped(key).and_then(|key| named(key.as_bytes()));
+            return self.member(key.as_bytes(), false);
         }
-        match place.and_then(|place| Some((&self.members.get(place)?.1, 1 << place))) {
-            None => self.other(),
-            found => found,
-        }
+        self.other()
     }
 
     /// What is wanted of a member that is not named.

@@ -28,32 +28,37 @@ impl Number {
     }
 
     /// Runs on in a number, to the byte that is no part of it or to the end of the bytes.
+    #[inline]
     pub(super) fn run(mut self, cursor: &mut Cursor<'_>) -> Self {
-        while let Some(&byte) = cursor.bytes.get(cursor.at) {
+        let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
+        let mut rest = rest.iter();
+        for &byte in rest.by_ref() {
             // Most numbers are digits and nothing else.
-            if self != Self::Integer || !byte.is_ascii_digit() {
-                let Some(next) = self.next(byte) else {
-                    break;
-                };
-                self = next;
+            if self == Self::Integer && byte.is_ascii_digit() {
+                continue;
             }
-            cursor.at += 1;
+            let Some(next) = self.next(byte) else {
+                cursor.at = cursor.bytes.len() - rest.len() - 1;
+                return self;
+            };
+            self = next;
         }
+        cursor.at = cursor.bytes.len();
         self
     }
 
     /// The state after one more byte; `None` if the number does not go on with it.
     fn next(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (Self::Minus, b'0') => Some(Self::Zero),
-            (Self::Minus | Self::Integer, b'0'..=b'9') => Some(Self::Integer),
-            (Self::Zero | Self::Integer, b'.') => Some(Self::Point),
-            (Self::Zero | Self::Integer | Self::Fraction, b'e' | b'E') => Some(Self::Exponent),
-            (Self::Point | Self::Fraction, b'0'..=b'9') => Some(Self::Fraction),
-            (Self::Exponent, b'+' | b'-') => Some(Self::ExponentSign),
-            (Self::Exponent | Self::ExponentSign | Self::ExponentDigits, b'0'..=b'9') => {
+        match (byte, self) {
+            (b'0', Self::Minus) => Some(Self::Zero),
+            (b'0'..=b'9', Self::Minus | Self::Integer) => Some(Self::Integer),
+            (b'0'..=b'9', Self::Point | Self::Fraction) => Some(Self::Fraction),
+            (b'0'..=b'9', Self::Exponent | Self::ExponentSign | Self::ExponentDigits) => {
                 Some(Self::ExponentDigits)
             }
+            (b'.', Self::Zero | Self::Integer) => Some(Self::Point),
+            (b'e' | b'E', Self::Zero | Self::Integer | Self::Fraction) => Some(Self::Exponent),
+            (b'+' | b'-', Self::Exponent) => Some(Self::ExponentSign),
             _ => None,
         }
     }

@@ -45,7 +45,9 @@ pub(super) fn run(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Option<Part
 /// of the bytes. This is all there is to most strings.
 #[inline]
 pub(super) fn closes(cursor: &mut Cursor<'_>) -> bool {
-    let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
+    let Some(rest) = cursor.bytes.get(cursor.at..) else {
+        return false;
+    };
     let stop = next_stop(rest).unwrap_or(rest.len());
     let closes = rest.get(stop) == Some(&b'"');
     cursor.at += stop + usize::from(closes);
