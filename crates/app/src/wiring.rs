@@ -53,6 +53,7 @@ fn settings(config: &Config) -> Settings {
         ask_for_usage: config.streams.ask_for_usage,
         request_inspect_bytes: limits.request_inspect_bytes,
         request_inspect_total: limits.request_inspect_total,
+        request_inspect_time: limits.request_inspect_time,
         held_answer_bytes: limits.held_answer_bytes,
         held_answers_total: limits.held_answers_total,
         held_answer_time: limits.held_answer_time,

@@ -66,9 +66,13 @@ impl Meter {
             (Eligibility::Ineligible(ineligible), _) => {
                 expected(Verdict::Billed, ineligible.reason, ineligible.assumes)
             }
-            (Eligibility::Eligible { mut if_free, .. }, Some(standing)) => {
+            (Eligibility::Eligible { mut if_free, group }, Some(standing)) => {
                 if_free.insert_if(head.hosted_tool, Assumption::HostedTool);
-                let others = standing.in_flight.without(head.own);
+                let totals = self.totals.find(head.organization, group, Day::at(head.at));
+                let own = head
+                    .own
+                    .filter(|own| totals.is_some_and(|totals| own.is_in(&totals)));
+                let others = standing.in_flight.without(own);
                 verdict::forecast(
                     rules.after_crossing(),
                     &standing,

@@ -71,6 +71,11 @@ impl InFlight {
         Self { totals, bound }
     }
 
+    /// Whether the forecast was added to these totals: not so past midnight, or where the call proved another's.
+    pub(crate) fn is_in(&self, totals: &Arc<DayTotals>) -> bool {
+        Arc::ptr_eq(&self.totals, totals)
+    }
+
     /// What this call may take; `None`: without bound.
     #[must_use]
     pub fn bound(&self) -> Option<u64> {

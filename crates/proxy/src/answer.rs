@@ -1,7 +1,7 @@
 //! The answers that are our own: errors in OpenAI's shape, so that its SDKs raise their usual exceptions.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use net::SendError;
 use serde::Serialize;
@@ -17,6 +17,9 @@ pub(crate) enum Refusal {
     /// Upstream would be told to do what a proxy must not.
     #[error("method {0} is not forwarded. help: OpenAI's API has no such method")]
     Method(http::Method),
+    /// The look-up is only read.
+    #[error("method {0} is not for look-ups. help: GET /_tollfree/calls/{{id}}")]
+    LookupMethod(http::Method),
     /// Our own path space holds no such thing.
     #[error("{0}")]
     NoSuchCall(&'static str),
@@ -83,7 +86,7 @@ impl Refusal {
             Refusal::Head(_) | Refusal::BadWait(..) | Refusal::RequestBroke => {
                 StatusCode::BAD_REQUEST
             }
-            Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::Method(_) | Refusal::LookupMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::NoSuchCall(_) => StatusCode::NOT_FOUND,
             Refusal::TooManyWaits => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unreachable { .. } | Refusal::Broke { .. } => StatusCode::BAD_GATEWAY,
@@ -95,7 +98,7 @@ impl Refusal {
     fn code(&self) -> &'static str {
         match self {
             Refusal::Head(_) => "protected_header",
-            Refusal::Method(_) => "method_not_allowed",
+            Refusal::Method(_) | Refusal::LookupMethod(_) => "method_not_allowed",
             Refusal::NoSuchCall(_) => "call_not_found",
             Refusal::TooManyWaits => "too_many_waits",
             Refusal::BadWait(..) => "invalid_wait",
@@ -136,6 +139,11 @@ impl Refusal {
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if matches!(self, Refusal::LookupMethod(_)) {
+            answer
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
         answer
     }
 }
@@ -156,7 +164,7 @@ struct ErrorMembers {
 /// A JSON answer of our own, never to be stored.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
     let text = serde_json::to_vec(value).unwrap_or_default();
-    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text), true));
+    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text), true, None));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

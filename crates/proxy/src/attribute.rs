@@ -9,6 +9,9 @@ use crate::keys::{KeyHash, Keys};
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 
+/// The longest name that is believed, in bytes: what is remembered must not grow with what upstream sends.
+const MOST_NAME_BYTES: usize = 256;
+
 /// Whom a call belongs to, and whether the caller may learn that organization's standing.
 #[derive(Clone, Debug)]
 pub(crate) struct Whose {
@@ -46,13 +49,21 @@ pub(crate) fn by_answer(
     answer: &HeaderMap,
 ) -> Whose {
     let project = text(answer, &PROJECT);
-    let named = text(answer, &ORGANIZATION).and_then(|name| meter.organizations().named(name));
-    let Some(organization) = named else {
+    if !answer.contains_key(&ORGANIZATION) {
         let by_key = by_key(meter, keys, key);
         return Whose {
             may_know: status.is_success() && !by_key.organization.is_unknown(),
             project: project.map_or(by_key.project, |project| Some(project.into())),
             organization: by_key.organization,
+        };
+    }
+    let named = text(answer, &ORGANIZATION).and_then(|name| meter.organizations().named(name));
+    let Some(organization) = named else {
+        // The table is full, or the name is none: it is somebody's call, but nothing can be kept of whose.
+        return Whose {
+            organization: meter.organizations().unknown(),
+            project: None,
+            may_know: false,
         };
     };
     if status.is_success() {
@@ -76,11 +87,8 @@ pub(crate) fn asked(request: &HeaderMap) -> Option<Box<str>> {
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers
-        .get(name)?
-        .to_str()
-        .ok()
-        .filter(|text| !text.is_empty())
+    let text = headers.get(name)?.to_str().ok()?;
+    (!text.is_empty() && text.len() <= MOST_NAME_BYTES).then_some(text)
 }
 
 #[cfg(test)]

@@ -23,14 +23,17 @@ pub struct AnswerBody {
     shape: Shape,
     /// The break that comes next, once the bytes before it have left.
     breaking: Option<(Broken, Pin<Box<Sleep>>)>,
-    /// The memory its held bytes take, given back when dropped.
-    _share: Option<Share>,
 }
 
 #[derive(Debug)]
 enum Shape {
     /// All bytes are here; `sized` tells the length beforehand, as upstream did.
-    Whole { bytes: Option<Bytes>, sized: bool },
+    Whole {
+        bytes: Option<Bytes>,
+        sized: bool,
+        /// The memory they take, given back when dropped.
+        _share: Option<Share>,
+    },
     /// Passed on unread.
     Passing(UpstreamBody),
     /// Read while it passes.
@@ -42,24 +45,16 @@ impl AnswerBody {
         AnswerBody {
             shape,
             breaking: None,
-            _share: None,
         }
     }
 
-    /// Bytes that are all here; `sized` tells their length beforehand.
-    pub(crate) fn whole(bytes: Bytes, sized: bool) -> AnswerBody {
+    /// Bytes that are all here, and the memory they take; `sized` tells their length beforehand.
+    pub(crate) fn whole(bytes: Bytes, sized: bool, share: Option<Share>) -> AnswerBody {
         AnswerBody::of(Shape::Whole {
             bytes: Some(bytes),
             sized,
+            _share: share,
         })
-    }
-
-    /// The same, holding on to the memory it takes until it is gone.
-    pub(crate) fn holding(self, share: Share) -> AnswerBody {
-        AnswerBody {
-            _share: Some(share),
-            ..self
-        }
     }
 
     /// Upstream's body, unread.
@@ -108,9 +103,15 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        // A break that waits for what came before it is no end.
+        if self.breaking.is_some() {
+            return false;
+        }
         match &self.shape {
             // A body of unknown length must be framed as such, even where it is empty.
-            Shape::Whole { bytes, sized } => *sized && bytes.as_ref().is_none_or(Bytes::is_empty),
+            Shape::Whole { bytes, sized, .. } => {
+                *sized && bytes.as_ref().is_none_or(Bytes::is_empty)
+            }
             Shape::Passing(body) => body.is_end_stream(),
             Shape::Metered(body) => body.is_end(),
         }
@@ -118,9 +119,9 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.shape {
-            Shape::Whole { bytes, sized: true } => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Shape::Whole {
+                bytes, sized: true, ..
+            } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Shape::Whole { sized: false, .. } => SizeHint::default(),
             Shape::Passing(body) => body.size_hint(),
             Shape::Metered(body) => body.size_hint(),

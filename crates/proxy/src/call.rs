@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE};
-use http::{HeaderMap, HeaderName, Method, Request, Response, request, response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
+use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{SendError, UpstreamBody};
@@ -20,10 +21,10 @@ use crate::forward::{self, Accept};
 use crate::hold::{self, Held, Patience};
 use crate::keys::KeyHash;
 use crate::lookup;
-use crate::metered_body::MeteredBody;
+use crate::metered_body::{MeteredBody, Passage};
 use crate::proxy::Shared;
-use crate::recent::{Names, Outcome};
-use crate::request_body::RequestBody;
+use crate::recent::Names;
+use crate::request_body::{Bounds, RequestBody};
 use crate::settings::Settings;
 use crate::tags::Tags;
 
@@ -147,8 +148,14 @@ impl Call<'_> {
         let (body, asked, accept) = self.read_request(endpoint, body, &settings).await?;
         let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
         let asked_by_us = asked.usage_asked_by_us;
-        let mut under_way =
-            CallUnderWay::begin(Arc::clone(self.shared), self.id, asked, self.key, whose);
+        let mut under_way = CallUnderWay::begin(
+            Arc::clone(self.shared),
+            self.id,
+            asked,
+            self.key,
+            whose,
+            body.leaving(),
+        );
         let answer = match self.send(body, accept).await {
             Ok(answer) => answer,
             Err(error) => return Err(Self::unanswered(under_way, &error)),
@@ -170,16 +177,24 @@ impl Call<'_> {
         let edit = codings
             .filter(|_| asked_by_us && form == Form::EventStream)
             .map(|codings| Box::new(Edit::new(&codings)));
-        forward::answer_head(&mut head, edit.is_some());
+        let is_edited = edit.is_some() && !body.is_end_stream();
+        forward::answer_head(&mut head, is_edited);
+        if body.is_end_stream() {
+            // Nothing follows that could be read, or that would end.
+            let settled = under_way.settle_before_head(End::Complete, request_id(&head.headers));
+            settled.tags().put_on(&mut head.headers);
+            return Ok(Response::from_parts(head, AnswerBody::passing(body)));
+        }
         if form == Form::Json && is_held(endpoint) {
             return Ok(self.held(head, body, under_way, &settings).await);
         }
         Ok(Self::streamed(
             head,
             under_way,
-            Streamed {
-                body,
+            Passage {
+                upstream: body,
                 early: VecDeque::new(),
+                share: None,
                 broke: None,
                 edit,
             },
@@ -201,29 +216,30 @@ impl Call<'_> {
             };
             (body, asked, Accept::Readable)
         };
-        let mut body = RequestBody::gather(
-            body,
-            &self.shared.request_memory,
-            settings.request_inspect_bytes,
-            settings.request_inspect_total,
-        )
-        .await
-        .map_err(|_| Ending::from(Refusal::RequestBroke))?;
-        let Some(bytes) = body.bytes() else {
+        let bounds = Bounds {
+            most: settings.request_inspect_bytes,
+            most_together: settings.request_inspect_total,
+            time: settings.request_inspect_time,
+        };
+        let mut body = RequestBody::gather(body, &self.shared.request_memory, bounds)
+            .await
+            .map_err(|_| Ending::from(Refusal::RequestBroke))?;
+        let Some(bytes) = body.bytes().cloned() else {
             return Ok(unread(body));
         };
         let encoded = self.head.headers.contains_key(CONTENT_ENCODING);
         let decoded = if encoded {
             let limit = settings.request_inspect_bytes as u64;
             Coding::of(coding_values(&self.head.headers))
-                .and_then(|codings| wire::decode_whole(&codings, bytes, limit).ok())
+                .and_then(|codings| wire::decode_whole(&codings, &bytes, limit).ok())
+                .filter(|decoded| body.grow(decoded.len(), settings.request_inspect_total))
         } else {
             None
         };
         let text: &[u8] = match &decoded {
             Some(decoded) => decoded,
             None if encoded => return Ok(unread(body)),
-            None => bytes,
+            None => &bytes,
         };
         let facts = RequestFacts::read(endpoint, text).ok();
         let edited = facts
@@ -267,6 +283,9 @@ impl Call<'_> {
             .map_err(NotSent::Head)?;
         let connector = self.shared.connector.load_full();
         let answer = connector.send(request).await.map_err(NotSent::Upstream)?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(NotSent::Switched);
+        }
         if let Some(date) = text(answer.headers(), &DATE) {
             self.shared.clock.learn(date);
         }
@@ -294,17 +313,13 @@ impl Call<'_> {
     ) -> Response<AnswerBody> {
         let request_id = request_id(&head.headers);
         forward::answer_head(&mut head, false);
-        let outcome = Outcome {
-            tags: Tags::bare(self.id, Verdict::None, reason),
-            response_id: None,
-            model: None,
-        };
         let names = Names {
             endpoint: reason.as_str(),
             request_id,
             key: self.key,
         };
-        let recent = self.shared.recent.settled(names, outcome);
+        let tags = Tags::bare(self.id, Verdict::None, reason);
+        let recent = self.shared.recent.unmetered(names, tags);
         recent.tags().put_on(&mut head.headers);
         Response::from_parts(head, AnswerBody::passing(body))
     }
@@ -328,17 +343,17 @@ impl Call<'_> {
                 let settled =
                     under_way.settle_before_head(End::Complete, request_id(&head.headers));
                 settled.tags().put_on(&mut head.headers);
-                Response::from_parts(head, AnswerBody::whole(bytes, sized).holding(share))
+                Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(share)))
             }
             Held::Partial { early, rest, broke } => {
-                let streamed = Streamed {
-                    body: rest,
+                let passage = Passage {
+                    upstream: rest,
                     early,
+                    share: Some(share),
                     broke,
                     edit: None,
                 };
-                let answer = Self::streamed(head, under_way, streamed);
-                answer.map(|body| body.holding(share))
+                Self::streamed(head, under_way, passage)
             }
         }
     }
@@ -347,17 +362,11 @@ impl Call<'_> {
     fn streamed(
         mut head: response::Parts,
         mut under_way: CallUnderWay,
-        streamed: Streamed,
+        passage: Passage,
     ) -> Response<AnswerBody> {
         let opened = under_way.head(request_id(&head.headers));
         opened.tags().put_on(&mut head.headers);
-        let Streamed {
-            body,
-            early,
-            broke,
-            edit,
-        } = streamed;
-        let body = MeteredBody::new(under_way, body, early, broke, edit);
+        let body = MeteredBody::new(under_way, passage);
         Response::from_parts(head, AnswerBody::metered(body))
     }
 
@@ -379,6 +388,9 @@ impl Call<'_> {
     fn refusal(error: &NotSent) -> Refusal {
         match error {
             NotSent::Head(error) => Refusal::Head(error.clone()),
+            NotSent::Switched => Refusal::Broke {
+                cause: "upstream switched protocols unasked".into(),
+            },
             NotSent::Upstream(error) => {
                 let cause = error.to_string().into();
                 match error {
@@ -397,14 +409,8 @@ impl Call<'_> {
 enum NotSent {
     Head(crate::hop_by_hop::ProtectedHeader),
     Upstream(SendError),
-}
-
-/// What of an answer passes while it is read.
-struct Streamed {
-    body: UpstreamBody,
-    early: VecDeque<http_body::Frame<bytes::Bytes>>,
-    broke: Option<crate::body::Broken>,
-    edit: Option<Box<Edit>>,
+    /// The answer speaks another protocol, which nobody asked for.
+    Switched,
 }
 
 /// Images and audio are never held: megabytes for a few numbers.
@@ -415,10 +421,15 @@ fn is_held(endpoint: Metered) -> bool {
     )
 }
 
+/// The longest `x-request-id` that a call can be looked up by, in bytes.
+const MOST_ID_BYTES: usize = 256;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
-    text(headers, &REQUEST_ID).map(Into::into)
+    // What is remembered must not grow with what upstream sends.
+    text(headers, &REQUEST_ID)
+        .filter(|id| id.len() <= MOST_ID_BYTES)
+        .map(Into::into)
 }
 
 fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {

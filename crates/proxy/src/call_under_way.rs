@@ -2,6 +2,7 @@
 //! is dropped. Knows readings and settlements; nothing of sockets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use meter::{
     Evidence, Expectation, FinishedCall, InFlight, MissingCall, Reason, Settlement, StreamHead,
@@ -64,6 +65,8 @@ pub(crate) struct CallUnderWay {
     in_flight: Option<InFlight>,
     reader: Option<ResponseReader>,
     recent: Option<Arc<RecentCall>>,
+    /// Bytes of the request's body have been asked for.
+    leaving: Arc<AtomicBool>,
     settled: bool,
 }
 
@@ -75,6 +78,7 @@ impl CallUnderWay {
         asked: Asked,
         key: Option<KeyHash>,
         whose: Whose,
+        leaving: Arc<AtomicBool>,
     ) -> CallUnderWay {
         let began = shared.clock.now();
         let mut call = CallUnderWay {
@@ -87,6 +91,7 @@ impl CallUnderWay {
             in_flight: None,
             reader: None,
             recent: None,
+            leaving,
             settled: false,
         };
         call.enter_flight(began);
@@ -205,13 +210,15 @@ impl CallUnderWay {
         }
     }
 
-    /// Settles the call, once; a later end changes nothing.
-    pub(crate) fn settle(&mut self, end: End) {
-        if let Some(outcome) = self.take_outcome(end)
-            && let Some(recent) = &self.recent
-        {
+    /// Settles the call, once, and says whether this was it; a later end changes nothing.
+    pub(crate) fn settle(&mut self, end: End) -> bool {
+        let Some(outcome) = self.take_outcome(end) else {
+            return false;
+        };
+        if let Some(recent) = &self.recent {
             self.shared.recent.settle(recent, outcome);
         }
+        true
     }
 
     fn take_outcome(&mut self, end: End) -> Option<Outcome> {
@@ -227,21 +234,25 @@ impl CallUnderWay {
         let (settlement, model, response_id) = match &reading {
             Reading::Reported(reported) => {
                 let model = reported.seen.model.as_deref().or(self.asked.model());
-                let settlement = self.shared.meter.settle(
-                    &rules,
-                    &FinishedCall {
-                        organization: &self.whose.organization,
-                        project: self.whose.project.as_deref(),
-                        model,
-                        service_tier: reported.seen.service_tier.as_deref(),
-                        payer: reported.seen.payer,
-                        hosted_tool: self.asked.hosted_tool() || reported.seen.hosted_tool,
-                        usage: reported.usage,
-                        evidence: Evidence::Reported,
-                        began: self.began,
-                        at: now,
-                    },
-                );
+                let settlement =
+                    self.shared.meter.settle(
+                        &rules,
+                        &FinishedCall {
+                            organization: &self.whose.organization,
+                            project: self.whose.project.as_deref(),
+                            model,
+                            // An answer that names no tier was served in the one that was asked for.
+                            service_tier: reported.seen.service_tier.as_deref().or_else(|| {
+                                self.asked.service_tier().filter(|tier| *tier != "auto")
+                            }),
+                            payer: reported.seen.payer,
+                            hosted_tool: self.asked.hosted_tool() || reported.seen.hosted_tool,
+                            usage: reported.usage,
+                            evidence: Evidence::Reported,
+                            began: self.began,
+                            at: now,
+                        },
+                    );
                 (settlement, model, reported.seen.response_id.clone())
             }
             Reading::Missing(missing) => {
@@ -314,9 +325,12 @@ impl CallUnderWay {
 }
 
 impl Drop for CallUnderWay {
-    /// Whoever drops a call before its end was left by the client.
+    /// Whoever drops a call before its end was left by the client. A request of which nothing has left cannot have
+    /// been carried out.
     fn drop(&mut self) {
-        self.settle(End::ClientGone);
+        if self.reader.is_some() || self.leaving.load(Ordering::Relaxed) {
+            self.settle(End::ClientGone);
+        }
     }
 }
 

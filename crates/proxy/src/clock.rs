@@ -87,7 +87,8 @@ impl Clock {
         let local = self.uncorrected();
         let looked = self.looked.load(Ordering::Relaxed);
         let every = i64::try_from(EVERY.as_millis()).unwrap_or(i64::MAX);
-        if local.saturating_sub(looked) < every
+        // A clock that was set back is looked at anew at once.
+        if (0..every).contains(&local.saturating_sub(looked))
             || self
                 .looked
                 .compare_exchange(looked, local, Ordering::Relaxed, Ordering::Relaxed)
@@ -153,6 +154,19 @@ mod tests {
             "one lie moves no median"
         );
         assert_eq!(meter::Day::at(clock.now()).to_string(), "2026-11-22");
+    }
+
+    #[test]
+    fn a_clock_set_back_is_corrected_by_the_next_answers() {
+        let source = Arc::new(AtomicI64::new(LATE));
+        let clock = Clock::given(Arc::clone(&source));
+        clock.learn("Sat, 21 Nov 2026 23:59:50 GMT");
+        source.fetch_sub(86_400_000, Ordering::Relaxed);
+        for second in 51..55 {
+            clock.learn(&format!("Sat, 21 Nov 2026 23:59:{second} GMT"));
+            source.fetch_add(1000, Ordering::Relaxed);
+        }
+        assert_eq!(meter::Day::at(clock.now()).to_string(), "2026-11-21");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Takes the traces of our asking for usage out of a stream as it passes. Knows nothing of calls.
 
-use wire::{Coding, DecodeError, Decoder, MOST_DECODED_BYTES, UsageUnask};
+use wire::{Coding, DecodeError, Decoder, UsageUnask};
 
 /// The edit of one stream. It asked for no coding; one that comes in a coding all the same is decoded first,
 /// and goes on without.
@@ -16,7 +16,8 @@ impl Edit {
             decoders: codings
                 .iter()
                 .rev()
-                .map(|coding| Decoder::new(*coding, MOST_DECODED_BYTES))
+                // Nothing is kept of what passes, so only the ratio is bounded.
+                .map(|coding| Decoder::new(*coding, u64::MAX))
                 .collect(),
             unask: UsageUnask::new(),
         }
@@ -43,9 +44,27 @@ impl Edit {
     }
 
     /// What was held back for a decision that no longer comes.
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.unask.finish(&mut out);
         out
+    }
+
+    /// The stream ended: what is left of it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the coding had not ended: the client must see that the stream is cut.
+    pub(crate) fn finish(&mut self) -> Result<Vec<u8>, DecodeError> {
+        let mut out = Vec::new();
+        let mut plain = Vec::new();
+        for decoder in &mut self.decoders {
+            let mut decoded = Vec::new();
+            decoder.push(&plain, &mut decoded)?;
+            decoder.finish(&mut decoded)?;
+            plain = decoded;
+        }
+        self.unask.push(&plain, &mut out);
+        self.unask.finish(&mut out);
+        Ok(out)
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn answer(
         .strip_prefix(CALLS)
         .ok_or(Refusal::NoSuchCall(NOT_A_PATH))?;
     if head.method != Method::GET && head.method != Method::HEAD {
-        return Err(Refusal::Method(head.method.clone()));
+        return Err(Refusal::LookupMethod(head.method.clone()));
     }
     let settings = shared.settings.load_full();
     let wait = wait(query, settings.lookup_wait)?;
@@ -93,9 +93,9 @@ struct Shown<'c>(&'c RecentCall);
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let call = self.0;
-        let outcome = call.outcome();
+        let (tags, outcome) = call.word();
         let mut map = serializer.serialize_map(None)?;
-        call.tags().serialize_into(&mut map)?;
+        tags.serialize_into(&mut map)?;
         map.serialize_entry("endpoint", call.endpoint)?;
         if let Some(model) = outcome.and_then(|outcome| outcome.model.as_ref()) {
             map.serialize_entry("model", model)?;

@@ -19,20 +19,30 @@ use crate::body::Broken;
 use crate::call_under_way::CallUnderWay;
 use crate::edit::Edit;
 use crate::frames;
+use crate::memory::Share;
 
 /// How long the bytes with a stream's own end wait for upstream's end, so that both leave in one flush: an
 /// SDK that closes at `[DONE]` would otherwise find its connection unfinished, and not use it again.
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
 
-/// Upstream's body, the call it belongs to, and what is between them and the client.
-pub(crate) struct MeteredBody {
-    upstream: UpstreamBody,
+/// What of an answer passes while it is read.
+pub(crate) struct Passage {
+    /// Upstream's body.
+    pub(crate) upstream: UpstreamBody,
     /// Frames taken, and read, while the answer was held; not yet passed on.
-    early: VecDeque<Frame<Bytes>>,
+    pub(crate) early: VecDeque<Frame<Bytes>>,
+    /// The memory they take.
+    pub(crate) share: Option<Share>,
     /// The break found while the answer was held; comes after `early`.
-    broke: Option<Broken>,
+    pub(crate) broke: Option<Broken>,
+    /// What is taken out on the way.
+    pub(crate) edit: Option<Box<Edit>>,
+}
+
+/// A call and its answer on the way to the client.
+pub(crate) struct MeteredBody {
     call: CallUnderWay,
-    edit: Option<Box<Edit>>,
+    passage: Passage,
     stage: Stage,
 }
 
@@ -50,19 +60,10 @@ enum Stage {
 }
 
 impl MeteredBody {
-    pub(crate) fn new(
-        call: CallUnderWay,
-        upstream: UpstreamBody,
-        early: VecDeque<Frame<Bytes>>,
-        broke: Option<Broken>,
-        edit: Option<Box<Edit>>,
-    ) -> MeteredBody {
+    pub(crate) fn new(call: CallUnderWay, passage: Passage) -> MeteredBody {
         MeteredBody {
-            upstream,
-            early,
-            broke,
             call,
-            edit,
+            passage,
             stage: Stage::Passing,
         }
     }
@@ -73,9 +74,14 @@ impl MeteredBody {
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        let waiting = frames::length(&self.early) as u64;
-        match (&self.edit, self.upstream.size_hint().exact()) {
-            (None, Some(rest)) if self.broke.is_none() => SizeHint::with_exact(waiting + rest),
+        let waiting = frames::length(&self.passage.early) as u64;
+        match (
+            &self.passage.edit,
+            self.passage.upstream.size_hint().exact(),
+        ) {
+            (None, Some(rest)) if self.passage.broke.is_none() => {
+                SizeHint::with_exact(waiting + rest)
+            }
             _ => SizeHint::default(),
         }
     }
@@ -110,13 +116,14 @@ impl MeteredBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if let Some(frame) = self.early.pop_front() {
+        if let Some(frame) = self.passage.early.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
-        if let Some(broken) = self.broke.take() {
+        self.passage.share = None;
+        if let Some(broken) = self.passage.broke.take() {
             return Poll::Ready(Some(Err(broken)));
         }
-        let next = ready!(Pin::new(&mut self.upstream).poll_frame(context));
+        let next = ready!(Pin::new(&mut self.passage.upstream).poll_frame(context));
         if let Some(Ok(frame)) = &next
             && let Some(data) = frame.data_ref()
         {
@@ -145,8 +152,8 @@ impl MeteredBody {
             let rest = self.end(None);
             return join(passed, rest);
         }
-        if self.call.has_ended() {
-            self.call.settle(End::Complete);
+        // Only the first end waits: what follows it passes as it comes.
+        if self.call.has_ended() && self.call.settle(End::Complete) {
             if let Some(last) = passed {
                 let until = Box::pin(tokio::time::sleep(WAIT_FOR_END));
                 self.stage = Stage::Ending { last, until };
@@ -157,12 +164,14 @@ impl MeteredBody {
     }
 
     fn upstream_is_done(&self) -> bool {
-        self.early.is_empty() && self.broke.is_none() && self.upstream.is_end_stream()
+        self.passage.early.is_empty()
+            && self.passage.broke.is_none()
+            && self.passage.upstream.is_end_stream()
     }
 
     /// The bytes of a frame that the client is to see.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Broken> {
-        let passed = match &mut self.edit {
+        let passed = match &mut self.passage.edit {
             None => data,
             Some(edit) => Bytes::from(edit.push(&data).map_err(Broken::Coding)?),
         };
@@ -171,7 +180,7 @@ impl MeteredBody {
 
     /// What was held back for a decision that no longer comes.
     fn rest(&mut self) -> Option<Bytes> {
-        let rest = self.edit.as_mut()?.finish();
+        let rest = self.passage.edit.as_mut()?.rest();
         (!rest.is_empty()).then(|| Bytes::from(rest))
     }
 
@@ -183,7 +192,16 @@ impl MeteredBody {
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) -> Option<Bytes> {
-        let rest = self.rest();
+        let rest = match self
+            .passage
+            .edit
+            .as_mut()
+            .map(|edit| edit.finish())
+            .transpose()
+        {
+            Ok(rest) => rest.filter(|rest| !rest.is_empty()).map(Bytes::from),
+            Err(error) => return self.fail(Broken::Coding(error)),
+        };
         self.call.settle(End::Complete);
         self.stage = Stage::Leaving(trailers);
         rest

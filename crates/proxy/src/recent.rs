@@ -10,8 +10,11 @@ use crate::call_id::CallId;
 use crate::keys::KeyHash;
 use crate::tags::Tags;
 
-/// Calls kept; the oldest goes when a new one comes. About 700 bytes each.
-pub(crate) const MOST_RECENT: usize = 8_192;
+/// Metered calls kept; the oldest goes when a new one comes. About 700 bytes each.
+pub(crate) const MOST_METERED: usize = 8_192;
+/// Calls kept of which nothing was to be settled: they have a shelf of their own, so that nobody can push metered
+/// calls off with them.
+pub(crate) const MOST_UNMETERED: usize = 1_024;
 
 /// What a call came to: its final tags and the names OpenAI gave it.
 #[derive(Clone, Debug)]
@@ -58,23 +61,29 @@ struct Open {
 }
 
 impl RecentCall {
-    /// The final word, once there is one.
-    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+    /// The last tags, final or what the head said, and the outcome if they are final.
+    pub(crate) fn word(&self) -> (&Tags, Option<&Outcome>) {
         match &self.word {
-            Word::Settled(outcome) => Some(outcome),
-            Word::Open(open) => open.outcome.get(),
+            Word::Settled(outcome) => (&outcome.tags, Some(outcome)),
+            Word::Open(open) => match open.outcome.get() {
+                Some(outcome) => (&outcome.tags, Some(outcome)),
+                None => (&open.head, None),
+            },
         }
     }
 
-    /// The last tags: final, or what the head said.
+    /// The last tags.
     pub(crate) fn tags(&self) -> &Tags {
-        match &self.word {
-            Word::Settled(outcome) => &outcome.tags,
-            Word::Open(open) => open
-                .outcome
-                .get()
-                .map_or(&open.head, |outcome| &outcome.tags),
-        }
+        self.word().0
+    }
+
+    /// The final word, once there is one.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.word().1
+    }
+
+    fn response_id(&self) -> Option<&str> {
+        self.outcome()?.response_id.as_deref()
     }
 
     /// Waits for the final word, at most so long.
@@ -99,179 +108,172 @@ pub(crate) struct Names {
     pub(crate) key: Option<KeyHash>,
 }
 
+impl Names {
+    fn of(self, call: CallId, word: Word) -> Arc<RecentCall> {
+        let Names {
+            endpoint,
+            request_id,
+            key,
+        } = self;
+        Arc::new(RecentCall {
+            call,
+            request_id,
+            endpoint,
+            key,
+            word,
+        })
+    }
+}
+
 /// The recent calls.
 #[derive(Debug)]
 pub(crate) struct Recent {
     hasher: ahash::RandomState,
-    shelf: Mutex<Shelf>,
+    metered: Mutex<Shelf>,
+    unmetered: Mutex<Shelf>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shelf {
-    /// Oldest first, each with the index entries that point to it.
-    calls: VecDeque<Shelved>,
+    /// Calls kept at most.
+    most: usize,
+    /// Oldest first.
+    calls: VecDeque<Arc<RecentCall>>,
     /// Number of the oldest call in `calls`; numbers only grow.
     first: u64,
     /// Hash of an id to the number of the latest call that has it.
     index: HashMap<u64, u64, ahash::RandomState>,
 }
 
-#[derive(Debug)]
-struct Shelved {
-    call: Arc<RecentCall>,
-    entries: Entries,
-}
-
-/// The index entries of a call: by our id, by `x-request-id`, by response id.
-#[derive(Debug)]
-struct Entries([Option<u64>; 3]);
-
-impl Entries {
-    fn iter(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().flatten().copied()
+impl Shelf {
+    fn of(most: usize) -> Mutex<Shelf> {
+        Mutex::new(Shelf {
+            most,
+            calls: VecDeque::new(),
+            first: 0,
+            index: HashMap::default(),
+        })
     }
 }
 
 impl Recent {
-    /// An empty shelf.
+    /// Empty shelves.
     #[must_use]
     pub(crate) fn new() -> Recent {
         Recent {
             hasher: ahash::RandomState::new(),
-            shelf: Mutex::new(Shelf::default()),
+            metered: Shelf::of(MOST_METERED),
+            unmetered: Shelf::of(MOST_UNMETERED),
         }
     }
 
     /// Shelves a call whose head is about to leave before it is settled.
     pub(crate) fn open(&self, names: Names, head: Tags) -> Arc<RecentCall> {
-        let call = head.call;
         let open = Open {
             head,
             outcome: OnceLock::new(),
             settled: Notify::new(),
         };
-        self.shelve(names, call, Word::Open(Box::new(open)))
+        let call = names.of(open.head.call, Word::Open(Box::new(open)));
+        self.shelve(&self.metered, call)
     }
 
     /// Shelves a call that was settled before its head leaves.
     pub(crate) fn settled(&self, names: Names, outcome: Outcome) -> Arc<RecentCall> {
-        self.shelve(names, outcome.tags.call, Word::Settled(outcome))
+        let call = names.of(outcome.tags.call, Word::Settled(outcome));
+        self.shelve(&self.metered, call)
     }
 
-    fn shelve(&self, names: Names, call: CallId, word: Word) -> Arc<RecentCall> {
-        let Names {
-            endpoint,
-            request_id,
-            key,
-        } = names;
-        let call = Arc::new(RecentCall {
-            call,
-            request_id,
-            endpoint,
-            key,
-            word,
-        });
-        let response_id = call
-            .outcome()
-            .and_then(|outcome| outcome.response_id.as_deref());
-        let entries = Entries([
-            Some(self.by_call(&call.call)),
-            call.request_id
-                .as_deref()
-                .map(|id| self.by_openai_id(key, id)),
-            response_id.map(|id| self.by_openai_id(key, id)),
-        ]);
-        let mut guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Shelves a call of which nothing is to be settled.
+    pub(crate) fn unmetered(&self, names: Names, tags: Tags) -> Arc<RecentCall> {
+        let outcome = Outcome {
+            tags,
+            response_id: None,
+            model: None,
+        };
+        let call = names.of(outcome.tags.call, Word::Settled(outcome));
+        self.shelve(&self.unmetered, call)
+    }
+
+    /// Gives a call that was shelved open its final word and wakes those who wait for it. However long it ran, it
+    /// is now as recent as any: it is shelved anew. A second word is not heard.
+    pub(crate) fn settle(&self, call: &Arc<RecentCall>, outcome: Outcome) {
+        let Word::Open(open) = &call.word else {
+            return;
+        };
+        if open.outcome.set(outcome).is_ok() {
+            self.shelve(&self.metered, Arc::clone(call));
+            open.settled.notify_waiters();
+        }
+    }
+
+    fn shelve(&self, shelf: &Mutex<Shelf>, call: Arc<RecentCall>) -> Arc<RecentCall> {
+        let names = self.entries(&call);
+        let mut guard = shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let Shelf {
+            most,
             calls,
             first,
             index,
         } = &mut *guard;
-        if calls.len() == MOST_RECENT
+        if calls.len() == *most
             && let Some(oldest) = calls.pop_front()
         {
-            for entry in oldest.entries.iter() {
-                if index.get(&entry) == Some(first) {
-                    index.remove(&entry);
+            for gone in self.entries(&oldest).into_iter().flatten() {
+                if index.get(&gone) == Some(first) {
+                    index.remove(&gone);
                 }
             }
             *first += 1;
         }
         let number = *first + calls.len() as u64;
-        for entry in entries.iter() {
-            index.insert(entry, number);
+        for name in names.into_iter().flatten() {
+            index.insert(name, number);
         }
-        calls.push_back(Shelved {
-            call: Arc::clone(&call),
-            entries,
-        });
+        calls.push_back(Arc::clone(&call));
         call
-    }
-
-    /// Gives a call that was shelved open its final word and wakes those who wait for it. A second word is not
-    /// heard.
-    pub(crate) fn settle(&self, call: &RecentCall, outcome: Outcome) {
-        let Word::Open(open) = &call.word else {
-            return;
-        };
-        let response_id = outcome.response_id.clone();
-        if open.outcome.set(outcome).is_err() {
-            return;
-        }
-        if let Some(id) = response_id {
-            let entry = self.by_openai_id(call.key, &id);
-            let mut guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            let Shelf {
-                calls,
-                first,
-                index,
-            } = &mut *guard;
-            // A call that has left the shelf meanwhile stays gone.
-            if let Some(&number) = index.get(&self.by_call(&call.call))
-                && let Ok(place) = usize::try_from(number - *first)
-                && let Some(Shelved {
-                    entries: Entries([.., by_response]),
-                    ..
-                }) = calls.get_mut(place)
-            {
-                *by_response = Some(entry);
-                index.insert(entry, number);
-            }
-        }
-        open.settled.notify_waiters();
     }
 
     /// The call with this id of ours.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<RecentCall>> {
-        let call = self.at(self.hasher.hash_one(("call", id)))?;
+        let entry = self.by_call(id);
+        let call = at(&self.metered, entry).or_else(|| at(&self.unmetered, entry))?;
         (call.call.as_str() == id).then_some(call)
     }
 
     /// The latest call with this id of OpenAI's (response id or `x-request-id`) made with this key.
     pub(crate) fn find_openai_id(&self, key: KeyHash, id: &str) -> Option<Arc<RecentCall>> {
-        let call = self.at(self.by_openai_id(Some(key), id))?;
-        let response_id = call
-            .outcome()
-            .and_then(|outcome| outcome.response_id.as_deref());
-        let named = call.request_id.as_deref() == Some(id) || response_id == Some(id);
+        let entry = self.by_openai_id(Some(key), id);
+        let call = at(&self.metered, entry).or_else(|| at(&self.unmetered, entry))?;
+        let named = call.request_id.as_deref() == Some(id) || call.response_id() == Some(id);
         (named && call.key == Some(key)).then_some(call)
     }
 
-    fn at(&self, entry: u64) -> Option<Arc<RecentCall>> {
-        let guard = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = guard.index.get(&entry)?;
-        let place = usize::try_from(number - guard.first).ok()?;
-        guard.calls.get(place).map(|found| Arc::clone(&found.call))
+    /// The index entries of a call: by our id, by `x-request-id`, by response id.
+    fn entries(&self, call: &RecentCall) -> [Option<u64>; 3] {
+        let by_openai_id = |id| self.by_openai_id(call.key, id);
+        [
+            Some(self.by_call(call.call.as_str())),
+            call.request_id.as_deref().map(by_openai_id),
+            call.response_id().map(by_openai_id),
+        ]
     }
 
-    fn by_call(&self, id: &CallId) -> u64 {
-        self.hasher.hash_one(("call", id.as_str()))
+    fn by_call(&self, id: &str) -> u64 {
+        self.hasher.hash_one(("call", id))
     }
 
     /// The key is part of the entry: a foreign call with the same id neither hides nor shows this one.
     fn by_openai_id(&self, key: Option<KeyHash>, id: &str) -> u64 {
         self.hasher.hash_one(("openai", key, id))
     }
+}
+
+fn at(shelf: &Mutex<Shelf>, entry: u64) -> Option<Arc<RecentCall>> {
+    let guard = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = guard.index.get(&entry)?;
+    let place = usize::try_from(number - guard.first).ok()?;
+    guard.calls.get(place).map(Arc::clone)
 }
 
 #[cfg(test)]
@@ -321,7 +323,7 @@ mod tests {
         let first = tags();
         recent.settled(names(None, Some(key)), outcome(&first, "resp_same"));
         let mut last = first.clone();
-        for _ in 0..MOST_RECENT {
+        for _ in 0..MOST_METERED {
             last = tags();
             recent.settled(names(None, Some(key)), outcome(&last, "resp_same"));
         }
@@ -330,13 +332,28 @@ mod tests {
             recent.find_openai_id(key, "resp_same").unwrap().call,
             last.call
         );
-        let shelf = recent.shelf.lock().unwrap();
-        assert_eq!(shelf.calls.len(), MOST_RECENT);
+        let shelf = recent.metered.lock().unwrap();
+        assert_eq!(shelf.calls.len(), MOST_METERED);
         assert_eq!(
             shelf.index.len(),
-            MOST_RECENT + 1,
+            MOST_METERED + 1,
             "no entry outlives its call"
         );
+    }
+
+    #[test]
+    fn a_call_that_ran_long_is_found_once_it_is_settled_whatever_came_meanwhile() {
+        let recent = Recent::new();
+        let head = tags();
+        let call = recent.open(names(None, None), head.clone());
+        for _ in 0..MOST_METERED {
+            let other = tags();
+            recent.settled(names(None, None), outcome(&other, "resp_other"));
+            recent.unmetered(names(None, None), tags());
+        }
+        assert!(recent.find(head.call.as_str()).is_none());
+        recent.settle(&call, outcome(&head, "resp_1"));
+        assert!(recent.find(head.call.as_str()).unwrap().outcome().is_some());
     }
 
     #[tokio::test]

@@ -3,19 +3,26 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
 
 use crate::frames;
 use crate::memory::{Memory, Share};
 
 /// What goes upstream.
 #[derive(Debug)]
-pub struct RequestBody(Shape);
+pub struct RequestBody {
+    shape: Shape,
+    /// Set when bytes of it are first asked for: from then on the call may have been carried out.
+    leaving: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 enum Shape {
@@ -24,64 +31,116 @@ enum Shape {
         bytes: Option<Bytes>,
         sized: bool,
         /// The memory it takes, given back when dropped.
-        _share: Share,
+        share: Share,
     },
-    /// What was taken before it proved too long to be held, then the rest.
-    Streaming(VecDeque<Frame<Bytes>>, Incoming),
+    /// What was taken before it proved too long or too slow to be held, with the memory that takes; then the rest.
+    Streaming {
+        early: VecDeque<Frame<Bytes>>,
+        share: Option<Share>,
+        rest: Incoming,
+    },
+}
+
+/// How long and how large a request body may be to be held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes of this body.
+    pub(crate) most: usize,
+    /// Bytes of all bodies held together.
+    pub(crate) most_together: usize,
+    /// Time from the request's head to the body's end.
+    pub(crate) time: Duration,
 }
 
 impl RequestBody {
-    /// Passes on unread.
-    pub(crate) fn unread(body: Incoming) -> RequestBody {
-        RequestBody(Shape::Streaming(VecDeque::new(), body))
+    fn of(shape: Shape) -> RequestBody {
+        RequestBody {
+            shape,
+            leaving: Arc::default(),
+        }
     }
 
-    /// Takes the whole body into memory, if it ends within `most` bytes and all bodies held stay within
-    /// `most_together`; else it goes on as it comes.
+    /// Passes on unread.
+    pub(crate) fn unread(body: Incoming) -> RequestBody {
+        RequestBody::of(Shape::Streaming {
+            early: VecDeque::new(),
+            share: None,
+            rest: body,
+        })
+    }
+
+    /// Takes the whole body into memory, if it ends within the bounds; else it goes on as it comes.
     ///
     /// # Errors
     /// Those of the client's connection, before the body's end.
     pub(crate) async fn gather(
         mut body: Incoming,
         memory: &Arc<Memory>,
-        most: usize,
-        most_together: usize,
+        bounds: Bounds,
     ) -> Result<RequestBody, hyper::Error> {
+        if body.size_hint().lower() > bounds.most as u64 {
+            return Ok(RequestBody::unread(body));
+        }
         let sized = body.size_hint().exact().is_some();
         let mut share = memory.share();
         let mut early: VecDeque<Frame<Bytes>> = VecDeque::new();
         let mut length = 0;
-        if body.size_hint().lower() > most as u64 {
-            return Ok(RequestBody(Shape::Streaming(early, body)));
-        }
-        while let Some(frame) = body.frame().await {
-            let frame = frame?;
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            length += bytes;
-            let fits = length <= most && share.grow(bytes, most_together) && frame.is_data();
-            early.push_back(frame);
-            if !fits {
-                return Ok(RequestBody(Shape::Streaming(early, body)));
+        let until = Instant::now() + bounds.time;
+        loop {
+            let too_slow = match timeout_at(until, body.frame()).await {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    let frame = frame?;
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    length += bytes;
+                    let fits = length <= bounds.most && share.grow(bytes, bounds.most_together);
+                    let fits = fits && frame.is_data();
+                    early.push_back(frame);
+                    !fits
+                }
+                Err(_too_slow) => true,
+            };
+            if too_slow {
+                let share = Some(share);
+                return Ok(RequestBody::of(Shape::Streaming {
+                    early,
+                    share,
+                    rest: body,
+                }));
             }
         }
-        Ok(RequestBody(Shape::Whole {
-            bytes: Some(frames::join(early)),
+        let bytes = Some(frames::join(early));
+        Ok(RequestBody::of(Shape::Whole {
+            bytes,
             sized,
-            _share: share,
+            share,
         }))
+    }
+
+    /// Whether bytes of it have been asked for.
+    pub(crate) fn leaving(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.leaving)
     }
 
     /// The bytes, where all of them are here.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
-        match &self.0 {
+        match &self.shape {
             Shape::Whole { bytes, .. } => bytes.as_ref(),
-            Shape::Streaming(..) => None,
+            Shape::Streaming { .. } => None,
+        }
+    }
+
+    /// Takes more memory beside the held bytes, for a copy of them, unless all bodies together would pass `most`.
+    pub(crate) fn grow(&mut self, bytes: usize, most: usize) -> bool {
+        match &mut self.shape {
+            Shape::Whole { share, .. } => share.grow(bytes, most),
+            Shape::Streaming { .. } => false,
         }
     }
 
     /// Puts other bytes in place of those held.
     pub(crate) fn replace(&mut self, with: Vec<u8>) {
-        if let Shape::Whole { bytes, .. } = &mut self.0 {
+        if let Shape::Whole { bytes, .. } = &mut self.shape {
             *bytes = Some(Bytes::from(with));
         }
     }
@@ -95,32 +154,37 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.get_mut().0 {
+        let body = self.get_mut();
+        body.leaving.store(true, Ordering::Relaxed);
+        match &mut body.shape {
             Shape::Whole { bytes, .. } => {
                 let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
                 Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
-            Shape::Streaming(early, rest) => match early.pop_front() {
-                Some(frame) => Poll::Ready(Some(Ok(frame))),
-                None => Pin::new(rest).poll_frame(context),
-            },
+            Shape::Streaming { early, share, rest } => {
+                if let Some(frame) = early.pop_front() {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                *share = None;
+                Pin::new(rest).poll_frame(context)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.shape {
             Shape::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Shape::Streaming(early, rest) => early.is_empty() && rest.is_end_stream(),
+            Shape::Streaming { early, rest, .. } => early.is_empty() && rest.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.shape {
             Shape::Whole { sized: false, .. } => SizeHint::default(),
             Shape::Whole { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Shape::Streaming(early, rest) => {
+            Shape::Streaming { early, rest, .. } => {
                 let taken = frames::length(early) as u64;
                 match rest.size_hint().exact() {
                     Some(rest) => SizeHint::with_exact(taken + rest),

@@ -11,6 +11,8 @@ pub struct Settings {
     pub request_inspect_bytes: usize,
     /// Bytes of request bodies held at once over all calls.
     pub request_inspect_total: usize,
+    /// How long a request body may take to arrive and still be read before it is forwarded.
+    pub request_inspect_time: Duration,
     /// Bytes of a JSON answer up to which its head waits for its verdict.
     pub held_answer_bytes: usize,
     /// Bytes of JSON answers held at once over all calls.
@@ -31,6 +33,7 @@ impl Default for Settings {
             ask_for_usage: true,
             request_inspect_bytes: 8 << 20,
             request_inspect_total: 64 << 20,
+            request_inspect_time: Duration::from_secs(5),
             held_answer_bytes: 1 << 20,
             held_answers_total: 64 << 20,
             held_answer_time: Duration::from_secs(2),

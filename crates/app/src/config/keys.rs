@@ -61,6 +61,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("streams.ask_for_usage", "TOLLFREE_STREAMS_ASK_FOR_USAGE", "false: streams are not asked for their usage"),
     key("limits.request_inspect_bytes", "TOLLFREE_LIMITS_REQUEST_INSPECT_BYTES", "longest request body looked at"),
     key("limits.request_inspect_total", "TOLLFREE_LIMITS_REQUEST_INSPECT_TOTAL", "bytes of request bodies held, all calls"),
+    key("limits.request_inspect_time", "TOLLFREE_LIMITS_REQUEST_INSPECT_TIME", "longest wait for a body to look at"),
     key("limits.held_answer_bytes", "TOLLFREE_LIMITS_HELD_ANSWER_BYTES", "longest JSON answer held for its verdict"),
     key("limits.held_answers_total", "TOLLFREE_LIMITS_HELD_ANSWERS_TOTAL", "bytes of answers held, all calls"),
     key("limits.held_answer_time", "TOLLFREE_LIMITS_HELD_ANSWER_TIME", "longest time an answer is held"),

@@ -248,6 +248,12 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         ..default
     };
     Limits {
+        request_inspect_time: reader
+            .value(
+                "limits.request_inspect_time",
+                form::duration(Duration::ZERO..=Duration::from_mins(1)),
+            )
+            .unwrap_or(limits.request_inspect_time),
         held_answer_time: reader
             .value(
                 "limits.held_answer_time",

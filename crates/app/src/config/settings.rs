@@ -118,7 +118,9 @@ pub(crate) struct Limits {
     pub(crate) request_inspect_bytes: usize,
     /// Bytes of request bodies held over all calls.
     pub(crate) request_inspect_total: usize,
-    /// Bytes of a JSON answer that is held until it is settled, encoded and decoded.
+    /// From a request's head to the moment its body goes on unread.
+    pub(crate) request_inspect_time: Duration,
+    /// Bytes of a JSON answer, as it came, that is held until it is settled.
     pub(crate) held_answer_bytes: usize,
     /// Bytes of answers held over all calls.
     pub(crate) held_answers_total: usize,
@@ -252,6 +254,7 @@ impl Default for Limits {
             request_inspect_total: 64 * MIB,
             held_answer_bytes: MIB,
             held_answers_total: 64 * MIB,
+            request_inspect_time: Duration::from_secs(5),
             held_answer_time: Duration::from_secs(2),
             lookup_wait: Duration::from_mins(1),
             lookup_waits_per_key: 64,

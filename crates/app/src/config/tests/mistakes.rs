@@ -155,7 +155,7 @@ name = "acme"
     error: unknown key `whatever` in [limits]
      --> tollfree.toml:6:1
       6 | whatever = 1
-        | ^^^^^^^^ known here: request_inspect_bytes, request_inspect_total, held_answer_bytes, held_answers_total, held_answer_time, lookup_wait, lookup_waits_per_key, lookup_waits_total
+        | ^^^^^^^^ known here: request_inspect_bytes, request_inspect_total, request_inspect_time, held_answer_bytes, held_answers_total, held_answer_time, lookup_wait, lookup_waits_per_key, lookup_waits_total
     error: unknown key `name` in [drain]
      --> tollfree.toml:8:1
       8 | name = "acme"
