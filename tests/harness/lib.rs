@@ -13,6 +13,7 @@ pub mod command;
 pub mod compare;
 pub mod corpus;
 pub mod day;
+pub mod doorway;
 pub mod findings;
 pub mod foreign;
 pub mod http1;
