@@ -207,9 +207,9 @@ impl Recent {
         }
     }
 
-    fn shelve(&self, shelf: &Mutex<Shelf>, call: Arc<RecentCall>) -> Arc<RecentCall> {
+    fn shelve(&self, on: &Mutex<Shelf>, call: Arc<RecentCall>) -> Arc<RecentCall> {
         let names = self.entries(&call);
-        let mut guard = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = on.lock().unwrap_or_else(PoisonError::into_inner);
         let Shelf {
             most,
             calls,
