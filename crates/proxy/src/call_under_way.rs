@@ -172,19 +172,29 @@ impl CallUnderWay {
             assumes: expected.assumes,
             reason: expected.reason,
             usage: None,
-            allowance: standing.filter(|_| self.whose.may_know).map(
-                |((group, tokens), remaining)| Allowance {
-                    group: rules.offer().group(group).name.clone(),
-                    tokens,
-                    remaining,
-                    reset: meter::Day::at(now).end(),
-                    now,
-                },
-            ),
+            allowance: self.allowance(rules, standing, meter::Day::at(now), now),
             cost: None,
             saved: None,
             disputed: false,
         }
+    }
+
+    /// The standing as the tags show it, to those who may know.
+    fn allowance(
+        &self,
+        rules: &meter::Rules,
+        standing: Option<((meter::GroupId, u64), u64)>,
+        day: meter::Day,
+        now: i64,
+    ) -> Option<Allowance> {
+        let ((group, tokens), remaining) = standing.filter(|_| self.whose.may_know)?;
+        Some(Allowance {
+            group: rules.offer().group(group).name.clone(),
+            tokens,
+            remaining,
+            reset: day.end(),
+            now,
+        })
     }
 
     /// Settles the call before any head of it left, and shelves it.
@@ -308,15 +318,7 @@ impl CallUnderWay {
             assumes: settlement.assumes,
             reason: Some(settlement.reason),
             usage: settlement.usage,
-            allowance: standing.filter(|_| self.whose.may_know).map(
-                |((group, tokens), remaining)| Allowance {
-                    group: rules.offer().group(group).name.clone(),
-                    tokens,
-                    remaining,
-                    reset: settlement.day.end(),
-                    now,
-                },
-            ),
+            allowance: self.allowance(rules, standing, settlement.day, now),
             cost: settlement.cost,
             saved: settlement.saved,
             disputed: settlement.disputed,
