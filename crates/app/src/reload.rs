@@ -1,5 +1,6 @@
 //! Reads the configuration anew on SIGHUP and when one of its files changes. What fails leaves all as it is; totals
-//! always stay. It also says once a day that the model list is too old. It must not know any single key.
+//! always stay. Once a day it also says that the model list is too old, and lets
+//! the proxy forget old days. It must not know any single key.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::wiring;
 
 /// An editor writes a file in several steps: they are one change.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Between two looks at the age of the model list.
+/// Between two looks at what only time changes.
 const DAILY: Duration = Duration::from_hours(24);
 
 /// Begins to watch for SIGHUP and for changes of the files that were read.
@@ -36,6 +37,7 @@ pub(crate) fn watch(sources: Sources, loaded: Loaded, proxy: Proxy) -> std::io::
                 _ = hangup.recv() => {}
                 _ = words.recv() => tokio::time::sleep(SETTLE).await,
                 _ = daily.tick() => {
+                    proxy.forget_old_days();
                     if let Some(warning) = offer_is_old(&running.offer, today()) {
                         tracing::warn!("{warning}");
                     }

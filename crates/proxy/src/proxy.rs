@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use meter::{Meter, Rules};
+use meter::{Day, Meter, Rules};
 
 use crate::body::AnswerBody;
 use crate::call;
@@ -77,6 +77,15 @@ impl Proxy {
         self.shared.settings.store(Arc::new(settings));
         self.shared.rules.store(Arc::new(rules));
         self.shared.connector.store(Arc::new(connector));
+    }
+
+    /// Drops the totals of the days before yesterday: no call will be settled on them any more. Yesterday is that of
+    /// the slower clock, ours or OpenAI's, so that a wrong one drops nothing that counts.
+    pub fn forget_old_days(&self) {
+        let clock = &self.shared.clock;
+        let ahead = clock.correction_milliseconds().max(0) / 1000;
+        let today = Day::at(clock.now() - ahead);
+        self.shared.meter.forget_before(Day::at(today.start() - 1));
     }
 
     /// Answers one request.
