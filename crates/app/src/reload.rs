@@ -1,6 +1,6 @@
 //! Reads the configuration anew on SIGHUP and when one of its files changes. What fails leaves all as it is; totals
-//! always stay. Once a day it also says that the model list is too old, and lets
-//! the proxy forget old days. It must not know any single key.
+//! always stay. Once a day it also says that the model list is too old, and lets the proxy forget old days. It must not
+//! know any single key.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
