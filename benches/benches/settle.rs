@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use dashmap::DashMap;
 use meter::{
     AfterCrossing, Coverage, Evidence, FinishedCall, Meter, Model, ModelGroup, Offer, OfferParts,
     Rules, Terms, Usage, UsageTier,
@@ -75,6 +76,19 @@ fn settlement(criterion: &mut Criterion) {
     criterion.bench_function("settle, uncontended", |bencher| {
         bencher.iter(|| black_box(settle(&meter, &rules, black_box(&organization))));
     });
+    // What the machine is worth today: one look-up in the kind of map that the totals are kept in.
+    let anchor: DashMap<(u32, u8, i32), Arc<u64>, ahash::RandomState> = DashMap::default();
+    anchor.insert((1, 1, 20_778), Arc::new(0));
+    criterion.bench_function(
+        "anchor: a look-up in a DashMap, the Arc cloned",
+        |bencher| {
+            bencher.iter(|| {
+                anchor
+                    .get(black_box(&(1, 1, 20_778)))
+                    .map(|found| Arc::clone(&found))
+            });
+        },
+    );
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
