@@ -3,7 +3,7 @@
 
 use crate::assumptions::{Assumption, Assumptions};
 use crate::standing::SlackNow;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What left tokens uncounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,23 +62,31 @@ struct Part {
 
 /// The slack of one organization, group and day.
 #[derive(Debug)]
-pub(crate) struct Slack([Part; 7]);
+pub(crate) struct Slack {
+    /// Set before anything is first added: most days have no slack, and then nothing else is looked at.
+    any: AtomicBool,
+    parts: [Part; 7],
+}
 
 impl Slack {
     pub(crate) fn new() -> Self {
-        Self(SlackSource::ALL.map(|source| Part {
-            source,
-            tokens: AtomicU64::new(0),
-            without_limit: AtomicU32::new(0),
-        }))
+        Self {
+            any: AtomicBool::new(false),
+            parts: SlackSource::ALL.map(|source| Part {
+                source,
+                tokens: AtomicU64::new(0),
+                without_limit: AtomicU32::new(0),
+            }),
+        }
     }
 
     fn of(&self, source: SlackSource) -> impl Iterator<Item = &Part> {
-        self.0.iter().filter(move |part| part.source == source)
+        self.parts.iter().filter(move |part| part.source == source)
     }
 
     /// Adds at most so many tokens; `None`: without limit.
     pub(crate) fn add(&self, source: SlackSource, at_most: Option<u64>) {
+        self.any.store(true, Ordering::Release);
         for part in self.of(source) {
             match at_most {
                 Some(tokens) => update(&part.tokens, |now| now.saturating_add(tokens)),
@@ -99,7 +107,7 @@ impl Slack {
 
     /// Nothing is uncounted any more.
     pub(crate) fn clear(&self) {
-        for part in &self.0 {
+        for part in &self.parts {
             part.tokens.store(0, Ordering::Release);
             part.without_limit.store(0, Ordering::Release);
         }
@@ -107,7 +115,10 @@ impl Slack {
 
     /// Adds what is uncounted here to what was found elsewhere.
     pub(crate) fn add_to(&self, now: &mut SlackNow) {
-        for part in &self.0 {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        for part in &self.parts {
             let tokens = part.tokens.load(Ordering::Acquire);
             let without_limit = part.without_limit.load(Ordering::Acquire) > 0;
             if tokens > 0 || without_limit {
