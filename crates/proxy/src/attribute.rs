@@ -48,7 +48,7 @@ pub(crate) fn by_answer(
     status: StatusCode,
     answer: &HeaderMap,
 ) -> Whose {
-    let project = text(answer, &PROJECT);
+    let project = name(answer, &PROJECT);
     if !answer.contains_key(&ORGANIZATION) {
         let by_key = by_key(meter, keys, key);
         return Whose {
@@ -57,7 +57,7 @@ pub(crate) fn by_answer(
             organization: by_key.organization,
         };
     }
-    let named = text(answer, &ORGANIZATION).and_then(|name| meter.organizations().named(name));
+    let named = name(answer, &ORGANIZATION).and_then(|name| meter.organizations().named(name));
     let Some(organization) = named else {
         // The table is full, or the name is none: it is somebody's call, but nothing can be kept of whose.
         return Whose {
@@ -83,10 +83,11 @@ pub(crate) fn by_answer(
 
 /// The organization that a request asks to be counted for.
 pub(crate) fn asked(request: &HeaderMap) -> Option<Box<str>> {
-    text(request, &ORGANIZATION).map(Into::into)
+    name(request, &ORGANIZATION).map(Into::into)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+/// A name that upstream or a client gives: not empty, and not longer than is remembered.
+pub(crate) fn name<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let text = headers.get(name)?.to_str().ok()?;
     (!text.is_empty() && text.len() <= MOST_NAME_BYTES).then_some(text)
 }

@@ -421,15 +421,10 @@ fn is_held(endpoint: Metered) -> bool {
     )
 }
 
-/// The longest `x-request-id` that a call can be looked up by, in bytes.
-const MOST_ID_BYTES: usize = 256;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
-    // What is remembered must not grow with what upstream sends.
-    text(headers, &REQUEST_ID)
-        .filter(|id| id.len() <= MOST_ID_BYTES)
-        .map(Into::into)
+    attribute::name(headers, &REQUEST_ID).map(Into::into)
 }
 
 fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {

@@ -44,9 +44,7 @@ pub(crate) async fn hold(
     share: &mut Share,
     patience: &Patience,
 ) -> Held {
-    let sized = body.size_hint().exact().is_some();
     let mut early = VecDeque::new();
-    let mut length = 0_usize;
     if body.size_hint().lower() > patience.most as u64 {
         return Held::Partial {
             early,
@@ -54,51 +52,38 @@ pub(crate) async fn hold(
             broke: None,
         };
     }
+    let sized = body.size_hint().exact().is_some();
+    let whole = |early| Held::Whole {
+        bytes: frames::join(early),
+        sized,
+    };
+    let mut length = 0_usize;
     let until = Instant::now() + patience.time;
-    loop {
-        let next = match tokio::time::timeout_at(until, body.frame()).await {
+    let broke = loop {
+        let frame = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => {
-                return Held::Partial {
-                    early,
-                    rest: body,
-                    broke: Some(Broken::Upstream(error)),
-                };
-            }
-            Ok(None) => {
-                return Held::Whole {
-                    bytes: frames::join(early),
-                    sized,
-                };
-            }
-            Err(_too_slow) => {
-                return Held::Partial {
-                    early,
-                    rest: body,
-                    broke: None,
-                };
-            }
+            Ok(Some(Err(error))) => break Some(Broken::Upstream(error)),
+            Ok(None) => return whole(early),
+            Err(_too_slow) => break None,
         };
-        let bytes = next.data_ref().map_or(0, Bytes::len);
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
         length += bytes;
-        if let Some(data) = next.data_ref() {
+        if let Some(data) = frame.data_ref() {
             call.read(data);
         }
         let fits =
-            next.is_data() && length <= patience.most && share.grow(bytes, patience.most_together);
-        early.push_back(next);
+            frame.is_data() && length <= patience.most && share.grow(bytes, patience.most_together);
+        early.push_back(frame);
         if !fits {
-            return Held::Partial {
-                early,
-                rest: body,
-                broke: None,
-            };
+            break None;
         }
         if body.is_end_stream() {
-            return Held::Whole {
-                bytes: frames::join(early),
-                sized,
-            };
+            return whole(early);
         }
+    };
+    Held::Partial {
+        early,
+        rest: body,
+        broke,
     }
 }

@@ -226,19 +226,9 @@ impl MeteredBody {
             }
             Poll::Ready(next) => {
                 self.stage = Stage::Passing;
+                // The call is settled, so this sets no second end: what came leaves with what waited.
                 let more = self.take_in(next);
-                // A second end changes nothing: what it holds leaves with the first.
-                let waiting = match std::mem::replace(&mut self.stage, Stage::Over) {
-                    Stage::Ending { last, .. } => {
-                        self.stage = Stage::Passing;
-                        Some(last)
-                    }
-                    stage => {
-                        self.stage = stage;
-                        None
-                    }
-                };
-                let data = join(Some(last), join(more, waiting)).unwrap_or_default();
+                let data = join(Some(last), more).unwrap_or_default();
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
         }
