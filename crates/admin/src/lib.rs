@@ -1,0 +1,1 @@
+//! What people and programs beside the calls may ask.
