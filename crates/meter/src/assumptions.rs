@@ -63,6 +63,12 @@ impl Assumption {
         }
     }
 
+    /// The assumption of that word; `None` for a word that is none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+
     fn bit(self) -> u16 {
         1 << self as u16
     }
@@ -75,6 +81,12 @@ pub struct Assumptions(u16);
 impl Assumptions {
     /// Nothing assumed.
     pub const NONE: Self = Self(0);
+
+    /// The set that such a comma list names; words that are none are left out.
+    #[must_use]
+    pub fn of_words(list: &str) -> Self {
+        list.split(',').filter_map(Assumption::of_word).collect()
+    }
 
     /// Adds one.
     pub fn insert(&mut self, assumption: Assumption) {
@@ -154,6 +166,7 @@ mod tests {
         .into_iter()
         .collect();
         assert_eq!(set.to_string(), "enrolment,outside-usage,straddles");
+        assert_eq!(Assumptions::of_words(&set.to_string()), set);
         assert_eq!(Assumptions::NONE.to_string(), "");
     }
 

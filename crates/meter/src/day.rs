@@ -41,6 +41,12 @@ impl Day {
         (found.date() == (year.into(), i64::from(month), i64::from(day))).then_some(found)
     }
 
+    /// The day of that number of days since 1970-01-01.
+    #[must_use]
+    pub fn of_number(number: i32) -> Self {
+        Self(number)
+    }
+
     /// Days since 1970-01-01.
     #[must_use]
     pub fn number(self) -> i32 {

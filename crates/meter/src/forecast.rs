@@ -19,8 +19,10 @@ impl Meter {
         let Eligibility::Eligible { group, .. } = Self::judge_head(rules, head) else {
             return None;
         };
+        let day = Day::at(head.at);
         Some(InFlight::begin(
-            self.totals.of(head.organization, group, Day::at(head.at)),
+            self.totals.of(head.organization, group, day),
+            (group, day),
             head.bound,
         ))
     }

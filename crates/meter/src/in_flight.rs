@@ -4,6 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::announced::{Announced, Announcement};
+use crate::day::Day;
+use crate::model_group::GroupId;
 use crate::standing::Forecasts;
 use crate::sync::{AtomicU64, Ordering};
 use crate::totals::DayTotals;
@@ -14,6 +17,7 @@ use crate::usage::Usage;
 pub struct UnderWay {
     tokens: AtomicU64,
     unbounded: AtomicU64,
+    announced: Announced,
 }
 
 impl UnderWay {
@@ -27,6 +31,7 @@ impl UnderWay {
         Self {
             tokens: AtomicU64::new(0),
             unbounded: AtomicU64::new(0),
+            announced: Announced::nothing(),
         }
     }
 
@@ -55,20 +60,75 @@ impl UnderWay {
             unbounded: self.unbounded.load(Ordering::Acquire),
         }
     }
+
+    /// What is to be written down, because more is under way than was announced.
+    pub fn announce(&self) -> Option<Announcement> {
+        self.announced.raise(|| self.now())
+    }
+
+    /// What is to be written down, because far less is under way than was announced.
+    pub fn retract(&self) -> Option<Announcement> {
+        self.announced.lower(|| self.now())
+    }
 }
 
 /// A call under way. Dropping it ends the call's forecast: drop it after the call is settled.
 pub struct InFlight {
     totals: Arc<DayTotals>,
+    group: GroupId,
+    day: Day,
     bound: Option<u64>,
+    ended: bool,
 }
 
 impl InFlight {
-    pub(crate) fn begin(totals: Arc<DayTotals>, bound: Option<u64>) -> Self {
+    pub(crate) fn begin(
+        totals: Arc<DayTotals>,
+        (group, day): (GroupId, Day),
+        bound: Option<u64>,
+    ) -> Self {
         // A bound past what any call can take bounds nothing.
         let bound = bound.filter(|tokens| *tokens <= Usage::MAX);
         totals.under_way.begin(bound);
-        Self { totals, bound }
+        Self {
+            totals,
+            group,
+            day,
+            bound,
+            ended: false,
+        }
+    }
+
+    /// The group whose allowance it draws on.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// The day it began on.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        self.day
+    }
+
+    /// What must be written down before the call is sent, so that a program that dies without warning knows
+    /// afterwards what may have been under way. Most calls are covered by what was announced before.
+    #[must_use]
+    pub fn announce(&self) -> Option<Announcement> {
+        self.totals.under_way.announce()
+    }
+
+    /// Ends the forecast; the call is settled. What is given back is to be written down with the settlement.
+    #[must_use]
+    pub fn end(mut self) -> Option<Announcement> {
+        self.leave();
+        self.totals.under_way.retract()
+    }
+
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.totals.under_way.end(self.bound);
+        }
     }
 
     /// Whether the forecast was added to these totals: not so past midnight, or where the call proved another's.
@@ -102,7 +162,7 @@ impl Forecasts {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.totals.under_way.end(self.bound);
+        self.leave();
     }
 }
 

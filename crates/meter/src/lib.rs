@@ -4,6 +4,7 @@
 //! tokens free, how surely that is known and what it assumes. Time is an argument, the dated offer is an
 //! argument: this crate must not know a clock, a socket, a file, a format or an executor.
 
+mod announced;
 mod assumptions;
 mod call;
 mod correction;
@@ -31,6 +32,7 @@ mod totals;
 mod usage;
 mod verdict;
 
+pub use announced::Announcement;
 pub use assumptions::{Assumption, Assumptions};
 pub use call::{Evidence, FinishedCall, MissingCall, StreamHead};
 pub use correction::Correction;

@@ -35,21 +35,21 @@ impl Meter {
     /// exchange). Totals kept under either name are merged by addition; what was declared under either holds.
     /// Calls settled before keep their verdicts, so the two may together have been given more than one allowance.
     ///
-    /// The organization `unknown` takes no other name, and a name past [`Organizations::MOST`] is not learned.
-    pub fn learn_alias(&self, organization: &Organization, id: &str) {
+    /// The organization `unknown` takes no other name, and a name past [`Organizations::MOST`] is not learned. Says
+    /// whether it was new.
+    pub fn learn_alias(&self, organization: &Organization, id: &str) -> bool {
         self.organizations.join(organization, id, |former| {
             self.totals.merge(former, organization);
-        });
+        })
     }
 
     /// Learns every declared organization's aliases. Call it once for each new [`Rules`], before they are used.
     pub fn learn_declared(&self, rules: &Rules) {
         for declared in rules.declared() {
             if let Some(organization) = self.organizations.named(&declared.name) {
-                declared
-                    .aliases
-                    .iter()
-                    .for_each(|alias| self.learn_alias(&organization, alias));
+                for alias in &declared.aliases {
+                    self.learn_alias(&organization, alias);
+                }
             }
         }
     }

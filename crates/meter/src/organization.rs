@@ -186,6 +186,16 @@ impl Organizations {
         self.unknown.clone()
     }
 
+    /// Every organization seen, `unknown` left out, each once under the name it has now, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Organization> {
+        self.by_name
+            .iter()
+            .filter(|entry| entry.value().0.same_as.get().is_none())
+            .map(|entry| entry.value().clone())
+            .collect()
+    }
+
     /// How many names are kept.
     #[must_use]
     pub fn count(&self) -> u32 {
@@ -201,20 +211,20 @@ impl Organizations {
     }
 
     /// Makes this name one of this organization's. Where it was another organization, that one becomes this one
-    /// and `move_totals` is given its former number.
+    /// and `move_totals` is given its former number. Says whether that was new.
     pub(crate) fn join(
         &self,
         organization: &Organization,
         name: &str,
         move_totals: impl FnOnce(u32),
-    ) {
+    ) -> bool {
         if organization.is_unknown() || self.find(name).is_some_and(|known| known == *organization)
         {
-            return;
+            return false;
         }
         let _one_at_a_time = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(other) = self.named(name).filter(|other| other != organization) else {
-            return;
+            return false;
         };
         let former = other.number();
         let current = organization.current();
@@ -222,8 +232,10 @@ impl Organizations {
             current.add_name(name);
         }
         current.paid(other.current().0.paid_at.load(Ordering::Acquire));
-        if other.current().0.same_as.set(current.clone()).is_ok() {
+        let joined = other.current().0.same_as.set(current.clone()).is_ok();
+        if joined {
             move_totals(former);
         }
+        joined
     }
 }

@@ -92,4 +92,10 @@ impl Reason {
             Self::ErrorResponse => "error-response",
         }
     }
+
+    /// The reason of that word; `None` for a word that is none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }

@@ -134,12 +134,12 @@ impl Meter {
             payer == Payer::Developer
         });
         let mut slack = Some(0);
+        let group = ineligible.group.filter(|_| !alarm);
         if !sure {
             // All its tokens are uncounted, not only those that an estimate left open.
             slack = settling
                 .rest()
                 .map(|rest| rest.saturating_add(call.usage.tokens()));
-            let group = ineligible.group.filter(|_| !alarm);
             self.add_slack(
                 rules,
                 call.organization,
@@ -165,6 +165,8 @@ impl Meter {
         Settlement {
             group: ineligible.group,
             slack,
+            slack_source: ineligible.source,
+            slack_in_every_group: group.is_none(),
             unlisted_but_free: alarm,
             allowance: standing.map(|standing| standing.allowance),
             remaining: standing.map(|standing| standing.remaining),
@@ -215,6 +217,8 @@ impl Meter {
             span: None,
             fitted: false,
             slack,
+            slack_source: SlackSource::UnknownCalls,
+            slack_in_every_group: group.is_none(),
             verdict: Verdict::Unknown,
             certainty: None,
             assumes: Assumptions::NONE,
@@ -286,6 +290,8 @@ impl Settling<'_> {
             span: None,
             fitted: false,
             slack: Some(0),
+            slack_source: SlackSource::UnknownCalls,
+            slack_in_every_group: false,
             verdict: last.verdict,
             certainty: Some(certainty),
             assumes: last.assumes,

@@ -7,6 +7,7 @@ use crate::model_group::GroupId;
 use crate::price::Dollars;
 use crate::reason::Reason;
 use crate::running_total::Span;
+use crate::slack::SlackSource;
 use crate::usage::{Payer, Usage};
 use crate::verdict::{Certainty, Verdict};
 
@@ -27,9 +28,13 @@ pub struct Settlement {
     pub span: Option<Span>,
     /// Whether it was counted among the calls that fit, for the other reading of the rule.
     pub fitted: bool,
-    /// The most it may have taken uncounted and so put into the group's slack (every group's, where `group` is
-    /// not known or the call is an alarm): `Some(0)` nothing, `None` without limit.
+    /// The most it may have taken uncounted and so put into the group's slack: `Some(0)` nothing, `None` without
+    /// limit.
     pub slack: Option<u64>,
+    /// Whose slack that is.
+    pub slack_source: SlackSource,
+    /// It went into every group's slack.
+    pub slack_in_every_group: bool,
     /// Free, billed or unknown.
     pub verdict: Verdict,
     /// How surely; `None` for `unknown`.

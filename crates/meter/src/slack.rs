@@ -36,6 +36,14 @@ impl SlackSource {
         Self::ServiceTier,
     ];
 
+    /// The source that such an assumption leaves out of account, by its word; `None` for a word of none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|source| source.assumption().as_str() == word)
+    }
+
     /// What a verdict assumes that leaves this slack out of account.
     #[must_use]
     pub fn assumption(self) -> Assumption {

@@ -24,6 +24,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 5] = [
+        Self::Free,
+        Self::Billed,
+        Self::Pending,
+        Self::Unknown,
+        Self::None,
+    ];
+
     /// The public contract's word, as in `x-tollfree-verdict`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -34,6 +43,12 @@ impl Verdict {
             Self::Unknown => "unknown",
             Self::None => "none",
         }
+    }
+
+    /// The verdict of that word; `None` for a word that is none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 }
 
@@ -53,6 +68,15 @@ pub enum Certainty {
 }
 
 impl Certainty {
+    /// Every certainty.
+    pub const ALL: [Self; 5] = [
+        Self::Confirmed,
+        Self::Final,
+        Self::Assumed,
+        Self::Expected,
+        Self::Estimated,
+    ];
+
     /// The public contract's word, as in `x-tollfree-certainty`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -63,6 +87,12 @@ impl Certainty {
             Self::Expected => "expected",
             Self::Estimated => "estimated",
         }
+    }
+
+    /// The certainty of that word; `None` for a word that is none.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 }
 
