@@ -1,0 +1,27 @@
+//! How the ledger does, for health checks, metrics and people. Must not know who asks.
+
+/// How the ledger does, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether all is well, in words.
+    pub state: HealthState,
+    /// Entries that wait to be appended to the tail: not committed yet.
+    pub waiting: usize,
+    /// Settled calls that could not be kept since this program began: the queue was full, or the ledger was closed.
+    pub dropped: u64,
+    /// Bytes of the tail that are not in the tables yet. They are committed all the same.
+    pub unmoved_bytes: u64,
+    /// When entries were last moved into the tables, Unix milliseconds; `None`: not since this program began.
+    pub last_moved_at: Option<i64>,
+    /// Entries committed more than 250 ms after they were given: their calls were released without them.
+    pub late: u64,
+}
+
+/// Whether all is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthState {
+    /// Entries are committed and moved.
+    Ok,
+    /// Something does not work; what and why, in one line. Calls go on all the same.
+    Degraded(String),
+}
