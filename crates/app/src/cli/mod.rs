@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use meter::{Coverage, SharedProjects, UsageTier};
 
-use crate::config::{self, Flags, LogFormat, Raw, UpstreamUrl, Wrong};
+use crate::config::{self, DataDir, Flags, LogFormat, Raw, UpstreamUrl, Wrong};
 use terminal::Colour;
 
 /// How the program ends: the codes of `sysexits.h` where it has one.
@@ -81,6 +81,7 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
     let serve = |flags: Flags| {
         Command::Serve(Flags {
             config: cli.config.clone(),
+            data_dir: cli.data_dir.clone(),
             ..flags
         })
     };
@@ -150,6 +151,9 @@ struct Cli {
     /// Configuration file [default: ./tollfree.toml]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Folder of the ledger; off: none is kept
+    #[arg(long, global = true, value_name = "FOLDER", value_parser = form(config::data_dir))]
+    data_dir: Option<DataDir>,
     /// Colour: auto, always or never
     #[arg(
         long,
@@ -240,6 +244,7 @@ impl ServeFlags {
     fn flags(self) -> Flags {
         Flags {
             config: None,
+            data_dir: None,
             listen: self.listen,
             upstream: self.upstream,
             usage_tier: self.usage_tier,

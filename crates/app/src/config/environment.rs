@@ -30,6 +30,22 @@ pub(crate) const VARIABLES: &[Variable] = &[
         about: "file that holds the value of TOLLFREE_UPSTREAM_PROXY",
     },
     Variable {
+        name: "STATE_DIRECTORY",
+        about: "folder of the ledger under systemd, if none is named",
+    },
+    Variable {
+        name: "XDG_DATA_HOME",
+        about: "else its folder tollfree; not set: ~/.local/share",
+    },
+    Variable {
+        name: "HOME",
+        about: "home directory: what ~ stands for",
+    },
+    Variable {
+        name: "NOTIFY_SOCKET",
+        about: "where systemd is told that the proxy is ready",
+    },
+    Variable {
         name: "HTTPS_PROXY",
         about: "proxy to an https upstream (also https_proxy)",
     },

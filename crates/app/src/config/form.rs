@@ -13,6 +13,7 @@ use meter::{Coverage, SharedProjects, UsageTier};
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
+use super::data_dir::DataDir;
 use super::document::nearest;
 use super::mistake::Wrong;
 use super::settings::{LogFormat, Secret};
@@ -303,6 +304,19 @@ pub(crate) fn name(raw: Raw<'_>) -> Result<Box<str>, Wrong> {
         && text.len() <= MOST_NAME_BYTES
         && !text.chars().any(char::is_control);
     if good { Ok(text.into()) } else { Err(form()) }
+}
+
+/// The folder of the ledger, or that there is none.
+pub(crate) fn data_dir(raw: Raw<'_>) -> Result<DataDir, Wrong> {
+    const FORM: &str = "a folder, or \"off\"";
+    let text = raw.text("").map_err(|_| Wrong::form(FORM))?;
+    if text == "off" {
+        return Ok(DataDir::Off);
+    }
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(Wrong::form(FORM));
+    }
+    Ok(DataDir::Folder(PathBuf::from(text)))
 }
 
 /// A path, as written.

@@ -39,6 +39,7 @@ const fn key(path: &'static str, variable: &'static str, about: &'static str) ->
 #[rustfmt::skip] // one key a line reads as the table it is
 pub(crate) const KEYS: &[Key] = &[
     key("listen", "TOLLFREE_LISTEN", "address and port of the proxy"),
+    key("data_dir", "TOLLFREE_DATA_DIR", "folder of the ledger; off: totals live in memory"),
     key("usage_tier", "TOLLFREE_USAGE_TIER", "usage tier (1 to 5) of organizations not in the file"),
     key("enrolled", "TOLLFREE_ENROLLED", "true: they are enrolled in the offer"),
     key("shared_projects", "TOLLFREE_SHARED_PROJECTS", "projects that share with OpenAI: all, or ids with commas"),
@@ -68,6 +69,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.lookup_wait", "TOLLFREE_LIMITS_LOOKUP_WAIT", "longest ?wait= of a look-up"),
     key("limits.lookup_waits_per_key", "TOLLFREE_LIMITS_LOOKUP_WAITS_PER_KEY", "look-ups waiting, one API key"),
     key("limits.lookup_waits_total", "TOLLFREE_LIMITS_LOOKUP_WAITS_TOTAL", "look-ups waiting, in all"),
+    key("ledger.durability", "TOLLFREE_LEDGER_DURABILITY", "crash or power-loss: what a tagged call outlives"),
+    key("ledger.keep_days", "TOLLFREE_LEDGER_KEEP_DAYS", "days the ledger goes back"),
     key("offer.file", "TOLLFREE_OFFER_FILE", "model list in place of the built-in one"),
     key("offer.after_crossing", "TOLLFREE_OFFER_AFTER_CROSSING", "billed or free-if-it-fits"),
     key("drain.keep_accepting", "TOLLFREE_DRAIN_KEEP_ACCEPTING", "on a stop: time new connections are still taken"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use meter::{Coverage, Offer, SharedProjects, UsageTier};
 
+use super::data_dir::DataDir;
 use super::document::Document;
 use super::environment::Environment;
 use super::mistake::{Mistake, Mistakes};
@@ -38,6 +39,8 @@ pub(crate) struct Flags {
     pub(crate) listen: Option<std::net::SocketAddr>,
     /// `--upstream`.
     pub(crate) upstream: Option<UpstreamUrl>,
+    /// `--data-dir`, its `~` as it was typed.
+    pub(crate) data_dir: Option<DataDir>,
     /// `--usage-tier`.
     pub(crate) usage_tier: Option<UsageTier>,
     /// `--enrolled`.
@@ -59,6 +62,7 @@ impl Flags {
             config: self.config.or(those.config),
             listen: self.listen.or(those.listen),
             upstream: self.upstream.or(those.upstream),
+            data_dir: self.data_dir.or(those.data_dir),
             usage_tier: self.usage_tier.or(those.usage_tier),
             enrolled: self.enrolled.or(those.enrolled),
             shared_projects: self.shared_projects.or(those.shared_projects),
@@ -146,12 +150,16 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
         },
     };
     match (Mistakes::of(mistakes), offer) {
-        (None, Some(offer)) => Ok(Loaded {
-            config,
-            offer: Arc::new(offer),
-            origin,
-            warnings: sources.environment.unknown(),
-        }),
+        (None, Some(offer)) => {
+            let mut warnings = sources.environment.unknown();
+            warnings.extend(config.data_dir.warning().map(str::to_owned));
+            Ok(Loaded {
+                config,
+                offer: Arc::new(offer),
+                origin,
+                warnings,
+            })
+        }
         (mistakes, _) => Err(mistakes.unwrap_or_default()),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It must not know what the values are used for, nor change anything in the world.
 
+mod data_dir;
 mod document;
 mod environment;
 mod form;
@@ -19,16 +20,17 @@ mod settings;
 mod tests;
 mod upstream_url;
 
+pub(crate) use data_dir::DataDir;
 pub(crate) use environment::{Environment, VARIABLES};
 pub(crate) use form::{
-    Raw, address, boolean, coverage, log_filter, log_format, shared_projects, upstream_url,
-    usage_tier,
+    Raw, address, boolean, coverage, data_dir, log_filter, log_format, shared_projects,
+    upstream_url, usage_tier,
 };
 pub(crate) use keys::KEYS;
 pub(crate) use load::{BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, load};
 pub(crate) use mistake::{Mistakes, Wrong};
 pub(crate) use offer::offer_is_old;
-pub(crate) use settings::{Config, Log, LogFormat, Secret};
+pub(crate) use settings::{Config, LedgerSettings, Log, LogFormat, Secret};
 pub(crate) use upstream_url::UpstreamUrl;
 
 /// Every key with its comment: the file that is shipped.

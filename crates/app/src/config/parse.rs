@@ -6,9 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ledger::Durability;
 use meter::{AfterCrossing, Terms};
 
 use super::Flags;
+use super::data_dir::data_dir;
 use super::environment::Environment;
 use super::form;
 use super::keys::{KEYS, ORGANIZATION, name_of, section_of};
@@ -16,8 +18,8 @@ use super::mistake::Wrong;
 use super::organizations;
 use super::read::{Reader, beside, reason};
 use super::settings::{
-    Config, DrainSettings, EnvironmentProxy, Limits, Listener, Log, OfferSettings, Secret, Streams,
-    TlsFiles, Upstream,
+    Config, DrainSettings, EnvironmentProxy, LedgerSettings, Limits, Listener, Log, OfferSettings,
+    Secret, Streams, TlsFiles, Upstream,
 };
 
 const KIB: usize = 1 << 10;
@@ -35,6 +37,9 @@ const ONE: RangeInclusive<usize> = 0..=GIB;
 /// Bytes held over all calls.
 const ALL: RangeInclusive<usize> = 0..=64 * GIB;
 
+/// Days the ledger goes back: a hundred years at most.
+const DAYS: RangeInclusive<usize> = 1..=36_500;
+
 /// Everything that was set, with the defaults for the rest. Mistakes stay in the reader.
 pub(crate) fn config(
     reader: &mut Reader<'_>,
@@ -47,12 +52,14 @@ pub(crate) fn config(
     let listen = reader.value("listen", form::address);
     let config = Config {
         listen: flags.listen.or(listen).unwrap_or(default.listen),
+        data_dir: data_dir(reader, environment, flags, file),
         terms: terms(reader, flags),
         organizations: organizations::declared(reader),
         listener: listener(reader, file),
         upstream: upstream(reader, environment, flags, file),
         streams: streams(reader),
         limits: limits(reader),
+        ledger: ledger(reader),
         offer: offer(reader, file),
         drain: drain(reader),
         log: log(reader, flags),
@@ -273,6 +280,23 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
             .value("limits.lookup_waits_total", form::count(COUNT))
             .unwrap_or(limits.lookup_waits_total),
         ..limits
+    }
+}
+
+fn ledger(reader: &mut Reader<'_>) -> LedgerSettings {
+    let default = LedgerSettings::default();
+    let outlives = form::word(&[
+        ("crash", Durability::Crash),
+        ("power-loss", Durability::PowerLoss),
+    ]);
+    let days = reader.value("ledger.keep_days", form::count(DAYS));
+    LedgerSettings {
+        durability: reader
+            .value("ledger.durability", outlives)
+            .unwrap_or(default.durability),
+        keep_days: days
+            .and_then(|days| u32::try_from(days).ok())
+            .unwrap_or(default.keep_days),
     }
 }
 

@@ -9,8 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ledger::Durability;
 use meter::{AfterCrossing, DeclaredOrganization, Terms};
 
+use super::data_dir::DataDir;
 use super::upstream_url::UpstreamUrl;
 
 const KIB: usize = 1024;
@@ -21,6 +23,8 @@ const MIB: usize = 1024 * KIB;
 pub(crate) struct Config {
     /// Where the proxy listens. Port 0 takes any free port.
     pub(crate) listen: SocketAddr,
+    /// Where the ledger is kept.
+    pub(crate) data_dir: DataDir,
     /// What holds for organizations that are not declared one by one.
     pub(crate) terms: Terms,
     /// The organizations declared one by one, in the order of the file.
@@ -33,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) streams: Streams,
     /// How much memory and time metering may take.
     pub(crate) limits: Limits,
+    /// How the ledger is kept.
+    pub(crate) ledger: LedgerSettings,
     /// The offer file and how its rule is read.
     pub(crate) offer: OfferSettings,
     /// How a stop goes.
@@ -134,6 +140,15 @@ pub(crate) struct Limits {
     pub(crate) lookup_waits_total: usize,
 }
 
+/// Section `[ledger]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LedgerSettings {
+    /// What a call that was tagged outlives.
+    pub(crate) durability: Durability,
+    /// Days the ledger goes back; older rows are removed.
+    pub(crate) keep_days: u32,
+}
+
 /// Section `[offer]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OfferSettings {
@@ -196,12 +211,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8800),
+            data_dir: DataDir::default(),
             terms: Terms::default(),
             organizations: Vec::new(),
             listener: Listener::default(),
             upstream: Upstream::default(),
             streams: Streams::default(),
             limits: Limits::default(),
+            ledger: LedgerSettings::default(),
             offer: OfferSettings::default(),
             drain: DrainSettings::default(),
             log: Log::default(),
@@ -259,6 +276,15 @@ impl Default for Limits {
             lookup_wait: Duration::from_mins(1),
             lookup_waits_per_key: 64,
             lookup_waits_total: 1024,
+        }
+    }
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Crash,
+            keep_days: 400,
         }
     }
 }

@@ -7,20 +7,35 @@ use meter::{Coverage, DeclaredOrganization, SharedProjects, Terms, UsageTier};
 use super::{Setting, uncommented};
 use crate::config::keys::{ORGANIZATION, name_of, section_of};
 use crate::config::settings::TlsFiles;
-use crate::config::{ALL_KEYS, BUILT_IN_OFFER, Config, KEYS, Secret, VARIABLES};
+use crate::config::{ALL_KEYS, BUILT_IN_OFFER, Config, DataDir, KEYS, Secret, VARIABLES};
+
+/// What the usual folder of the ledger hangs on.
+const HOME: [(&str, &str); 2] = [
+    ("HOME", "/home/ada"),
+    ("XDG_DATA_HOME", "/home/ada/.local/share"),
+];
+
+fn usual_folder() -> DataDir {
+    DataDir::Folder("/home/ada/.local/share/tollfree".into())
+}
 
 #[test]
 fn the_shipped_file_changes_nothing() {
-    let loaded = Setting::of(ALL_KEYS).loaded();
-    assert_eq!(loaded.config, Config::default());
+    let loaded = Setting::with(ALL_KEYS, &HOME).loaded();
+    let expected = Config {
+        data_dir: usual_folder(),
+        ..Config::default()
+    };
+    assert_eq!(loaded.config, expected);
     assert!(loaded.warnings.is_empty());
 }
 
 #[test]
 fn each_key_of_the_shipped_file_shows_its_default() {
-    let setting = Setting::of(&uncommented());
+    let setting = Setting::with(&uncommented(), &HOME);
     let path = |name: &str| setting.beside(name, "");
     let mut expected = Config {
+        data_dir: usual_folder(),
         terms: Terms {
             usage_tier: UsageTier::new(3),
             enrolled: Some(true),

@@ -100,6 +100,7 @@ fn a_variable_that_only_looks_like_ours_is_one_warning() {
         ("TOLLFREE_PORT", "tcp://10.0.0.1:8800"),
         ("TOLLFREE_PORT_8800_TCP", "tcp://10.0.0.1:8800"),
         ("TOLLFREE_SERVICE_HOST", "10.0.0.1"),
+        ("TOLLFREE_DATA_DIR", "off"),
         ("OPENAI_API_KEY", "sk-1"),
     ];
     assert_eq!(
