@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Endpoint {
     /// Creates something and reports its usage in this very response.
     Metered(Metered),
+    /// Where a client may ask for a WebSocket on which it makes calls; without an upgrade, forwarded unread.
+    Socket(Socket),
     /// Shows the usage of a call made earlier: never counted on sight.
     Replay,
     /// Everything else: forwarded unread.
@@ -37,6 +39,28 @@ pub enum Metered {
     ImageEdits,
     /// `POST /v1/threads/runs` and `POST /v1/threads/{thread}/runs`
     ThreadRuns,
+    /// A response on the WebSocket `/v1/realtime`, or speech written down there.
+    Realtime,
+}
+
+/// A WebSocket on which calls are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Socket {
+    /// `GET /v1/responses`: many responses, interleaved in lanes.
+    Responses,
+    /// `GET /v1/realtime`: a session of one model.
+    Realtime,
+}
+
+impl Socket {
+    /// The endpoint its responses are calls of.
+    #[must_use]
+    pub const fn calls(self) -> Metered {
+        match self {
+            Self::Responses => Metered::Responses,
+            Self::Realtime => Metered::Realtime,
+        }
+    }
 }
 
 impl Metered {
@@ -54,6 +78,7 @@ impl Metered {
             Self::ImageGenerations => "images.generations",
             Self::ImageEdits => "images.edits",
             Self::ThreadRuns => "threads.runs",
+            Self::Realtime => "realtime",
         }
     }
 }
@@ -197,6 +222,8 @@ fn shown(segments: &[&str]) -> Endpoint {
         | ["evals", _, "runs", ..]
         | ["organization", "usage", ..]
         | ["organization", "costs"] => Endpoint::Replay,
+        ["responses"] => Endpoint::Socket(Socket::Responses),
+        ["realtime"] => Endpoint::Socket(Socket::Realtime),
         _ => Endpoint::PassThrough,
     }
 }
@@ -268,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn sockets_are_told_by_their_paths() {
+        for (path, socket) in [
+            ("/v1/responses", Socket::Responses),
+            ("/v1/responses?beta=true", Socket::Responses),
+            ("/v1/realtime?model=gpt-realtime", Socket::Realtime),
+            ("/v1/realtime?call_id=rtc_1", Socket::Realtime),
+            ("/realtime", Socket::Realtime),
+        ] {
+            assert_eq!(
+                classify("GET", path).endpoint,
+                Endpoint::Socket(socket),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
     fn everything_else_passes_through() {
         for (method, path) in [
             ("POST", "/v1/moderations"),
@@ -280,7 +324,8 @@ mod tests {
             ("POST", "/v1/Chat/Completions"),
             ("POST", "/v1/responses/"),
             ("GET", "/v1/responses/"),
-            ("GET", "/v1/responses"),
+            ("GET", "/v1/realtime/calls"),
+            ("POST", "/v1/realtime"),
             ("GET", "/v1/responses/resp_1/input_items"),
             ("DELETE", "/v1/responses/resp_1"),
             ("HEAD", "/v1/responses/resp_1"),

@@ -96,32 +96,9 @@ impl RequestFacts {
         if takes_form && body.starts_with(b"--") {
             return Ok(Self::of_form(&multipart::Fields::read(body)));
         }
-        let mut scanner = Scanner::new(request_tree::of(endpoint));
-        let mut notes = Notes::default();
-        scanner
-            .push(body, |found| notes.take(&found))
-            .and_then(|()| scanner.finish(|found| notes.take(&found)))
-            .map_err(Unreadable::NotJson)?;
-        if !notes.is_object {
-            return Err(Unreadable::NotAnObject);
-        }
-        let choices = notes.choices.max(1) * notes.prompts.max(1);
-        let (usage_asked, splice) = notes.asking(endpoint);
-        Ok(Self {
-            model: notes.model,
-            stream: notes.stream.is_true,
-            usage_asked,
-            background: notes.is_background,
-            service_tier: notes.service_tier,
-            hosted_tool: notes.hosted_tool,
-            choices,
-            bound: (!notes.is_unbounded)
-                .then_some(notes.most_output)
-                .flatten()
-                .and_then(|most| most.checked_mul(choices)?.checked_add(body.len() as u64))
-                .filter(|&bound| bound <= Usage::MAX),
-            splice,
-        })
+        let mut scan = RequestScan::new(endpoint);
+        scan.push(body);
+        scan.finish()
     }
 
     fn of_form(fields: &multipart::Fields) -> Self {
@@ -135,6 +112,60 @@ impl RequestFacts {
             },
             ..Self::default()
         }
+    }
+}
+
+/// Reads a JSON request as it passes, cut anywhere; keeps nothing of it but what is wanted.
+#[derive(Debug)]
+pub(crate) struct RequestScan {
+    endpoint: Metered,
+    scanner: Scanner<Tag>,
+    notes: Notes,
+    length: u64,
+}
+
+impl RequestScan {
+    pub(crate) fn new(endpoint: Metered) -> Self {
+        Self {
+            endpoint,
+            scanner: Scanner::new(request_tree::of(endpoint)),
+            notes: Notes::default(),
+            length: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        // An error stays with the scanner, and is asked for at the end.
+        let _ = self.scanner.push(bytes, |found| self.notes.take(&found));
+    }
+
+    pub(crate) fn finish(mut self) -> Result<RequestFacts, Unreadable> {
+        let notes = &mut self.notes;
+        self.scanner
+            .finish(|found| notes.take(&found))
+            .map_err(Unreadable::NotJson)?;
+        let notes = self.notes;
+        if !notes.is_object {
+            return Err(Unreadable::NotAnObject);
+        }
+        let choices = notes.choices.max(1) * notes.prompts.max(1);
+        let (usage_asked, splice) = notes.asking(self.endpoint);
+        Ok(RequestFacts {
+            model: notes.model,
+            stream: notes.stream.is_true,
+            usage_asked,
+            background: notes.is_background,
+            service_tier: notes.service_tier,
+            hosted_tool: notes.hosted_tool,
+            choices,
+            bound: (!notes.is_unbounded)
+                .then_some(notes.most_output)
+                .flatten()
+                .and_then(|most| most.checked_mul(choices)?.checked_add(self.length))
+                .filter(|&bound| bound <= Usage::MAX),
+            splice,
+        })
     }
 }
 

@@ -153,6 +153,8 @@ impl Facts {
                 self.is_odd |= self.has_response;
                 self.has_response = true;
             }
+            // Their reader takes these itself.
+            Tag::Frame(_) => {}
         }
     }
 }

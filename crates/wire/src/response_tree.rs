@@ -2,6 +2,7 @@
 //! is made of them.
 
 use crate::Metered;
+use crate::frame_usage::FrameTag;
 use crate::json_scan::{Member, Node};
 use crate::usage::UsageTag;
 
@@ -27,6 +28,8 @@ pub(crate) enum Tag {
     /// The Responses object inside an event.
     Response,
     Usage(UsageTag),
+    /// Of a WebSocket's message, beside what an answer has.
+    Frame(FrameTag),
 }
 
 const CACHE: Node<Tag> = Node::object(&[
@@ -56,7 +59,7 @@ const PROMPT_USAGE: Node<Tag> = Node::object(&[
 
 /// Responses, audio, images. Details stand under a plural name and, in audio, under a singular
 /// one; transcriptions say `type`.
-const INPUT_USAGE: Node<Tag> = Node::object(&[
+pub(crate) const INPUT_USAGE: Node<Tag> = Node::object(&[
     ("type", Node::raw(Tag::Usage(UsageTag::Kind))),
     ("input_tokens", Node::raw(Tag::Usage(UsageTag::Input))),
     ("output_tokens", Node::raw(Tag::Usage(UsageTag::Output))),
@@ -103,7 +106,7 @@ static RUN: Node<Tag> = Node::object(&[
     ("error", Node::place(Tag::Error)),
 ]);
 
-const RESPONSE_MEMBERS: &[Member<Tag>] = &[
+pub(crate) const RESPONSE_MEMBERS: &[Member<Tag>] = &[
     ("id", Node::raw(Tag::Id)),
     ("status", Node::raw(Tag::Status)),
     ("model", Node::raw(Tag::Model)),
@@ -142,7 +145,8 @@ pub(crate) fn of_answer(endpoint: Metered) -> &'static Node<Tag> {
         Metered::Transcriptions
         | Metered::Speech
         | Metered::ImageGenerations
-        | Metered::ImageEdits => &MEDIA,
+        | Metered::ImageEdits
+        | Metered::Realtime => &MEDIA,
     }
 }
 
