@@ -1,6 +1,7 @@
 //! Whose call it was: OpenAI's answer says so, or the key was seen before. A request header alone never names
 //! an organization, or anybody could read and spend another's allowance.
 
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 use meter::{Meter, Organization};
 
@@ -38,13 +39,11 @@ pub(crate) fn by_key(meter: &Meter, keys: &Keys, key: Option<KeyHash>) -> Whose 
     }
 }
 
-/// With the answer's head: what it names wins, and on 2xx is remembered for the key. `asked` is the
-/// organization id of the request: an answer that accepted it teaches that both are one.
+/// With the answer's head: what it names wins, and on 2xx is remembered for the key.
 pub(crate) fn by_answer(
     meter: &Meter,
     keys: &Keys,
     key: Option<KeyHash>,
-    asked: Option<&str>,
     status: StatusCode,
     answer: &HeaderMap,
 ) -> Whose {
@@ -66,19 +65,25 @@ pub(crate) fn by_answer(
             may_know: false,
         };
     };
-    if status.is_success() {
-        if let Some(key) = key {
-            keys.remember(key, &organization, project);
-        }
-        if let Some(id) = asked.filter(|id| id.starts_with("org-")) {
-            meter.learn_alias(&organization, id);
-        }
+    if status.is_success()
+        && let Some(key) = key
+    {
+        keys.remember(key, &organization, project);
     }
     Whose {
         organization,
         project: project.map(Into::into),
         may_know: true,
     }
+}
+
+/// Learns that the organization id of the request and the one that a 2xx answer named are one, and says whether
+/// that was new.
+pub(crate) fn learn_alias(meter: &Meter, whose: &Whose, id: &str, answer: &Parts) -> bool {
+    answer.status.is_success()
+        && answer.headers.contains_key(&ORGANIZATION)
+        && id.starts_with("org-")
+        && meter.learn_alias(&whose.organization, id)
 }
 
 /// The organization that a request asks to be counted for.
@@ -109,29 +114,15 @@ mod tests {
     fn the_answer_names_the_organization_and_a_2xx_teaches_the_key() {
         let (meter, keys) = (Meter::new(0), Keys::new().unwrap());
         let key = Some(KeyHash::of_bytes([7; 16]));
-        let stranger = by_answer(&meter, &keys, key, None, StatusCode::OK, &head(None));
+        let stranger = by_answer(&meter, &keys, key, StatusCode::OK, &head(None));
         assert!(stranger.organization.is_unknown() && !stranger.may_know);
 
-        let named = by_answer(
-            &meter,
-            &keys,
-            key,
-            None,
-            StatusCode::OK,
-            &head(Some("acme")),
-        );
+        let named = by_answer(&meter, &keys, key, StatusCode::OK, &head(Some("acme")));
         assert!(named.may_know);
-        let again = by_answer(&meter, &keys, key, None, StatusCode::OK, &head(None));
+        let again = by_answer(&meter, &keys, key, StatusCode::OK, &head(None));
         assert_eq!(again.organization.name(), "acme");
         assert!(again.may_know);
-        let refused = by_answer(
-            &meter,
-            &keys,
-            key,
-            None,
-            StatusCode::UNAUTHORIZED,
-            &head(None),
-        );
+        let refused = by_answer(&meter, &keys, key, StatusCode::UNAUTHORIZED, &head(None));
         assert!(
             !refused.may_know,
             "a 401 shows nothing even to a key once seen"
@@ -143,16 +134,12 @@ mod tests {
         let (meter, keys) = (Meter::new(0), Keys::new().unwrap());
         let key = Some(KeyHash::of_bytes([7; 16]));
         let bad = StatusCode::BAD_REQUEST;
-        by_answer(&meter, &keys, key, Some("org-1"), bad, &head(Some("acme")));
+        by_answer(&meter, &keys, key, bad, &head(Some("acme")));
         assert!(by_key(&meter, &keys, key).organization.is_unknown());
-        let asked = by_answer(
-            &meter,
-            &keys,
-            key,
-            Some("org-1"),
-            StatusCode::OK,
-            &head(None),
-        );
+        let asked = by_answer(&meter, &keys, key, StatusCode::OK, &head(None));
         assert!(asked.organization.is_unknown());
+        let (answer, ()) = http::Response::new(()).into_parts();
+        assert!(!learn_alias(&meter, &asked, "org-1", &answer));
+        assert!(meter.organizations().find("org-1").is_none());
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE};
+use http::header::{CONTENT_TYPE, DATE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{SendError, UpstreamBody};
-use wire::{Coding, End, Endpoint, Form, Metered, RequestFacts, ResponseReader};
+use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader};
 
 use crate::answer::Refusal;
+use crate::asked::{self, Asked};
 use crate::attribute::{self, Whose};
 use crate::body::AnswerBody;
 use crate::call_id::CallId;
-use crate::call_under_way::{Asked, CallUnderWay};
+use crate::call_under_way::{Answered, CallUnderWay, Caller};
 use crate::edit::Edit;
 use crate::forward::{self, Accept};
 use crate::hold::{self, Held, Patience};
@@ -24,7 +25,7 @@ use crate::lookup;
 use crate::metered_body::{MeteredBody, Passage};
 use crate::proxy::Shared;
 use crate::recent::Names;
-use crate::request_body::{Bounds, RequestBody};
+use crate::request_body::RequestBody;
 use crate::settings::Settings;
 use crate::tags::Tags;
 
@@ -101,7 +102,7 @@ async fn story(
     match route.endpoint {
         Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
         Endpoint::Replay => call.unmetered(body, Reason::Replay).await,
-        Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
+        Endpoint::PassThrough | Endpoint::Socket(_) => call.unmetered(body, Reason::NoUsage).await,
     }
 }
 
@@ -145,20 +146,25 @@ impl Call<'_> {
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
         let settings = self.shared.settings.load_full();
-        let (body, asked, accept) = self.read_request(endpoint, body, &settings).await?;
+        let request = (&mut self.head.headers, body);
+        let memory = &self.shared.request_memory;
+        let (body, asked, accept) = Asked::read(endpoint, request, &settings, memory).await?;
         let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
         let asked_by_us = asked.usage_asked_by_us;
         let mut under_way = CallUnderWay::begin(
             Arc::clone(self.shared),
             self.id,
             asked,
-            self.key,
+            Caller {
+                key: self.key,
+                client: self.head.headers.get(USER_AGENT).cloned(),
+            },
             whose,
             body.leaving(),
         );
         let answer = match self.send(body, accept).await {
             Ok(answer) => answer,
-            Err(error) => return Err(Self::unanswered(under_way, &error)),
+            Err(error) => return Err(Self::unanswered(under_way, &error).await),
         };
         let (mut head, body) = answer.into_parts();
         let whose = self.whose(&head);
@@ -167,12 +173,17 @@ impl Call<'_> {
             return Ok(self.pass_on(head, body, Reason::ErrorResponse));
         }
         let form = Form::of(text(&head.headers, &CONTENT_TYPE));
-        let codings = Coding::of(coding_values(&head.headers));
+        let codings = Coding::of(asked::coding_values(&head.headers));
         let reader = match &codings {
             Some(codings) => ResponseReader::new(endpoint, form, codings),
             None => ResponseReader::unreadable(),
         };
-        under_way.answered(whose, reader);
+        under_way.answered(Answered {
+            whose,
+            status: head.status.as_u16(),
+            request_id: request_id(&head.headers),
+            reader,
+        });
         // A coding that cannot be undone cannot be edited either: such a stream goes on as it came.
         let edit = codings
             .filter(|_| asked_by_us && form == Form::EventStream)
@@ -181,7 +192,7 @@ impl Call<'_> {
         forward::answer_head(&mut head, is_edited);
         if body.is_end_stream() {
             // Nothing follows that could be read, or that would end.
-            let settled = under_way.settle_before_head(End::Complete, request_id(&head.headers));
+            let settled = under_way.settle_before_head(End::Complete).await;
             settled.tags().put_on(&mut head.headers);
             return Ok(Response::from_parts(head, AnswerBody::passing(body)));
         }
@@ -198,73 +209,6 @@ impl Call<'_> {
                 broke: None,
                 edit,
             },
-        ))
-    }
-
-    /// Reads the request's body where it is small enough, and asks for usage where the client did not.
-    async fn read_request(
-        &mut self,
-        endpoint: Metered,
-        body: Incoming,
-        settings: &Settings,
-    ) -> Result<(RequestBody, Asked, Accept), Ending> {
-        let unread = |body| {
-            let asked = Asked {
-                endpoint,
-                facts: None,
-                usage_asked_by_us: false,
-            };
-            (body, asked, Accept::Readable)
-        };
-        let bounds = Bounds {
-            most: settings.request_inspect_bytes,
-            most_together: settings.request_inspect_total,
-            time: settings.request_inspect_time,
-        };
-        let mut body = RequestBody::gather(body, &self.shared.request_memory, bounds)
-            .await
-            .map_err(|_| Ending::from(Refusal::RequestBroke))?;
-        let Some(bytes) = body.bytes().cloned() else {
-            return Ok(unread(body));
-        };
-        let encoded = self.head.headers.contains_key(CONTENT_ENCODING);
-        let decoded = if encoded {
-            let limit = settings.request_inspect_bytes as u64;
-            Coding::of(coding_values(&self.head.headers))
-                .and_then(|codings| wire::decode_whole(&codings, &bytes, limit).ok())
-                .filter(|decoded| body.grow(decoded.len(), settings.request_inspect_total))
-        } else {
-            None
-        };
-        let text: &[u8] = match &decoded {
-            Some(decoded) => decoded,
-            None if encoded => return Ok(unread(body)),
-            None => &bytes,
-        };
-        let facts = RequestFacts::read(endpoint, text).ok();
-        let edited = facts
-            .as_ref()
-            .filter(|_| settings.ask_for_usage)
-            .and_then(|facts| wire::ask_for_usage(text, facts))
-            // Bytes that are no text are no JSON, whatever stands around them.
-            .filter(|_| std::str::from_utf8(text).is_ok());
-        let usage_asked_by_us = edited.is_some();
-        let accept = match edited {
-            Some(edited) => {
-                body.replace(edited);
-                self.head.headers.remove(CONTENT_ENCODING);
-                Accept::Identity
-            }
-            None => Accept::Readable,
-        };
-        Ok((
-            body,
-            Asked {
-                endpoint,
-                facts,
-                usage_asked_by_us,
-            },
-            accept,
         ))
     }
 
@@ -293,15 +237,19 @@ impl Call<'_> {
     }
 
     fn whose(&self, answer: &response::Parts) -> Whose {
-        let Shared { meter, keys, .. } = &**self.shared;
-        attribute::by_answer(
+        let Shared {
             meter,
             keys,
-            self.key,
-            self.organization.as_deref(),
-            answer.status,
-            &answer.headers,
-        )
+            outbox,
+            ..
+        } = &**self.shared;
+        let whose = attribute::by_answer(meter, keys, self.key, answer.status, &answer.headers);
+        if let Some(id) = &self.organization
+            && attribute::learn_alias(meter, &whose, id, answer)
+        {
+            outbox.alias(&whose.organization, id);
+        }
+        whose
     }
 
     /// Passes an answer on that settles nothing.
@@ -314,7 +262,7 @@ impl Call<'_> {
         let request_id = request_id(&head.headers);
         forward::answer_head(&mut head, false);
         let names = Names {
-            endpoint: reason.as_str(),
+            endpoint: reason.as_str().into(),
             request_id,
             key: self.key,
         };
@@ -340,8 +288,7 @@ impl Call<'_> {
         };
         match hold::hold(body, &mut under_way, &mut share, &patience).await {
             Held::Whole { bytes, sized } => {
-                let settled =
-                    under_way.settle_before_head(End::Complete, request_id(&head.headers));
+                let settled = under_way.settle_before_head(End::Complete).await;
                 settled.tags().put_on(&mut head.headers);
                 Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(share)))
             }
@@ -364,17 +311,17 @@ impl Call<'_> {
         mut under_way: CallUnderWay,
         passage: Passage,
     ) -> Response<AnswerBody> {
-        let opened = under_way.head(request_id(&head.headers));
+        let opened = under_way.head();
         opened.tags().put_on(&mut head.headers);
         let body = MeteredBody::new(under_way, passage);
         Response::from_parts(head, AnswerBody::metered(body))
     }
 
     /// No answer came. What was sent may have been carried out: then the call is settled as unknown.
-    fn unanswered(under_way: CallUnderWay, error: &NotSent) -> Ending {
+    async fn unanswered(under_way: CallUnderWay, error: &NotSent) -> Ending {
         let refusal = Self::refusal(error);
         if matches!(refusal, Refusal::Broke { .. }) {
-            under_way.settle_before_head(End::UpstreamFailed, None);
+            under_way.settle_before_head(End::UpstreamFailed).await;
             return Ending {
                 refusal,
                 verdict: Verdict::Unknown,
@@ -425,13 +372,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
     attribute::name(headers, &REQUEST_ID).map(Into::into)
-}
-
-fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

@@ -45,6 +45,16 @@ impl CallId {
         Ok(CallId(id))
     }
 
+    /// The id of this text; `None` if it is none of ours.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<CallId> {
+        let mut letters = text.strip_prefix("c_")?.bytes();
+        if !letters.all(|letter| ALPHABET.contains(&letter)) {
+            return None;
+        }
+        text.as_bytes().try_into().ok().map(CallId)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -117,5 +127,9 @@ mod tests {
             assert!(pair[0].as_str()[..12] <= pair[1].as_str()[..12]);
         }
         assert_eq!(ids[0].as_str().len(), 32);
+        assert_eq!(CallId::of_text(ids[0].as_str()), Some(ids[0]));
+        for none in ["", "c_", "resp_1", &ids[0].as_str()[1..], &"u".repeat(32)] {
+            assert_eq!(CallId::of_text(none), None, "{none}");
+        }
     }
 }

@@ -13,15 +13,19 @@ use crate::call_id::NoRandomness;
 /// again.
 pub(crate) const MOST_KEYS: usize = 100_000;
 
-/// The first 128 bits of HMAC-SHA256 over the credential with this process's secret.
+/// The first 128 bits of HMAC-SHA256 over the credential with a secret that never leaves this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHash([u8; 16]);
 
 impl KeyHash {
-    /// A hash of known bytes.
-    #[cfg(test)]
+    /// A hash that was kept.
     pub(crate) fn of_bytes(bytes: [u8; 16]) -> KeyHash {
         KeyHash(bytes)
+    }
+
+    /// The hash, to be kept.
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
     }
 }
 
@@ -47,17 +51,26 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// No key seen yet, with a new secret.
+    /// No key seen yet, with a secret of this process alone.
     ///
     /// # Errors
     /// [`NoRandomness`] when there is nothing to make a secret of.
     pub(crate) fn new() -> Result<Keys, NoRandomness> {
-        let secret = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map_err(|_| NoRandomness)?;
-        Ok(Keys {
+        hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map(Keys::with)
+            .map_err(|_| NoRandomness)
+    }
+
+    /// No key seen yet, with the secret that kept hashes were made with.
+    pub(crate) fn with_secret(secret: &[u8]) -> Keys {
+        Keys::with(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    fn with(secret: hmac::Key) -> Keys {
+        Keys {
             secret,
             seen: DashMap::with_hasher(ahash::RandomState::new()),
-        })
+        }
     }
 
     /// The hash of the credential that a request carries, if it carries one.

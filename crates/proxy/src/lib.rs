@@ -2,6 +2,7 @@
 //! settings come from, how a socket is opened, or what a token costs; `call` tells the story.
 
 mod answer;
+mod asked;
 mod attribute;
 mod body;
 mod call;
@@ -17,10 +18,14 @@ mod keys;
 mod lookup;
 mod memory;
 mod metered_body;
+mod outbox;
 mod proxy;
 mod recent;
 mod request_body;
+mod restore;
+mod row;
 mod settings;
+mod standings;
 mod tags;
 
 pub use body::{AnswerBody, Broken};
@@ -29,4 +34,5 @@ pub use clock::Clock;
 pub use proxy::{Connector, Proxy};
 pub use request_body::RequestBody;
 pub use settings::Settings;
+pub use standings::{GroupStanding, NotStated, OrganizationStanding, StatedTotal};
 pub use tags::CALL_HEADER;

@@ -10,9 +10,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::answer::{self, Refusal};
 use crate::body::AnswerBody;
+use crate::call_id::CallId;
 use crate::keys::KeyHash;
 use crate::proxy::Shared;
 use crate::recent::RecentCall;
+use crate::row;
 
 const CALLS: &str = "calls/";
 const NOT_FOUND: &str = "no such call here. help: name it by x-tollfree-call, or by OpenAI's response id or \
@@ -58,11 +60,16 @@ pub(crate) async fn answer(
     let settings = shared.settings.load_full();
     let wait = wait(query, settings.lookup_wait)?;
     let key = shared.keys.hash(&head.headers);
-    let call = shared
+    let recent = shared
         .recent
         .find(id)
-        .or_else(|| shared.recent.find_openai_id(key?, id))
-        .ok_or(Refusal::NoSuchCall(NOT_FOUND))?;
+        .or_else(|| shared.recent.find_openai_id(key?, id));
+    let call = match recent {
+        Some(call) => call,
+        None => kept(shared, key, id)
+            .await
+            .ok_or(Refusal::NoSuchCall(NOT_FOUND))?,
+    };
     if !wait.is_zero() && call.outcome().is_none() {
         let _place = shared
             .waits
@@ -75,6 +82,24 @@ pub(crate) async fn answer(
         call.wait(wait).await;
     }
     Ok(answer::json(StatusCode::OK, &Shown(&call)))
+}
+
+/// The call as the ledger has it: whatever is no longer recent.
+async fn kept(shared: &Arc<Shared>, key: Option<KeyHash>, id: &str) -> Option<Arc<RecentCall>> {
+    let ledger = shared.outbox.ledger()?.clone();
+    let ours = CallId::of_text(id);
+    let key = key.map(KeyHash::bytes);
+    if ours.is_none() && key.is_none() {
+        return None;
+    }
+    let _turn = shared.ledger_lookups.acquire().await.ok()?;
+    let id = id.to_owned();
+    let search = move || match ours {
+        Some(call) => ledger.find_call(call.as_str()),
+        None => ledger.find_openai_id(&key?, &id),
+    };
+    let found = tokio::task::spawn_blocking(search).await.ok()??;
+    row::kept(found).map(Arc::new)
 }
 
 fn wait(query: &str, most: Duration) -> Result<Duration, Refusal> {
@@ -96,7 +121,7 @@ impl Serialize for Shown<'_> {
         let (tags, outcome) = call.word();
         let mut map = serializer.serialize_map(None)?;
         tags.serialize_into(&mut map)?;
-        map.serialize_entry("endpoint", call.endpoint)?;
+        map.serialize_entry("endpoint", &*call.endpoint)?;
         if let Some(model) = outcome.and_then(|outcome| outcome.model.as_ref()) {
             map.serialize_entry("model", model)?;
         }

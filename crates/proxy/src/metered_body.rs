@@ -44,6 +44,8 @@ pub(crate) struct MeteredBody {
     call: CallUnderWay,
     passage: Passage,
     stage: Stage,
+    /// Bytes that leave before the stage goes on, once the settlement is committed.
+    last: Option<Bytes>,
 }
 
 enum Stage {
@@ -65,16 +67,18 @@ impl MeteredBody {
             call,
             passage,
             stage: Stage::Passing,
+            last: None,
         }
     }
 
     /// Nothing more will come.
     pub(crate) fn is_end(&self) -> bool {
-        matches!(self.stage, Stage::Over | Stage::Leaving(None))
+        self.last.is_none() && matches!(self.stage, Stage::Over | Stage::Leaving(None))
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        let waiting = frames::length(&self.passage.early) as u64;
+        let last = self.last.as_ref().map_or(0, Bytes::len);
+        let waiting = (frames::length(&self.passage.early) + last) as u64;
         match (
             &self.passage.edit,
             self.passage.upstream.size_hint().exact(),
@@ -91,6 +95,11 @@ impl MeteredBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
+            // Whoever has the last bytes can read the verdict.
+            ready!(self.call.poll_committed(context));
+            if let Some(last) = self.last.take() {
+                return Poll::Ready(Some(Ok(Frame::data(last))));
+            }
             match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Over => return Poll::Ready(None),
                 Stage::Leaving(trailers) => {
@@ -103,9 +112,7 @@ impl MeteredBody {
                 Stage::Passing => {
                     self.stage = Stage::Passing;
                     let next = ready!(self.poll_upstream(context));
-                    if let Some(data) = self.take_in(next) {
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
+                    self.last = self.take_in(next);
                 }
             }
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use ledger::Opened;
 use meter::{Day, Meter, Rules};
+use tokio::sync::Semaphore;
 
 use crate::body::AnswerBody;
 use crate::call;
@@ -14,9 +16,15 @@ use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::lookup::Waits;
 use crate::memory::Memory;
+use crate::outbox::Outbox;
 use crate::recent::Recent;
 use crate::request_body::RequestBody;
+use crate::restore::restore;
 use crate::settings::Settings;
+use crate::standings::{NotStated, OrganizationStanding, StatedTotal};
+
+/// Look-ups that search the ledger at once; further ones wait their turn.
+const MOST_LEDGER_LOOKUPS: usize = 4;
 
 /// Sends calls upstream.
 pub type Connector = net::Connector<RequestBody>;
@@ -36,13 +44,16 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) recent: Recent,
+    pub(crate) outbox: Outbox,
     pub(crate) waits: Waits,
+    pub(crate) ledger_lookups: Semaphore,
     pub(crate) request_memory: Arc<Memory>,
     pub(crate) answer_memory: Arc<Memory>,
 }
 
 impl Proxy {
-    /// A proxy that begins to count now.
+    /// A proxy that goes on where the ledger it is given was left; without one it begins to count now, and keeps
+    /// nothing.
     ///
     /// # Errors
     /// [`NoRandomness`] when the system has none.
@@ -50,10 +61,21 @@ impl Proxy {
         settings: Settings,
         rules: Rules,
         connector: Connector,
-        meter: Meter,
         clock: Clock,
+        ledger: Option<Opened>,
     ) -> Result<Proxy, NoRandomness> {
+        let (meter, keys) = match &ledger {
+            None => (Meter::new(clock.now()), Keys::new()?),
+            Some(opened) => (
+                Meter::new(opened.restored.began_at.div_euclid(1000)),
+                Keys::with_secret(&opened.ledger.key_secret()),
+            ),
+        };
         meter.learn_declared(&rules);
+        let ledger = ledger.map(|opened| {
+            restore(&opened.restored, &meter, &rules, &keys);
+            opened.ledger
+        });
         Ok(Proxy {
             shared: Arc::new(Shared {
                 settings: ArcSwap::from_pointee(settings),
@@ -61,9 +83,11 @@ impl Proxy {
                 connector: ArcSwap::from_pointee(connector),
                 meter,
                 clock,
-                keys: Keys::new()?,
+                keys,
                 recent: Recent::new(),
+                outbox: Outbox::new(ledger),
                 waits: Waits::default(),
+                ledger_lookups: Semaphore::new(MOST_LEDGER_LOOKUPS),
                 request_memory: Memory::new(),
                 answer_memory: Memory::new(),
             }),
@@ -86,6 +110,26 @@ impl Proxy {
         let ahead = clock.correction_milliseconds().max(0) / 1000;
         let today = Day::at(clock.now() - ahead);
         self.shared.meter.forget_before(Day::at(today.start() - 1));
+    }
+
+    /// How every organization that was seen or is declared stands today.
+    #[must_use]
+    pub fn standings(&self) -> Vec<OrganizationStanding> {
+        self.shared.standings()
+    }
+
+    /// States today's total of an organization's group as read on OpenAI's dashboard, in tokens: it holds from now
+    /// on, and what may have been taken uncounted is in it.
+    ///
+    /// # Errors
+    /// [`NotStated`] says which name is not known.
+    pub async fn state_total(
+        &self,
+        organization: &str,
+        group: &str,
+        tokens: u64,
+    ) -> Result<StatedTotal, NotStated> {
+        self.shared.state_total(organization, group, tokens).await
     }
 
     /// Answers one request.

@@ -1,5 +1,6 @@
 //! The calls of the last minutes in memory, found by any of their ids. Knows nothing of HTTP.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(crate) struct RecentCall {
     /// OpenAI's `x-request-id`.
     pub(crate) request_id: Option<Box<str>>,
     /// The endpoint's short label.
-    pub(crate) endpoint: &'static str,
+    pub(crate) endpoint: Cow<'static, str>,
     /// Whose key made the call; a look-up by OpenAI's ids must show the same.
     key: Option<KeyHash>,
     word: Word,
@@ -61,6 +62,11 @@ struct Open {
 }
 
 impl RecentCall {
+    /// A call that is no longer on the shelf, as it was settled.
+    pub(crate) fn kept(names: Names, outcome: Outcome) -> RecentCall {
+        names.of(outcome.tags.call, Word::Settled(outcome))
+    }
+
     /// The last tags, final or what the head said, and the outcome if they are final.
     pub(crate) fn word(&self) -> (&Tags, Option<&Outcome>) {
         match &self.word {
@@ -103,25 +109,25 @@ impl RecentCall {
 
 /// The names of a call that is shelved.
 pub(crate) struct Names {
-    pub(crate) endpoint: &'static str,
+    pub(crate) endpoint: Cow<'static, str>,
     pub(crate) request_id: Option<Box<str>>,
     pub(crate) key: Option<KeyHash>,
 }
 
 impl Names {
-    fn of(self, call: CallId, word: Word) -> Arc<RecentCall> {
+    fn of(self, call: CallId, word: Word) -> RecentCall {
         let Names {
             endpoint,
             request_id,
             key,
         } = self;
-        Arc::new(RecentCall {
+        RecentCall {
             call,
             request_id,
             endpoint,
             key,
             word,
-        })
+        }
     }
 }
 
@@ -175,13 +181,13 @@ impl Recent {
             settled: Notify::new(),
         };
         let call = names.of(open.head.call, Word::Open(Box::new(open)));
-        self.shelve(&self.metered, call)
+        self.shelve(&self.metered, Arc::new(call))
     }
 
     /// Shelves a call that was settled before its head leaves.
     pub(crate) fn settled(&self, names: Names, outcome: Outcome) -> Arc<RecentCall> {
         let call = names.of(outcome.tags.call, Word::Settled(outcome));
-        self.shelve(&self.metered, call)
+        self.shelve(&self.metered, Arc::new(call))
     }
 
     /// Shelves a call of which nothing is to be settled.
@@ -192,7 +198,7 @@ impl Recent {
             model: None,
         };
         let call = names.of(outcome.tags.call, Word::Settled(outcome));
-        self.shelve(&self.unmetered, call)
+        self.shelve(&self.unmetered, Arc::new(call))
     }
 
     /// Gives a call that was shelved open its final word and wakes those who wait for it. However long it ran, it
@@ -287,7 +293,7 @@ mod tests {
 
     fn names(request_id: Option<&str>, key: Option<KeyHash>) -> Names {
         Names {
-            endpoint: "responses",
+            endpoint: "responses".into(),
             request_id: request_id.map(Into::into),
             key,
         }

@@ -44,6 +44,7 @@ names! {
     COST_USD = "x-tollfree-cost-usd",
     SAVED_USD = "x-tollfree-saved-usd",
     DISPUTED = "x-tollfree-disputed",
+    RECORDED = "x-tollfree-recorded",
 }
 
 /// The same as one line.
@@ -75,6 +76,8 @@ pub(crate) struct Tags {
     pub(crate) saved: Option<Dollars>,
     /// The two readings of the rule differ.
     pub(crate) disputed: bool,
+    /// The settlement was in the ledger when the answer's last bytes left, or there is none to be in.
+    pub(crate) recorded: bool,
 }
 
 /// The standing of a model group as the tags show it.
@@ -99,7 +102,7 @@ enum Value<'t> {
     Midnight(i64),
     Count(u64),
     Set(Assumptions),
-    Flag,
+    Flag(bool),
     Dollars(Dollars),
 }
 
@@ -111,7 +114,8 @@ impl Value<'_> {
             Value::Count(count) => {
                 text.extend_from_slice(itoa::Buffer::new().format(*count).as_bytes());
             }
-            Value::Flag => text.extend_from_slice(b"true"),
+            Value::Flag(true) => text.extend_from_slice(b"true"),
+            Value::Flag(false) => text.extend_from_slice(b"false"),
             // Writing to a Vec does not fail.
             Value::Midnight(instant) => drop(write!(text, "{}T00:00:00Z", Day::at(*instant))),
             Value::Set(set) => drop(write!(text, "{set}")),
@@ -135,6 +139,7 @@ impl Tags {
             cost: None,
             saved: None,
             disputed: false,
+            recorded: true,
         }
     }
 
@@ -173,7 +178,10 @@ impl Tags {
             tag(&SAVED_USD, Value::Dollars(saved));
         }
         if self.disputed {
-            tag(&DISPUTED, Value::Flag);
+            tag(&DISPUTED, Value::Flag(true));
+        }
+        if !self.recorded {
+            tag(&RECORDED, Value::Flag(false));
         }
     }
 
@@ -218,7 +226,7 @@ impl Tags {
             outcome = match value {
                 Value::Count(count) => map.serialize_entry(name, &count),
                 Value::Set(set) => map.serialize_entry(name, &Words(set)),
-                Value::Flag => map.serialize_entry(name, &true),
+                Value::Flag(flag) => map.serialize_entry(name, &flag),
                 text => {
                     let mut bytes = Vec::new();
                     text.append_to(&mut bytes);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use meter::{AfterCrossing, Coverage, Day, Meter, Offer, Rules, Terms, UsageTier};
+use meter::{AfterCrossing, Coverage, Day, Offer, Rules, Terms, UsageTier};
 use net::{
     ConnectSettings, ConnectSettingsError, DrainHandle, ListenError, ListenSettings, Listener,
     Scheme, Upstream,
@@ -86,7 +86,7 @@ async fn day(
 ) -> Result<usize, DemoError> {
     let clock = Arc::new(AtomicI64::new(today.start() * 1000));
     let simulator = simulated_openai(Arc::clone(&clock)).await?;
-    let (address, drain) = proxy(offer, today, Arc::clone(&clock), simulator.address()).await?;
+    let (address, drain) = proxy(offer, Arc::clone(&clock), simulator.address()).await?;
     say(&format!(
         "A simulated OpenAI behind a real proxy: one day in {}. No key, no network.\n",
         duration(takes.as_secs())
@@ -135,7 +135,6 @@ async fn simulated_openai(clock: Arc<AtomicI64>) -> Result<Simulator, StartError
 /// A proxy as it is shipped, told what the simulated organization is.
 async fn proxy(
     offer: &Arc<Offer>,
-    today: Day,
     clock: Arc<AtomicI64>,
     upstream: SocketAddr,
 ) -> Result<(SocketAddr, DrainHandle), DemoError> {
@@ -152,13 +151,13 @@ async fn proxy(
         port: upstream.port(),
     };
     let connector = Connector::new(ConnectSettings::new(upstream))?;
-    let meter = Meter::new(today.start());
+    // No ledger: the demo touches nobody's.
     let proxy = Proxy::new(
         Settings::default(),
         rules,
         connector,
-        meter,
         Clock::given(clock),
+        None,
     )?;
     let listener = Listener::bind(ListenSettings::new((Ipv4Addr::LOCALHOST, 0).into())).await?;
     let address = listener.local_address();

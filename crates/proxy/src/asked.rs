@@ -1,0 +1,126 @@
+//! What a request says of itself: read where its body is small enough, and asked for its usage where the client did
+//! not. Knows nothing of answers.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use hyper::body::Incoming;
+use wire::{Coding, Metered, RequestFacts, UsageAsked};
+
+use crate::answer::Refusal;
+use crate::forward::Accept;
+use crate::memory::Memory;
+use crate::request_body::{Bounds, RequestBody};
+use crate::settings::Settings;
+
+/// What the request said of itself.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) endpoint: Metered,
+    /// What the body says; none where it could not be read.
+    pub(crate) facts: Option<RequestFacts>,
+    /// We asked for the usage in the client's stead.
+    pub(crate) usage_asked_by_us: bool,
+}
+
+impl Asked {
+    /// Reads the request's body where it is small enough, and asks for usage where the client did not.
+    pub(crate) async fn read(
+        endpoint: Metered,
+        (headers, body): (&mut HeaderMap, Incoming),
+        settings: &Settings,
+        memory: &Arc<Memory>,
+    ) -> Result<(RequestBody, Asked, Accept), Refusal> {
+        let unread = |body| {
+            let asked = Asked {
+                endpoint,
+                facts: None,
+                usage_asked_by_us: false,
+            };
+            (body, asked, Accept::Readable)
+        };
+        let bounds = Bounds {
+            most: settings.request_inspect_bytes,
+            most_together: settings.request_inspect_total,
+            time: settings.request_inspect_time,
+        };
+        let mut body = RequestBody::gather(body, memory, bounds)
+            .await
+            .map_err(|_| Refusal::RequestBroke)?;
+        let Some(bytes) = body.bytes().cloned() else {
+            return Ok(unread(body));
+        };
+        let encoded = headers.contains_key(CONTENT_ENCODING);
+        let decoded = if encoded {
+            let limit = settings.request_inspect_bytes as u64;
+            Coding::of(coding_values(headers))
+                .and_then(|codings| wire::decode_whole(&codings, &bytes, limit).ok())
+                .filter(|decoded| body.grow(decoded.len(), settings.request_inspect_total))
+        } else {
+            None
+        };
+        let text: &[u8] = match &decoded {
+            Some(decoded) => decoded,
+            None if encoded => return Ok(unread(body)),
+            None => &bytes,
+        };
+        let facts = RequestFacts::read(endpoint, text).ok();
+        let edited = facts
+            .as_ref()
+            .filter(|_| settings.ask_for_usage)
+            .and_then(|facts| wire::ask_for_usage(text, facts))
+            // Bytes that are no text are no JSON, whatever stands around them.
+            .filter(|_| std::str::from_utf8(text).is_ok());
+        let usage_asked_by_us = edited.is_some();
+        let accept = match edited {
+            Some(edited) => {
+                body.replace(edited);
+                headers.remove(CONTENT_ENCODING);
+                Accept::Identity
+            }
+            None => Accept::Readable,
+        };
+        Ok((
+            body,
+            Asked {
+                endpoint,
+                facts,
+                usage_asked_by_us,
+            },
+            accept,
+        ))
+    }
+
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.facts.as_ref()?.model.as_deref()
+    }
+
+    pub(crate) fn service_tier(&self) -> Option<&str> {
+        self.facts.as_ref()?.service_tier.as_deref()
+    }
+
+    pub(crate) fn hosted_tool(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.hosted_tool)
+    }
+
+    pub(crate) fn bound(&self) -> Option<u64> {
+        self.facts.as_ref()?.bound
+    }
+
+    /// A stream whose usage nobody asked for, so that its absence is no surprise.
+    pub(crate) fn is_unasked(&self) -> bool {
+        !self.usage_asked_by_us
+            && self.facts.as_ref().is_some_and(|facts| {
+                matches!(facts.usage_asked, UsageAsked::NotAsked | UsageAsked::Odd)
+            })
+    }
+}
+
+/// The codings that a head names.
+pub(crate) fn coding_values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| value.to_str().unwrap_or("unreadable"))
+}

@@ -1,0 +1,258 @@
+//! How a metered call ends: settled from its reading, on its way into the ledger, then to be looked up. Knows
+//! nothing of sockets.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use meter::{Evidence, FinishedCall, InFlight, MissingCall, Reason, Rules, Settlement};
+use wire::{End, Metered, Missing, Reading, Seen};
+
+use super::CallUnderWay;
+use crate::outbox::{self, Commit};
+use crate::recent::{Names, Outcome, RecentCall};
+use crate::row::{self, Facts};
+use crate::tags::Tags;
+
+/// Bytes of a client's name that are kept.
+const MOST_CLIENT_BYTES: usize = 256;
+
+impl CallUnderWay {
+    /// Settles the call before any head of it left, waits for its commit, and shelves it.
+    pub(crate) async fn settle_before_head(mut self, end: End) -> Arc<RecentCall> {
+        let outcome = match self.take_outcome(end) {
+            Some((mut outcome, commit)) => {
+                outcome.tags.recorded = commit.recorded().await;
+                outcome
+            }
+            None => Outcome {
+                tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
+                response_id: None,
+                model: None,
+            },
+        };
+        self.shared.recent.settled(self.names(), outcome)
+    }
+
+    pub(super) fn names(&self) -> Names {
+        Names {
+            endpoint: self.asked.endpoint.as_str().into(),
+            request_id: self.request_id.clone(),
+            key: self.caller.key,
+        }
+    }
+
+    /// Settles the call, once, and says whether this was it; a later end changes nothing. Its last bytes may leave
+    /// once [`poll_committed`](Self::poll_committed) is ready.
+    pub(crate) fn settle(&mut self, end: End) -> bool {
+        let Some(settled) = self.take_outcome(end) else {
+            return false;
+        };
+        self.committing = Some(settled);
+        true
+    }
+
+    /// Ready once nothing waits for a commit; what was settled can then be looked up.
+    pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some((outcome, commit)) = &mut self.committing {
+            outcome.tags.recorded = ready!(commit.poll(context));
+            self.shelve();
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn shelve(&mut self) {
+        if let (Some((outcome, _)), Some(recent)) = (self.committing.take(), &self.recent) {
+            self.shared.recent.settle(recent, outcome);
+        }
+    }
+
+    fn take_outcome(&mut self, end: End) -> Option<(Outcome, Commit)> {
+        if std::mem::replace(&mut self.settled, true) {
+            return None;
+        }
+        let reading = match self.reader.take() {
+            Some(reader) => reader.finish(end),
+            None => unanswered(end),
+        };
+        let in_flight = self.in_flight.take();
+        let settled_at = self.shared.clock.now_milliseconds();
+        let now = settled_at.div_euclid(1000);
+        let shared = Arc::clone(&self.shared);
+        let rules = shared.rules.load();
+        let seen = match &reading {
+            Reading::Reported(reported) => &reported.seen,
+            Reading::Missing(missing) => &missing.seen,
+        };
+        let model = seen.model.as_deref().or(self.asked.model());
+        // An answer that names no tier was served in the one that was asked for.
+        let service_tier = seen
+            .service_tier
+            .as_deref()
+            .or_else(|| self.asked.service_tier().filter(|tier| *tier != "auto"));
+        let settlement = match &reading {
+            Reading::Reported(reported) => shared.meter.settle(
+                &rules,
+                &FinishedCall {
+                    organization: &self.whose.organization,
+                    project: self.whose.project.as_deref(),
+                    model,
+                    service_tier,
+                    payer: seen.payer,
+                    hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
+                    usage: reported.usage,
+                    evidence: Evidence::Reported,
+                    began: self.began(),
+                    at: now,
+                },
+            ),
+            Reading::Missing(missing) => self.settle_missing(&rules, missing, model, now),
+        };
+        let commit = self.commit(
+            &rules,
+            &settlement,
+            in_flight,
+            &Facts {
+                call: &self.id,
+                response_id: seen.response_id.as_deref(),
+                request_id: self.request_id.as_deref(),
+                began_at: self.began_at,
+                settled_at,
+                whose: &self.whose,
+                key: self.caller.key,
+                endpoint: self.asked.endpoint.as_str(),
+                model_asked: self.asked.model(),
+                model,
+                service_tier,
+                stream: self.recent.is_some(),
+                status: self.status,
+                client: self.client(),
+            },
+        );
+        let outcome = Outcome {
+            tags: self.final_tags(&rules, &settlement, now),
+            response_id: seen.response_id.clone(),
+            model: model.map(Into::into),
+        };
+        log(&outcome, &settlement, self.asked.endpoint);
+        Some((outcome, commit))
+    }
+
+    /// Gives the settlement to the ledger; its span is taken, so the forecast goes with it.
+    fn commit(
+        &self,
+        rules: &Rules,
+        settlement: &Settlement,
+        in_flight: Option<InFlight>,
+        facts: &Facts<'_>,
+    ) -> Commit {
+        let less = in_flight.and_then(|in_flight| {
+            let place = (in_flight.group(), in_flight.day());
+            Some((in_flight.end()?, place))
+        });
+        let open = less.map(|(less, (group, day))| {
+            outbox::open_calls(less, (&self.whose.organization, group, day), rules)
+        });
+        let row = row::row(facts, settlement, rules);
+        self.shared.outbox.settled(row, open)
+    }
+
+    fn client(&self) -> Option<&str> {
+        let client = self.caller.client.as_ref()?.to_str().ok()?;
+        client.get(..client.len().min(MOST_CLIENT_BYTES))
+    }
+
+    fn settle_missing(
+        &self,
+        rules: &Rules,
+        missing: &Missing,
+        model: Option<&str>,
+        now: i64,
+    ) -> Settlement {
+        self.shared.meter.settle_missing(
+            rules,
+            &MissingCall {
+                organization: &self.whose.organization,
+                project: self.whose.project.as_deref(),
+                model,
+                service_tier: self.asked.service_tier(),
+                hosted_tool: self.asked.hosted_tool(),
+                choices: self.asked.facts.as_ref().map_or(1, |facts| facts.choices),
+                at_most: self.asked.bound(),
+                why: missing.why,
+                began: self.began(),
+                at: now,
+            },
+        )
+    }
+
+    fn final_tags(&self, rules: &Rules, settlement: &Settlement, now: i64) -> Tags {
+        let standing = settlement
+            .group
+            .zip(settlement.allowance)
+            .zip(settlement.remaining);
+        Tags {
+            call: self.id,
+            verdict: settlement.verdict,
+            certainty: settlement.certainty,
+            assumes: settlement.assumes,
+            reason: Some(settlement.reason),
+            usage: settlement.usage,
+            allowance: self.allowance(rules, standing, settlement.day, now),
+            cost: settlement.cost,
+            saved: settlement.saved,
+            disputed: settlement.disputed,
+            recorded: true,
+        }
+    }
+}
+
+/// No answer's head ever came, though the request went out.
+fn unanswered(end: End) -> Reading {
+    let why = match end {
+        End::ClientGone => Reason::ClientGone,
+        End::Complete | End::UpstreamFailed => Reason::UpstreamBroke,
+    };
+    Reading::Missing(Missing {
+        why,
+        seen: Seen::default(),
+    })
+}
+
+/// One line for what an operator should see at once; each call at debug level.
+fn log(outcome: &Outcome, settlement: &Settlement, endpoint: Metered) {
+    let tags = &outcome.tags;
+    tracing::debug!(
+        call = %tags.call,
+        endpoint = endpoint.as_str(),
+        model = outcome.model.as_deref(),
+        verdict = tags.verdict.as_str(),
+        reason = settlement.reason.as_str(),
+        tokens = settlement.usage.map(|usage| usage.tokens()),
+        "settled"
+    );
+    if matches!(
+        settlement.reason,
+        Reason::UsageMissing | Reason::UnreadableBody
+    ) {
+        tracing::warn!(
+            call = %tags.call,
+            endpoint = endpoint.as_str(),
+            reason = settlement.reason.as_str(),
+            "an answer brought no usage that can be believed: the call is unknown"
+        );
+    }
+    if settlement.unlisted_but_free {
+        tracing::warn!(
+            call = %tags.call,
+            model = outcome.model.as_deref(),
+            "OpenAI paid for a model that is not on the list. help: tollfree offer says where to put a newer list"
+        );
+    }
+    if settlement.payer_differs {
+        tracing::warn!(
+            call = %tags.call,
+            ours = settlement.ours.as_str(),
+            "OpenAI's own word differs from the verdict. help: check usage tier, enrolment and coverage in the configuration"
+        );
+    }
+}

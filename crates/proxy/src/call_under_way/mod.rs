@@ -1,0 +1,235 @@
+//! A metered call from the moment it goes upstream until it is settled: exactly once, at the latest when it
+//! is dropped. Knows readings and settlements; nothing of sockets.
+
+mod ending;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderValue;
+use meter::{Expectation, InFlight, Rules, StreamHead};
+use wire::{End, ResponseReader};
+
+use crate::asked::Asked;
+use crate::attribute::Whose;
+use crate::call_id::CallId;
+use crate::keys::KeyHash;
+use crate::outbox::{self, Commit};
+use crate::proxy::Shared;
+use crate::recent::{Outcome, RecentCall};
+use crate::tags::{Allowance, Tags};
+
+/// Who calls.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) key: Option<KeyHash>,
+    /// `user-agent`.
+    pub(crate) client: Option<HeaderValue>,
+}
+
+/// OpenAI's answer, as far as its head goes.
+pub(crate) struct Answered {
+    pub(crate) whose: Whose,
+    pub(crate) status: u16,
+    /// OpenAI's `x-request-id`.
+    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) reader: ResponseReader,
+}
+
+/// One metered call.
+pub(crate) struct CallUnderWay {
+    shared: Arc<Shared>,
+    id: CallId,
+    /// Corrected Unix milliseconds of the call's arrival.
+    began_at: i64,
+    asked: Asked,
+    caller: Caller,
+    whose: Whose,
+    /// 0: no answer came.
+    status: u16,
+    request_id: Option<Box<str>>,
+    /// Accounts for the call's forecast while its span is not taken.
+    in_flight: Option<InFlight>,
+    reader: Option<ResponseReader>,
+    recent: Option<Arc<RecentCall>>,
+    /// Bytes of the request's body have been asked for.
+    leaving: Arc<AtomicBool>,
+    settled: bool,
+    /// Settled, and on the way into the ledger.
+    committing: Option<(Outcome, Commit)>,
+}
+
+impl CallUnderWay {
+    /// The call is about to be sent; `whose` is what its key tells.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        id: CallId,
+        asked: Asked,
+        caller: Caller,
+        whose: Whose,
+        leaving: Arc<AtomicBool>,
+    ) -> CallUnderWay {
+        let began_at = shared.clock.now_milliseconds();
+        let mut call = CallUnderWay {
+            shared,
+            id,
+            began_at,
+            asked,
+            caller,
+            whose,
+            status: 0,
+            request_id: None,
+            in_flight: None,
+            reader: None,
+            recent: None,
+            leaving,
+            settled: false,
+            committing: None,
+        };
+        call.enter_flight(call.began());
+        call
+    }
+
+    /// Unix seconds of the call's arrival.
+    fn began(&self) -> i64 {
+        self.began_at.div_euclid(1000)
+    }
+
+    /// Counts the call's forecast with its group, where organization and model tell which that is, and has it
+    /// written down if what is written does not cover it.
+    fn enter_flight(&mut self, now: i64) {
+        let shared = Arc::clone(&self.shared);
+        let rules = shared.rules.load();
+        self.in_flight = shared.meter.begin(&rules, &self.stream_head(now));
+        if let Some(in_flight) = &self.in_flight
+            && let Some(more) = in_flight.announce()
+        {
+            let whose = (&self.whose.organization, in_flight.group(), in_flight.day());
+            shared.outbox.open(outbox::open_calls(more, whose, &rules));
+        }
+    }
+
+    fn stream_head(&self, at: i64) -> StreamHead<'_> {
+        StreamHead {
+            organization: &self.whose.organization,
+            project: self.whose.project.as_deref(),
+            model: self.asked.model(),
+            service_tier: self.asked.service_tier(),
+            hosted_tool: self.asked.hosted_tool(),
+            bound: self.asked.bound(),
+            own: self.in_flight.as_ref(),
+            at,
+        }
+    }
+
+    /// Upstream's 2xx head is here: it says whose call it is, and its reader reads what follows.
+    pub(crate) fn answered(&mut self, answered: Answered) {
+        let moved = answered.whose.organization != self.whose.organization;
+        if moved {
+            self.leave_flight();
+        }
+        self.whose = answered.whose;
+        self.status = answered.status;
+        self.request_id = answered.request_id;
+        self.reader = Some(if self.asked.is_unasked() {
+            answered.reader.not_asked()
+        } else {
+            answered.reader
+        });
+        if moved {
+            self.enter_flight(self.shared.clock.now());
+        }
+    }
+
+    /// The answer settles nothing: an error, or nothing was sent.
+    pub(crate) fn dismiss(mut self) {
+        self.settled = true;
+        self.leave_flight();
+    }
+
+    /// The forecast goes without a settlement.
+    fn leave_flight(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            let rules = self.shared.rules.load();
+            let (group, day) = (in_flight.group(), in_flight.day());
+            if let Some(less) = in_flight.end() {
+                let open = outbox::open_calls(less, (&self.whose.organization, group, day), &rules);
+                self.shared.outbox.open(open);
+            }
+        }
+    }
+
+    /// Looks at bytes of the answer as they pass.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        if let Some(reader) = &mut self.reader {
+            reader.push(bytes);
+        }
+    }
+
+    /// The stream's own end was seen.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.settled || self.reader.as_ref().is_some_and(ResponseReader::ended)
+    }
+
+    /// What the head may say before the usage is known; the call can be looked up from now on.
+    pub(crate) fn head(&mut self) -> Arc<RecentCall> {
+        let rules = self.shared.rules.load_full();
+        let now = self.shared.clock.now();
+        let expected = self.shared.meter.expect(&rules, &self.stream_head(now));
+        let tags = self.head_tags(&rules, &expected, now);
+        let recent = self.shared.recent.open(self.names(), tags);
+        self.recent = Some(Arc::clone(&recent));
+        recent
+    }
+
+    fn head_tags(&self, rules: &Rules, expected: &Expectation, now: i64) -> Tags {
+        let standing = expected
+            .group
+            .zip(expected.allowance)
+            .zip(expected.remaining);
+        Tags {
+            call: self.id,
+            verdict: expected.verdict,
+            certainty: expected.certainty,
+            assumes: expected.assumes,
+            reason: expected.reason,
+            usage: None,
+            allowance: self.allowance(rules, standing, meter::Day::at(now), now),
+            cost: None,
+            saved: None,
+            disputed: false,
+            recorded: true,
+        }
+    }
+
+    /// The standing as the tags show it, to those who may know.
+    fn allowance(
+        &self,
+        rules: &Rules,
+        standing: Option<((meter::GroupId, u64), u64)>,
+        day: meter::Day,
+        now: i64,
+    ) -> Option<Allowance> {
+        let ((group, tokens), remaining) = standing.filter(|_| self.whose.may_know)?;
+        Some(Allowance {
+            group: rules.offer().group(group).name.clone(),
+            tokens,
+            remaining,
+            reset: day.end(),
+            now,
+        })
+    }
+}
+
+impl Drop for CallUnderWay {
+    /// Whoever drops a call before its end was left by the client. A request of which nothing has left cannot have
+    /// been carried out.
+    fn drop(&mut self) {
+        if self.reader.is_some() || self.leaving.load(Ordering::Relaxed) {
+            self.settle(End::ClientGone);
+        }
+        self.leave_flight();
+        // Nobody waits any more: what is to be kept is on its way.
+        self.shelve();
+    }
+}

@@ -1,0 +1,189 @@
+//! How every organization stands today, and a total that an operator states: what people ask beside the calls.
+//! Must not know how it is asked or shown.
+
+use std::fmt;
+
+use ledger::{Entry, Stated};
+use meter::{Day, Organization, Standing};
+
+use crate::proxy::Shared;
+
+/// How one organization stands today.
+#[derive(Clone, Debug)]
+pub struct OrganizationStanding {
+    /// The name it was first seen under; `unknown` for calls that nobody named.
+    pub name: String,
+    /// The day that this speaks of.
+    pub day: Day,
+    /// Its usage tier, 1 to 5.
+    pub usage_tier: u8,
+    /// The usage tier was declared, not taken to be the lowest.
+    pub is_declared: bool,
+    /// Each model group of the offer.
+    pub groups: Vec<GroupStanding>,
+}
+
+/// How it stands with one model group.
+#[derive(Clone, Debug)]
+pub struct GroupStanding {
+    /// The group's name.
+    pub group: String,
+    /// The numbers.
+    pub standing: Standing,
+}
+
+impl GroupStanding {
+    /// The largest call that is still free: what remains without what the calls under way may take. An upper bound
+    /// where [`is_at_most`](Self::is_at_most).
+    #[must_use]
+    pub fn largest_free_call(&self) -> u64 {
+        let Standing {
+            remaining,
+            in_flight,
+            ..
+        } = self.standing;
+        remaining.saturating_sub(in_flight.tokens)
+    }
+
+    /// Whether more may have been taken than was counted, or may be taken than is known.
+    #[must_use]
+    pub fn is_at_most(&self) -> bool {
+        let Standing {
+            slack, in_flight, ..
+        } = self.standing;
+        slack.tokens > 0 || !slack.without_limit.is_empty() || in_flight.unbounded > 0
+    }
+
+    fn is_untouched(&self) -> bool {
+        let Standing {
+            taken, in_flight, ..
+        } = self.standing;
+        taken == 0 && in_flight.tokens == 0 && in_flight.unbounded == 0
+    }
+}
+
+/// What a stated total changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatedTotal {
+    /// The day it was stated for: today, UTC.
+    pub day: Day,
+    /// The running total before, in tokens.
+    pub before: u64,
+    /// The total now, as stated.
+    pub tokens: u64,
+    /// It is in the ledger, and holds after a restart.
+    pub recorded: bool,
+}
+
+/// A total that cannot be stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotStated {
+    /// No call of this organization was seen and it is not declared; here are the names that are known.
+    NoSuchOrganization(Vec<String>),
+    /// The offer has no such group; here are those it has.
+    NoSuchGroup(Vec<String>),
+}
+
+impl fmt::Display for NotStated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotStated::NoSuchOrganization(known) if known.is_empty() => {
+                f.write_str("no organization was seen yet")
+            }
+            NotStated::NoSuchOrganization(known) => {
+                write!(f, "no such organization; known: {}", known.join(", "))
+            }
+            NotStated::NoSuchGroup(known) => {
+                write!(
+                    f,
+                    "no such model group; the offer has: {}",
+                    known.join(", ")
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotStated {}
+
+impl Shared {
+    /// Every organization that was seen today or is declared, by name; `unknown` last and only if it was seen.
+    pub(crate) fn standings(&self) -> Vec<OrganizationStanding> {
+        let mut organizations = self.meter.organizations().all();
+        organizations.sort_by(|one, other| one.name().cmp(other.name()));
+        let mut standings: Vec<_> = organizations
+            .iter()
+            .map(|organization| self.standing_of(organization))
+            .collect();
+        let unknown = self.standing_of(&self.meter.organizations().unknown());
+        if !unknown.groups.iter().all(GroupStanding::is_untouched) {
+            standings.push(unknown);
+        }
+        standings
+    }
+
+    fn standing_of(&self, organization: &Organization) -> OrganizationStanding {
+        let rules = self.rules.load();
+        let day = Day::at(self.clock.now());
+        let groups = rules.offer().groups().map(|(id, group)| GroupStanding {
+            group: group.name.to_string(),
+            standing: self.meter.standing(&rules, organization, id, day),
+        });
+        let declared = rules.terms(organization).usage_tier;
+        OrganizationStanding {
+            name: organization.name().to_owned(),
+            day,
+            usage_tier: declared.map_or(1, meter::UsageTier::get),
+            is_declared: declared.is_some(),
+            groups: groups.collect(),
+        }
+    }
+
+    /// States today's total as read on OpenAI's dashboard.
+    pub(crate) async fn state_total(
+        &self,
+        organization: &str,
+        group: &str,
+        tokens: u64,
+    ) -> Result<StatedTotal, NotStated> {
+        let known = self.meter.organizations();
+        let organization = known.find(organization).ok_or_else(|| {
+            let mut names: Vec<_> = known
+                .all()
+                .iter()
+                .map(|one| one.name().to_owned())
+                .collect();
+            names.sort();
+            NotStated::NoSuchOrganization(names)
+        })?;
+        let commit = {
+            let rules = self.rules.load();
+            let id = rules.offer().group_named(group).ok_or_else(|| {
+                let names = rules
+                    .offer()
+                    .groups()
+                    .map(|(_, group)| group.name.to_string());
+                NotStated::NoSuchGroup(names.collect())
+            })?;
+            let at = self.clock.now_milliseconds();
+            let day = Day::at(at.div_euclid(1000));
+            let change = self.meter.state_total(&organization, id, day, tokens);
+            let commit = self.outbox.keep(&[Entry::Stated(Stated {
+                organization: organization.name().into(),
+                group: group.into(),
+                day: day.number(),
+                at,
+                tokens,
+                change,
+            })]);
+            (day, change, commit)
+        };
+        let (day, change, commit) = commit;
+        Ok(StatedTotal {
+            day,
+            before: tokens.saturating_add_signed(change.saturating_neg()),
+            tokens,
+            recorded: commit.recorded().await,
+        })
+    }
+}
