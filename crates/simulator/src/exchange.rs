@@ -16,6 +16,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::body::{AnswerBody, Reset};
 use crate::call::Call;
@@ -23,6 +24,7 @@ use crate::errors::{ApiError, Origin};
 use crate::headers::{self, Facts};
 use crate::ids::Ids;
 use crate::routes;
+use crate::socket::{self, Session};
 use crate::world::{Identity, World};
 
 /// The largest request body, encoded and decoded.
@@ -69,12 +71,14 @@ impl Reply {
 pub(crate) async fn answer(
     world: &Arc<World>,
     reset: Reset,
-    request: Request<Incoming>,
+    sessions: &mpsc::Sender<Session>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     if request.method() == Method::OPTIONS {
         return Ok(preflight(request.headers()));
     }
     let started_ms = world.now_ms();
+    let socket = socket::asked(&mut request);
     let (parts, body) = request.into_parts();
     let read = read_body(&parts.headers, body).await;
     let bytes = read.as_ref().map_or(&[][..], Vec::as_slice);
@@ -96,6 +100,18 @@ pub(crate) async fn answer(
         Ok(identity) => identity,
         Err(error) => return Ok(frame.error(None, &error)),
     };
+    if let Some(asked) = socket {
+        let headers = headers::of(&frame.facts(Some(&identity)), &ids);
+        let accepted = asked.accept(world, &identity, reset, &parts.uri, &parts.headers, headers);
+        return Ok(match accepted {
+            Ok((response, session)) => {
+                // The one place is free: a connection is upgraded once.
+                let _ = sessions.try_send(session);
+                response
+            }
+            Err(error) => frame.error(Some(&identity), &error),
+        });
+    }
     let call = Call {
         world: Arc::clone(world),
         identity: Arc::clone(&identity),
@@ -161,6 +177,7 @@ fn identify(world: &World, headers: &HeaderMap) -> Result<Arc<Identity>, ApiErro
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, key)| key.trim())
+        .or_else(|| socket::key_of_protocols(headers))
         .filter(|key| !key.is_empty())
         .ok_or_else(ApiError::no_key)?;
     let identity = world

@@ -33,6 +33,7 @@ mod routes;
 mod schema;
 mod server;
 mod settings;
+mod socket;
 mod sse;
 mod steering;
 mod store;

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::bill::BillLine;
@@ -153,14 +153,19 @@ async fn serve(stream: TcpStream, world: Arc<World>) {
         stream,
         reset: reset.clone(),
     };
+    let (sessions, mut accepted) = mpsc::channel(1);
     let service = service_fn(move |request| {
-        let (world, reset) = (Arc::clone(&world), reset.clone());
-        async move { exchange::answer(&world, reset, request).await }
+        let (world, reset, sessions) = (Arc::clone(&world), reset.clone(), sessions.clone());
+        async move { exchange::answer(&world, reset, &sessions, request).await }
     });
     // Errors are clients that went away and answers that were asked to break off.
     let _ = auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection_with_upgrades(TokioIo::new(socket), service)
         .await;
+    // The connection of a WebSocket is free once its answer has left.
+    if let Ok(session) = accepted.try_recv() {
+        session.run().await;
+    }
 }
 
 /// A connection that is reset, not closed, if it was asked to be.

@@ -5,6 +5,7 @@ mod endings;
 mod http2;
 mod raw;
 mod records;
+mod sockets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
