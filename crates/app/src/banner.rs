@@ -11,33 +11,58 @@ use crate::cli::layout::{grouped, wrapped};
 use crate::cli::offer::age;
 use crate::cli::terminal::Terminal;
 use crate::config::Loaded;
+use crate::open_ledger::{Found, database};
 
 /// Columns in front of what stands beside a label.
 const INDENT: usize = 10;
 
-/// Writes the banner to standard error.
+/// What there is to say once the proxy takes calls.
+pub(crate) struct Started<'a> {
+    pub(crate) loaded: &'a Loaded,
+    /// The user's home, which stands as `~` in paths.
+    pub(crate) home: Option<&'a Path>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What was found in the ledger; none where none is kept.
+    pub(crate) found: Option<&'a Found>,
+    /// Now, Unix milliseconds.
+    pub(crate) now_ms: i64,
+    /// How long the start took.
+    pub(crate) took: Duration,
+}
+
+/// People get the banner, a log gets one line with the same fields.
 #[expect(
     clippy::print_stderr,
     reason = "the banner is for people; standard output is for data"
 )]
-pub(crate) fn print(
-    loaded: &Loaded,
-    address: SocketAddr,
-    today: Day,
-    took: Duration,
-    terminal: &Terminal,
-) {
-    eprint!("{}", text(loaded, address, today, took, terminal));
+pub(crate) fn announce(started: &Started<'_>, terminal: &Terminal) {
+    if terminal.is_terminal {
+        eprint!("{}", text(started, terminal));
+        return;
+    }
+    let Started { loaded, found, .. } = started;
+    let shown = |path: &Path| path.display().to_string();
+    tracing::info!(
+        address = %started.address,
+        upstream = %loaded.config.upstream.url,
+        config = loaded.origin.as_deref().map(shown),
+        ledger = loaded.config.data_dir.folder().map(database).as_deref().map(shown),
+        calls_restored = found.map(|found| found.calls_today),
+        offer = %loaded.offer.list_date(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
 }
 
-fn text(
-    loaded: &Loaded,
-    address: SocketAddr,
-    today: Day,
-    took: Duration,
-    terminal: &Terminal,
-) -> String {
+fn text(started: &Started<'_>, terminal: &Terminal) -> String {
     let dot = terminal.glyph("·", "-");
+    let Started {
+        loaded,
+        address,
+        took,
+        ..
+    } = started;
     let config = &loaded.config;
     let origin = loaded.origin.as_deref().map(Path::display).map_or_else(
         || "no config file, defaults".to_owned(),
@@ -56,11 +81,12 @@ fn text(
     // To be pasted, so in one line on any width.
     let base_url = format!(
         "  use     export OPENAI_BASE_URL={scheme}://{}/v1\n",
-        reachable(address)
+        reachable(*address)
     );
     let date = loaded.offer.list_date();
     let file = config.offer.file.as_deref().map(Path::display);
     let file = file.map_or_else(String::new, |file| format!(" {dot} {file}"));
+    let today = day_of(started.now_ms);
     let offer = format!("model list of {date}, {}{file}", age(date, today));
     let ready = format!(
         "ready in {} ms {dot} waiting for the first call",
@@ -69,14 +95,47 @@ fn text(
     [
         wrapped(&head, terminal.width),
         base_url,
+        beside("ledger", &[ledger(started, dot)], terminal.width),
         beside("offer", &[offer], terminal.width),
-        beside("assume", &assumptions(loaded), terminal.width),
+        beside("assume", &assumptions(started), terminal.width),
         wrapped(&ready, terminal.width),
     ]
     .concat()
 }
 
-/// Texts beside their label, in as many lines as they take.
+fn day_of(unix_milliseconds: i64) -> Day {
+    Day::at(unix_milliseconds.div_euclid(1000))
+}
+
+/// Where the ledger is, and what it brought.
+fn ledger(started: &Started<'_>, dot: &str) -> String {
+    let folder = started.loaded.config.data_dir.folder();
+    let (Some(folder), Some(found)) = (folder, started.found) else {
+        return "none: totals live in memory, a restart begins anew".to_owned();
+    };
+    let path = match started.home.and_then(|home| folder.strip_prefix(home).ok()) {
+        Some(below) => database(&Path::new("~").join(below)),
+        None => database(folder),
+    };
+    let brought = match found {
+        Found { works: false, .. } => "cannot be written now; calls go on without it".to_owned(),
+        Found { began_at, .. } if *began_at >= started.began_ms() => "new".to_owned(),
+        Found { calls_today: 0, .. } => "no calls today yet".to_owned(),
+        Found { calls_today: 1, .. } => "1 call of today restored".to_owned(),
+        Found { calls_today, .. } => format!("{} calls of today restored", grouped(*calls_today)),
+    };
+    format!("{} {dot} {brought}", path.display())
+}
+
+impl Started<'_> {
+    /// When this start began, Unix milliseconds.
+    fn began_ms(&self) -> i64 {
+        let took = i64::try_from(self.took.as_millis()).unwrap_or(i64::MAX);
+        self.now_ms.saturating_sub(took)
+    }
+}
+
+/// Texts beside their label, in as many lines as they take; nothing for none.
 fn beside(label: &str, texts: &[String], width: usize) -> String {
     let room = width.saturating_sub(INDENT);
     let lines: String = texts.iter().map(|text| wrapped(text, room)).collect();
@@ -85,11 +144,11 @@ fn beside(label: &str, texts: &[String], width: usize) -> String {
     let labelled: Vec<String> = lines
         .map(|(line, label)| format!("  {label:<8}{line}"))
         .collect();
-    labelled.join("\n") + "\n"
+    labelled.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Where a program of this machine finds a listener: one on all addresses is on the loopback too.
-fn reachable(listener: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -99,15 +158,31 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 }
 
 /// What is taken for granted because nobody declared it, and what nobody can declare.
-fn assumptions(loaded: &Loaded) -> Vec<String> {
+fn assumptions(started: &Started<'_>) -> Vec<String> {
     // Where organizations are declared one by one, the others are rare.
-    let mut all = if loaded.config.organizations.is_empty() {
-        undeclared(loaded)
+    let mut all = if started.loaded.config.organizations.is_empty() {
+        undeclared(started.loaded)
     } else {
         Vec::new()
     };
-    all.push("totals begin now: free verdicts of today are marked assumed (day-start)".to_owned());
+    all.extend(begun(started).map(|when| {
+        format!("totals begin {when}: free verdicts of today are marked assumed (day-start)")
+    }));
     all
+}
+
+/// Since when today's totals are counted, unless that is since 00:00 UTC.
+fn begun(started: &Started<'_>) -> Option<String> {
+    let began_at = started.found.map_or(started.now_ms, |found| found.began_at);
+    let today = day_of(started.now_ms);
+    if began_at <= today.start().saturating_mul(1000) {
+        return None;
+    }
+    if began_at >= started.began_ms() {
+        return Some("now".to_owned());
+    }
+    let at = jiff::Timestamp::from_millisecond(began_at).ok()?;
+    Some(at.strftime("at %H:%M UTC").to_string())
 }
 
 fn undeclared(loaded: &Loaded) -> Vec<String> {
@@ -150,100 +225,4 @@ fn undeclared(loaded: &Loaded) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use insta::assert_snapshot;
-
-    use super::*;
-    use crate::cli::terminal::Colour;
-    use crate::config::{Environment, Flags, Sources, load};
-
-    /// The banner with these variables, on a terminal so wide, in this locale, on 2026-11-22.
-    fn banner(variables: &[(&str, &str)], address: &str, width: usize, locale: &str) -> String {
-        let environment = |variables: &[(&str, &str)]| -> Environment {
-            let owned = variables.iter().map(|(n, v)| (n.into(), v.into()));
-            owned.collect()
-        };
-        let sources = Sources {
-            flags: Flags::default(),
-            environment: environment(variables),
-            default_file: PathBuf::from("/nowhere/tollfree.toml"),
-        };
-        let locale = environment(&[("LC_ALL", locale)]);
-        text(
-            &load(&sources).unwrap(),
-            address.parse().unwrap(),
-            Day::of_date(2026, 11, 22).unwrap(),
-            Duration::from_millis(12),
-            &Terminal::from_facts(true, Some(width), Colour::Auto, &locale),
-        )
-    }
-
-    #[test]
-    fn the_readme_shows_what_is_printed() {
-        let banner = banner(&[], "127.0.0.1:8800", 200, "C.UTF-8");
-        let readme = include_str!("../../../README.md");
-        assert!(readme.contains(&banner), "{banner}");
-    }
-
-    #[test]
-    fn at_the_usual_width_nothing_is_left_to_the_terminal_to_break() {
-        let eighty = banner(&[], "127.0.0.1:8800", 80, "C.UTF-8");
-        assert!(eighty.lines().all(|line| line.chars().count() <= 80));
-        assert_snapshot!(eighty, @"
-        tollfree 0.1.0 · to https://api.openai.com · no config file, defaults
-          use     export OPENAI_BASE_URL=http://127.0.0.1:8800/v1
-          offer   model list of 2026-09-28, 55 days old
-          assume  usage tier 1: 250,000 large and 2,500,000 small tokens free a day
-                  (declare yours: TOLLFREE_USAGE_TIER=3)
-                  enrolment and coverage are not declared: free verdicts are marked
-                  assumed (TOLLFREE_ENROLLED=true, TOLLFREE_COVERAGE=all)
-                  totals begin now: free verdicts of today are marked assumed
-                  (day-start)
-        ready in 12 ms · waiting for the first call
-        ");
-    }
-
-    #[test]
-    fn narrow_and_without_a_utf8_locale() {
-        let variables = [("TOLLFREE_ENROLLED", "true")];
-        assert_snapshot!(banner(&variables, "[::]:80", 44, "C"), @"
-        tollfree 0.1.0 - to https://api.openai.com -
-        no config file, defaults
-          use     export OPENAI_BASE_URL=http://[::1]:80/v1
-          offer   model list of 2026-09-28, 55 days
-                  old
-          assume  usage tier 1: 250,000 large and
-                  2,500,000 small tokens free a day
-                  (declare yours:
-                  TOLLFREE_USAGE_TIER=3)
-                  coverage is not declared: free
-                  verdicts are marked assumed
-                  (TOLLFREE_COVERAGE=all)
-                  totals begin now: free verdicts of
-                  today are marked assumed
-                  (day-start)
-        ready in 12 ms - waiting for the first call
-        ");
-    }
-
-    #[test]
-    fn what_is_declared_is_not_assumed() {
-        let variables = [
-            ("TOLLFREE_USAGE_TIER", "3"),
-            ("TOLLFREE_ENROLLED", "true"),
-            ("TOLLFREE_COVERAGE", "part"),
-        ];
-        let declared = banner(&variables, "0.0.0.0:8810", 80, "C.UTF-8");
-        assert!(!declared.contains("declare"), "{declared}");
-        assert!(
-            declared.contains("\n  assume  totals begin now"),
-            "{declared}"
-        );
-        assert!(
-            declared.contains("=http://127.0.0.1:8810/v1\n"),
-            "{declared}"
-        );
-    }
-}
+mod tests;

@@ -1,12 +1,15 @@
 //! The program `tollfree`: a table of contents. Each arm names the room that does the work.
 
 mod banner;
+mod busy_port;
 mod cli;
 mod config;
 mod demo;
+mod open_ledger;
 mod reload;
 mod serve;
 mod shutdown;
+mod systemd;
 mod telemetry;
 mod wiring;
 

@@ -140,7 +140,9 @@ fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Loaded> 
 fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let changed = [
         ("listen", running.listen != wanted.listen),
+        ("data_dir", running.data_dir != wanted.data_dir),
         ("[listener]", running.listener != wanted.listener),
+        ("[ledger]", running.ledger != wanted.ledger),
         ("[drain]", running.drain != wanted.drain),
         ("[log]", running.log != wanted.log),
     ];
@@ -154,6 +156,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DataDir;
 
     #[test]
     fn what_is_read_once_needs_a_restart_and_nothing_else() {
@@ -167,11 +170,20 @@ mod tests {
         assert!(needs_restart(&running, &wanted).is_empty());
         wanted.listen.set_port(1);
         wanted.listener.most_connections = 1;
+        wanted.data_dir = DataDir::Off;
+        wanted.ledger.keep_days = 1;
         wanted.drain.grace = Duration::ZERO;
         wanted.log.filter = "debug".to_owned();
         assert_eq!(
             needs_restart(&running, &wanted),
-            ["listen", "[listener]", "[drain]", "[log]"]
+            [
+                "listen",
+                "data_dir",
+                "[listener]",
+                "[ledger]",
+                "[drain]",
+                "[log]"
+            ]
         );
     }
 

@@ -1,19 +1,29 @@
-//! `tollfree serve`: the proxy, from the bound port to the last open call.
+//! `tollfree serve`: the proxy, from the bound port to the last open call and the last entry of the ledger.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use meter::{Day, Meter};
-use net::{DrainHandle, ListenError, Listener};
-use proxy::{Clock, Proxy};
+use ledger::{Ledger, Opened};
+use net::{Drain, DrainHandle, ListenError, Listener};
+use proxy::{Clock, NoRandomness, Proxy};
+use thiserror::Error;
 
-use crate::banner;
+use crate::banner::{self, Started};
+use crate::busy_port::BusyPort;
 use crate::cli::exit;
 use crate::cli::terminal::Terminal;
 use crate::config::{Loaded, Sources};
+use crate::open_ledger::{self, Found, InUse};
+use crate::shutdown::Stop;
+use crate::systemd::Systemd;
 use crate::{cli, reload, shutdown, telemetry, wiring};
+
+/// How long the ledger may take to close: with the 25 s of `drain.grace` inside the 30 s that Kubernetes gives a pod.
+const CLOSE: Duration = Duration::from_secs(4);
+/// The same after a second signal.
+const QUICK_CLOSE: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it; `sources` are what a reload reads again.
 pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) -> ExitCode {
@@ -22,104 +32,149 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let parts = match wiring::parts(&loaded) {
-        Ok(parts) => parts,
-        Err(error) => return refuse(&error, exit::CONFIG),
+    let systemd = Systemd::of(&sources.environment);
+    let home = sources.environment.get("HOME").map(PathBuf::from);
+    let running = match start(&loaded, sources).await {
+        Ok(running) => running,
+        Err(why) => return cli::refuse(&format!("error: {why}\n"), why.code()),
     };
-    let listener = match Listener::bind(wiring::listen(&loaded.config)).await {
+    let started = Started {
+        loaded: &loaded,
+        home: home.as_deref(),
+        address: running.listener.local_address(),
+        found: running.found.as_ref(),
+        now_ms: Clock::system().now_milliseconds(),
+        took: began.elapsed(),
+    };
+    banner::announce(&started, &terminal);
+    systemd.ready();
+    running.until_stopped(&systemd).await
+}
+
+/// Why nothing was started.
+#[derive(Debug, Error)]
+enum NotStarted {
+    #[error(transparent)]
+    Parts(#[from] net::ConnectSettingsError),
+    #[error(transparent)]
+    BusyPort(#[from] BusyPort),
+    #[error("{0}. help: take a port from 1024 on, such as 8800")]
+    NoPermission(ListenError),
+    #[error(transparent)]
+    Listen(ListenError),
+    #[error(transparent)]
+    InUse(#[from] InUse),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    #[error("no word of signals from the system: {0}")]
+    Signals(std::io::Error),
+}
+
+impl NotStarted {
+    /// The code to end with: a certificate that cannot be used is a mistake of the configuration, a port is the
+    /// machine's.
+    fn code(&self) -> u8 {
+        match self {
+            NotStarted::Parts(_)
+            | NotStarted::Listen(
+                ListenError::Certificate { .. }
+                | ListenError::Key { .. }
+                | ListenError::Identity { .. },
+            ) => exit::CONFIG,
+            NotStarted::InUse(_) => exit::IN_USE,
+            _ => exit::UNAVAILABLE,
+        }
+    }
+}
+
+/// What runs.
+struct Running {
+    proxy: Proxy,
+    listener: Listener,
+    drain: Drain,
+    stop: Stop,
+    ledger: Option<Ledger>,
+    found: Option<Found>,
+}
+
+/// Everything up to the first call: what refuses a start comes first, what takes long comes last.
+async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted> {
+    let config = &loaded.config;
+    let parts = wiring::parts(loaded)?;
+    let listener = match Listener::bind(wiring::listen(config)).await {
         Ok(listener) => listener,
-        Err(error) => return cannot_listen(&error),
+        Err(error) => return Err(cannot_listen(error, loaded).await),
     };
-    let meter = Meter::new(now());
-    let proxy = match Proxy::new(
-        parts.settings,
-        parts.rules,
-        parts.connector,
-        meter,
-        Clock::system(),
-    ) {
-        Ok(proxy) => proxy,
-        Err(error) => return refuse(&error, exit::UNAVAILABLE),
-    };
+    let clock = Clock::system();
+    let (opened, found) = open(loaded, clock.now_milliseconds()).await?.unzip();
+    let ledger = opened.as_ref().map(|opened| opened.ledger.clone());
+    let proxy = Proxy::new(parts.settings, parts.rules, parts.connector, clock, opened)?;
     let (handle, drain) = DrainHandle::new();
-    let times = &loaded.config.drain;
-    if let Err(error) = shutdown::on_signal(handle, times.keep_accepting, times.grace) {
-        return no_signals(&error);
+    let times = &config.drain;
+    let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
+        .map_err(NotStarted::Signals)?;
+    reload::watch(sources, loaded.clone(), proxy.clone()).map_err(NotStarted::Signals)?;
+    Ok(Running {
+        proxy,
+        listener,
+        drain,
+        stop,
+        ledger,
+        found,
+    })
+}
+
+/// The ledger, where one is kept.
+async fn open(loaded: &Loaded, now_ms: i64) -> Result<Option<(Opened, Found)>, InUse> {
+    let Some(settings) = wiring::ledger(&loaded.config) else {
+        return Ok(None);
+    };
+    let lock = open_ledger::lock(&settings.folder).await?;
+    Ok(open_ledger::open(settings, lock, now_ms).await)
+}
+
+async fn cannot_listen(error: ListenError, loaded: &Loaded) -> NotStarted {
+    match error {
+        ListenError::AddressInUse { address, .. } => {
+            BusyPort::at(address, loaded.config.data_dir.folder())
+                .await
+                .into()
+        }
+        ListenError::NoPermission { .. } => NotStarted::NoPermission(error),
+        other => NotStarted::Listen(other),
     }
-    if let Err(error) = reload::watch(sources, loaded.clone(), proxy.clone()) {
-        return no_signals(&error);
-    }
-    announce(
-        &loaded,
-        listener.local_address(),
-        began.elapsed(),
-        &terminal,
-    );
-    listener
-        .serve(
+}
+
+impl Running {
+    /// Serves until the drain is over, then closes the ledger.
+    async fn until_stopped(self, systemd: &Systemd) -> ExitCode {
+        let Self {
+            proxy,
+            listener,
+            drain,
+            stop,
+            ledger,
+            ..
+        } = self;
+        let serving = listener.serve(
             move |request, _peer| {
                 let proxy = proxy.clone();
                 async move { Ok::<_, Infallible>(proxy.handle(request).await) }
             },
             drain,
-        )
-        .await;
-    tracing::info!("stopped");
-    ExitCode::SUCCESS
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-        })
-}
-
-/// People get the banner, a log gets one line with the same fields.
-fn announce(loaded: &Loaded, address: SocketAddr, took: Duration, terminal: &Terminal) {
-    let today = Day::at(now());
-    if terminal.is_terminal {
-        banner::print(loaded, address, today, took, terminal);
-        return;
-    }
-    tracing::info!(
-        %address,
-        upstream = %loaded.config.upstream.url,
-        config = loaded.origin.as_ref().map(|path| path.display().to_string()),
-        offer = %loaded.offer.list_date(),
-        version = env!("CARGO_PKG_VERSION"),
-        "listening"
-    );
-}
-
-fn no_signals(error: &std::io::Error) -> ExitCode {
-    let why = format!("no word of signals from the system: {error}");
-    refuse(&why, exit::UNAVAILABLE)
-}
-
-fn refuse(why: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    cli::refuse(&format!("error: {why}\n"), code)
-}
-
-/// A certificate that cannot be used is a mistake of the configuration; a port is the machine's.
-fn cannot_listen(error: &ListenError) -> ExitCode {
-    match error {
-        ListenError::AddressInUse { address, .. } => {
-            let port = address.port();
-            let other = SocketAddr::new(address.ip(), port.checked_add(10).unwrap_or(port - 10));
-            let why = format!(
-                "cannot listen on {address}: in use by another program. help: stop it, or start with --listen {other}"
-            );
-            refuse(&why, exit::UNAVAILABLE)
+        );
+        tokio::join!(serving, async {
+            stop.begun().await;
+            systemd.stopping();
+        });
+        let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };
+        if let Some(ledger) = ledger
+            && let Err(error) = open_ledger::close(ledger, at_most).await
+        {
+            tracing::error!(%error, "stopped, but not everything is in the ledger");
+            return ExitCode::from(exit::FAILED);
         }
-        ListenError::Certificate { .. }
-        | ListenError::Key { .. }
-        | ListenError::Identity { .. } => refuse(error, exit::CONFIG),
-        ListenError::NoPermission { .. } => {
-            let why = format!("{error}. help: take a port from 1024 on, such as 8800");
-            refuse(&why, exit::UNAVAILABLE)
-        }
-        ListenError::Bind { .. } => refuse(error, exit::UNAVAILABLE),
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
     }
 }

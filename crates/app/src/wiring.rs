@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ledger::LedgerSettings;
 use meter::{Offer, Rules};
 use net::{
     ConnectSettings, ConnectSettingsError, ListenSettings, ProxySettings, Scheme, TlsIdentity,
@@ -89,6 +90,16 @@ fn connect(config: &Config) -> ConnectSettings {
             port: upstream.url.port,
         })
     }
+}
+
+/// Where and how the ledger is kept; none where it is off.
+pub(crate) fn ledger(config: &Config) -> Option<LedgerSettings> {
+    let folder = config.data_dir.folder()?;
+    Some(LedgerSettings {
+        folder: folder.to_owned(),
+        durability: config.ledger.durability,
+        keep_days: config.ledger.keep_days,
+    })
 }
 
 /// Where and how the proxy listens.

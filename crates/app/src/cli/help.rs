@@ -34,10 +34,12 @@ Exit codes: tollfree help exit-codes.";
 
 const EXIT_CODES: &str = "\
 0    fine
-1    demo: a verdict differs from the simulated bill
+1    serve: stopped, but not everything is in the ledger
+     demo: a verdict differs from the simulated bill
      any command: the output could not be written
 64   wrong flags
 69   cannot listen
+75   another tollfree has the ledger
 78   mistakes in the configuration; nothing was started
 130  demo: interrupted
 ";

@@ -31,6 +31,8 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 64;
     /// The listener could not be had.
     pub(crate) const UNAVAILABLE: u8 = 69;
+    /// Another process has the ledger.
+    pub(crate) const IN_USE: u8 = 75;
     /// The configuration is wrong; nothing was started.
     pub(crate) const CONFIG: u8 = 78;
     /// The demo was interrupted: the code a shell gives to what SIGINT ended.

@@ -1,0 +1,97 @@
+//! A port that somebody else has: who that is, and which one to take instead. It must not know why it was wanted.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::banner::reachable;
+use crate::open_ledger;
+
+/// How long whoever has the port may take to show what it is.
+const MOST_WAIT: Duration = Duration::from_millis(500);
+/// Bytes of its answer that are looked at.
+const MOST_READ: usize = 4096;
+/// A path that is answered by the proxy itself and never forwarded, and that names no call.
+const QUESTION: &[u8] =
+    b"GET /_tollfree/calls/- HTTP/1.1\r\nhost: tollfree\r\nconnection: close\r\n\r\n";
+/// From the port that was wanted to the one that is proposed.
+const STEP: u16 = 10;
+
+/// Somebody else listens there.
+#[derive(Debug)]
+pub(crate) struct BusyPort {
+    address: SocketAddr,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
+    /// A tollfree, and its process id where its data directory is ours too.
+    Tollfree(Option<u32>),
+    Other,
+}
+
+impl BusyPort {
+    /// Finds out who listens there. A tollfree with the same data directory says its process id in it.
+    pub(crate) async fn at(address: SocketAddr, data_dir: Option<&Path>) -> Self {
+        let asked = timeout(MOST_WAIT, is_tollfree(address)).await;
+        let by = if matches!(asked, Ok(Ok(true))) {
+            By::Tollfree(match data_dir {
+                Some(folder) => open_ledger::pid_of_holder(folder).await,
+                None => None,
+            })
+        } else {
+            By::Other
+        };
+        Self { address, by }
+    }
+}
+
+/// Whether an answer from there carries our name for a call, as each of ours does.
+async fn is_tollfree(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(reachable(address)).await?;
+    stream.write_all(QUESTION).await?;
+    let mut answer = Vec::new();
+    stream
+        .take(MOST_READ as u64)
+        .read_to_end(&mut answer)
+        .await?;
+    let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    let name = format!("\n{}:", proxy::CALL_HEADER);
+    Ok(text.contains(&name))
+}
+
+impl fmt::Display for BusyPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address;
+        let port = address.port();
+        let other = port.checked_add(STEP).unwrap_or(port - STEP);
+        let other = SocketAddr::new(address.ip(), other);
+        write!(f, "cannot listen on {address}: in use by ")?;
+        match self.by {
+            By::Tollfree(Some(pid)) => write!(
+                f,
+                "tollfree (pid {pid}). help: tollfree status shows it, or start with --listen {other}"
+            ),
+            By::Tollfree(None) => {
+                write!(
+                    f,
+                    "another tollfree. help: stop it, or start with --listen {other}"
+                )
+            }
+            By::Other => {
+                write!(
+                    f,
+                    "another program. help: stop it, or start with --listen {other}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for BusyPort {}
