@@ -2,6 +2,7 @@
 //! not. Knows nothing of answers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
@@ -22,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) facts: Option<RequestFacts>,
     /// We asked for the usage in the client's stead.
     pub(crate) usage_asked_by_us: bool,
+    /// When its body was in hand: the time until it leaves is ours.
+    pub(crate) in_hand: Instant,
 }
 
 impl Asked {
@@ -37,6 +40,7 @@ impl Asked {
                 endpoint,
                 facts: None,
                 usage_asked_by_us: false,
+                in_hand: Instant::now(),
             };
             (body, asked, Accept::Readable)
         };
@@ -48,6 +52,7 @@ impl Asked {
         let mut body = RequestBody::gather(body, memory, bounds)
             .await
             .map_err(|_| Refusal::RequestBroke)?;
+        let in_hand = Instant::now();
         let Some(bytes) = body.bytes().cloned() else {
             return Ok(unread(body));
         };
@@ -87,6 +92,7 @@ impl Asked {
                 endpoint,
                 facts,
                 usage_asked_by_us,
+                in_hand,
             },
             accept,
         ))

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, DATE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
@@ -46,6 +47,9 @@ pub(crate) async fn handle(
             reason,
         }) => {
             tracing::debug!(call = %id, %refusal, "refused");
+            if verdict == Verdict::None {
+                shared.figures.passed(None);
+            }
             let mut answer = refusal.into_answer();
             Tags::bare(id, verdict, reason).put_on(answer.headers_mut());
             answer
@@ -136,7 +140,7 @@ impl Call<'_> {
         } else {
             Reason::ErrorResponse
         };
-        Ok(self.pass_on(head, body, reason))
+        Ok(self.pass_on(head, body, None, reason))
     }
 
     /// A call that takes tokens if it succeeds.
@@ -145,12 +149,16 @@ impl Call<'_> {
         endpoint: Metered,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
+        if text(&self.head.headers, &RETRY_COUNT).is_some_and(|count| count != "0") {
+            self.shared.figures.retries.one();
+        }
         let settings = self.shared.settings.load_full();
         let request = (&mut self.head.headers, body);
         let memory = &self.shared.request_memory;
         let (body, asked, accept) = Asked::read(endpoint, request, &settings, memory).await?;
         let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
         let asked_by_us = asked.usage_asked_by_us;
+        let in_hand = asked.in_hand;
         let mut under_way = CallUnderWay::begin(
             Arc::clone(self.shared),
             self.id,
@@ -162,15 +170,17 @@ impl Call<'_> {
             whose,
             body.leaving(),
         );
+        let ours = in_hand.elapsed();
         let answer = match self.send(body, accept).await {
             Ok(answer) => answer,
             Err(error) => return Err(Self::unanswered(under_way, &error).await),
         };
+        let head_came = Instant::now();
         let (mut head, body) = answer.into_parts();
         let whose = self.whose(&head);
         if !head.status.is_success() {
             under_way.dismiss();
-            return Ok(self.pass_on(head, body, Reason::ErrorResponse));
+            return Ok(self.pass_on(head, body, Some(endpoint), Reason::ErrorResponse));
         }
         let form = Form::of(text(&head.headers, &CONTENT_TYPE));
         let codings = Coding::of(asked::coding_values(&head.headers));
@@ -197,9 +207,9 @@ impl Call<'_> {
             return Ok(Response::from_parts(head, AnswerBody::passing(body)));
         }
         if form == Form::Json && is_held(endpoint) {
-            return Ok(self.held(head, body, under_way, &settings).await);
+            return Ok(self.held(head, body, under_way, (&settings, ours)).await);
         }
-        Ok(Self::streamed(
+        let answer = Self::streamed(
             head,
             under_way,
             Passage {
@@ -209,7 +219,12 @@ impl Call<'_> {
                 broke: None,
                 edit,
             },
-        ))
+        );
+        let figures = &self.shared.figures;
+        figures
+            .added_first_token
+            .observe(ours + head_came.elapsed());
+        Ok(answer)
     }
 
     /// Sends the request; its headers go with it.
@@ -257,8 +272,10 @@ impl Call<'_> {
         &self,
         mut head: response::Parts,
         body: UpstreamBody,
+        endpoint: Option<Metered>,
         reason: Reason,
     ) -> Response<AnswerBody> {
+        self.shared.figures.passed(endpoint);
         let request_id = request_id(&head.headers);
         forward::answer_head(&mut head, false);
         let names = Names {
@@ -278,7 +295,7 @@ impl Call<'_> {
         mut head: response::Parts,
         body: UpstreamBody,
         mut under_way: CallUnderWay,
-        settings: &Settings,
+        (settings, ours): (&Settings, Duration),
     ) -> Response<AnswerBody> {
         let mut share = self.shared.answer_memory.share();
         let patience = Patience {
@@ -288,8 +305,10 @@ impl Call<'_> {
         };
         match hold::hold(body, &mut under_way, &mut share, &patience).await {
             Held::Whole { bytes, sized } => {
+                let came = Instant::now();
                 let settled = under_way.settle_before_head(End::Complete).await;
                 settled.tags().put_on(&mut head.headers);
+                self.shared.figures.overhead.observe(ours + came.elapsed());
                 Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(share)))
             }
             Held::Partial { early, rest, broke } => {
@@ -368,6 +387,8 @@ fn is_held(endpoint: Metered) -> bool {
     )
 }
 
+/// How often an OpenAI SDK has sent this call before.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn request_id(headers: &HeaderMap) -> Option<Box<str>> {

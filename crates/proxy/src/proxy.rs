@@ -13,6 +13,7 @@ use crate::body::AnswerBody;
 use crate::call;
 use crate::call_id::NoRandomness;
 use crate::clock::Clock;
+use crate::figures::Figures;
 use crate::keys::Keys;
 use crate::lookup::Waits;
 use crate::memory::Memory;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) recent: Recent,
     pub(crate) outbox: Outbox,
+    pub(crate) figures: Figures,
     pub(crate) waits: Waits,
     pub(crate) ledger_lookups: Semaphore,
     pub(crate) request_memory: Arc<Memory>,
@@ -86,6 +88,7 @@ impl Proxy {
                 keys,
                 recent: Recent::new(),
                 outbox: Outbox::new(ledger),
+                figures: Figures::default(),
                 waits: Waits::default(),
                 ledger_lookups: Semaphore::new(MOST_LEDGER_LOOKUPS),
                 request_memory: Memory::new(),
@@ -110,6 +113,18 @@ impl Proxy {
         let ahead = clock.correction_milliseconds().max(0) / 1000;
         let today = Day::at(clock.now() - ahead);
         self.shared.meter.forget_before(Day::at(today.start() - 1));
+    }
+
+    /// What happened, in numbers.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+
+    /// The correction of this machine's clock, in milliseconds; 0 while it agrees with OpenAI's.
+    #[must_use]
+    pub fn clock_correction_milliseconds(&self) -> i64 {
+        self.shared.clock.correction_milliseconds()
     }
 
     /// How every organization that was seen or is declared stands today.

@@ -7,6 +7,17 @@ use crate::keys::{KeyHash, Keys};
 
 /// Puts everything back; call it before the first call.
 pub(crate) fn restore(restored: &Restored, meter: &Meter, rules: &Rules, keys: &Keys) {
+    restore_totals(restored, meter, rules);
+    for key in &restored.keys {
+        if let Some(organization) = named(meter, &key.organization) {
+            let hash = KeyHash::of_bytes(key.key_hash);
+            keys.remember(hash, &organization, key.project.as_deref());
+        }
+    }
+}
+
+/// Puts back what standings are made of.
+pub(crate) fn restore_totals(restored: &Restored, meter: &Meter, rules: &Rules) {
     for (organization, name) in &restored.aliases {
         if let Some(organization) = meter.organizations().named(organization) {
             meter.learn_alias(&organization, name);
@@ -21,12 +32,6 @@ pub(crate) fn restore(restored: &Restored, meter: &Meter, rules: &Rules, keys: &
         restore_total(total, meter, rules);
     }
     of_nobody(&restored.totals, meter, rules);
-    for key in &restored.keys {
-        if let Some(organization) = named(meter, &key.organization) {
-            let hash = KeyHash::of_bytes(key.key_hash);
-            keys.remember(hash, &organization, key.project.as_deref());
-        }
-    }
 }
 
 fn restore_total(total: &CarriedTotal, meter: &Meter, rules: &Rules) {

@@ -3,10 +3,11 @@
 
 use std::fmt;
 
-use ledger::{Entry, Stated};
-use meter::{Day, Organization, Standing};
+use ledger::{Entry, Restored, Stated};
+use meter::{Day, Meter, Organization, Rules, Standing};
 
 use crate::proxy::Shared;
+use crate::restore::restore_totals;
 
 /// How one organization stands today.
 #[derive(Clone, Debug)]
@@ -106,37 +107,55 @@ impl fmt::Display for NotStated {
 
 impl std::error::Error for NotStated {}
 
-impl Shared {
-    /// Every organization that was seen today or is declared, by name; `unknown` last and only if it was seen.
-    pub(crate) fn standings(&self) -> Vec<OrganizationStanding> {
-        let mut organizations = self.meter.organizations().all();
-        organizations.sort_by(|one, other| one.name().cmp(other.name()));
-        let mut standings: Vec<_> = organizations
-            .iter()
-            .map(|organization| self.standing_of(organization))
-            .collect();
-        let unknown = self.standing_of(&self.meter.organizations().unknown());
-        if !unknown.groups.iter().all(GroupStanding::is_untouched) {
-            standings.push(unknown);
-        }
-        standings
-    }
+/// How every organization stood when the program stopped, as a start would find it at `now` (Unix seconds): the same
+/// numbers that the running proxy would give.
+#[must_use]
+pub fn standings_of(restored: &Restored, rules: &Rules, now: i64) -> Vec<OrganizationStanding> {
+    let meter = Meter::new(restored.began_at.div_euclid(1000));
+    meter.learn_declared(rules);
+    restore_totals(restored, &meter, rules);
+    standings(&meter, rules, Day::at(now))
+}
 
-    fn standing_of(&self, organization: &Organization) -> OrganizationStanding {
-        let rules = self.rules.load();
-        let day = Day::at(self.clock.now());
-        let groups = rules.offer().groups().map(|(id, group)| GroupStanding {
-            group: group.name.to_string(),
-            standing: self.meter.standing(&rules, organization, id, day),
-        });
-        let declared = rules.terms(organization).usage_tier;
-        OrganizationStanding {
-            name: organization.name().to_owned(),
-            day,
-            usage_tier: declared.map_or(1, meter::UsageTier::get),
-            is_declared: declared.is_some(),
-            groups: groups.collect(),
-        }
+/// Every organization that was seen today or is declared, by name; `unknown` last and only if it was seen.
+fn standings(meter: &Meter, rules: &Rules, day: Day) -> Vec<OrganizationStanding> {
+    let mut organizations = meter.organizations().all();
+    organizations.sort_by(|one, other| one.name().cmp(other.name()));
+    let mut standings: Vec<_> = organizations
+        .iter()
+        .map(|organization| standing_of(meter, rules, organization, day))
+        .collect();
+    let unknown = standing_of(meter, rules, &meter.organizations().unknown(), day);
+    if !unknown.groups.iter().all(GroupStanding::is_untouched) {
+        standings.push(unknown);
+    }
+    standings
+}
+
+fn standing_of(
+    meter: &Meter,
+    rules: &Rules,
+    organization: &Organization,
+    day: Day,
+) -> OrganizationStanding {
+    let groups = rules.offer().groups().map(|(id, group)| GroupStanding {
+        group: group.name.to_string(),
+        standing: meter.standing(rules, organization, id, day),
+    });
+    let declared = rules.terms(organization).usage_tier;
+    OrganizationStanding {
+        name: organization.name().to_owned(),
+        day,
+        usage_tier: declared.map_or(1, meter::UsageTier::get),
+        is_declared: declared.is_some(),
+        groups: groups.collect(),
+    }
+}
+
+impl Shared {
+    /// How all stand now.
+    pub(crate) fn standings(&self) -> Vec<OrganizationStanding> {
+        standings(&self.meter, &self.rules.load(), Day::at(self.clock.now()))
     }
 
     /// States today's total as read on OpenAI's dashboard.

@@ -64,6 +64,21 @@ impl Socket {
 }
 
 impl Metered {
+    /// Every one, in the order in which they count.
+    pub const ALL: [Self; 11] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Responses,
+        Self::ResponsesCompact,
+        Self::Embeddings,
+        Self::Transcriptions,
+        Self::Speech,
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::ThreadRuns,
+        Self::Realtime,
+    ];
+
     /// The short label used in the ledger and in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

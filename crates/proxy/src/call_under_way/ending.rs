@@ -21,7 +21,7 @@ impl CallUnderWay {
     pub(crate) async fn settle_before_head(mut self, end: End) -> Arc<RecentCall> {
         let outcome = match self.take_outcome(end) {
             Some((mut outcome, commit)) => {
-                outcome.tags.recorded = commit.recorded().await;
+                outcome.tags.recorded = self.counted(commit.recorded().await);
                 outcome
             }
             None => Outcome {
@@ -31,6 +31,13 @@ impl CallUnderWay {
             },
         };
         self.shared.recent.settled(self.names(), outcome)
+    }
+
+    fn counted(&self, recorded: bool) -> bool {
+        if !recorded {
+            self.shared.figures.unrecorded.one();
+        }
+        recorded
     }
 
     pub(super) fn names(&self) -> Names {
@@ -54,7 +61,9 @@ impl CallUnderWay {
     /// Ready once nothing waits for a commit; what was settled can then be looked up.
     pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some((outcome, commit)) = &mut self.committing {
-            outcome.tags.recorded = ready!(commit.poll(context));
+            let recorded = ready!(commit.poll(context));
+            outcome.tags.recorded = recorded;
+            self.counted(recorded);
             self.shelve();
         }
         Poll::Ready(())
@@ -107,6 +116,9 @@ impl CallUnderWay {
             ),
             Reading::Missing(missing) => self.settle_missing(&rules, missing, model, now),
         };
+        let head = self.recent.as_ref().map(|recent| recent.tags().verdict);
+        let endpoint = self.asked.endpoint;
+        shared.figures.settled(endpoint, &settlement, head);
         let commit = self.commit(
             &rules,
             &settlement,
@@ -133,7 +145,7 @@ impl CallUnderWay {
             response_id: seen.response_id.clone(),
             model: model.map(Into::into),
         };
-        log(&outcome, &settlement, self.asked.endpoint);
+        log(&outcome, &settlement, endpoint);
         Some((outcome, commit))
     }
 

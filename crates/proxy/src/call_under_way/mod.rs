@@ -70,6 +70,7 @@ impl CallUnderWay {
         leaving: Arc<AtomicBool>,
     ) -> CallUnderWay {
         let began_at = shared.clock.now_milliseconds();
+        shared.figures.begun();
         let mut call = CallUnderWay {
             shared,
             id,
@@ -226,10 +227,13 @@ impl Drop for CallUnderWay {
     /// been carried out.
     fn drop(&mut self) {
         if self.reader.is_some() || self.leaving.load(Ordering::Relaxed) {
-            self.settle(End::ClientGone);
+            if self.settle(End::ClientGone) {
+                self.shared.figures.clients_gone.one();
+            }
         }
         self.leave_flight();
         // Nobody waits any more: what is to be kept is on its way.
         self.shelve();
+        self.shared.figures.ended();
     }
 }
