@@ -1,0 +1,250 @@
+//! The calls on one WebSocket: each begins with what the client asks for, or with a response nobody asked for, and is
+//! settled by the event that ends it. Knows nothing of sockets.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use http::StatusCode;
+use meter::Reason;
+use wire::{Missing, Reading, Seen, Socket, SocketEvent, SocketReader, SocketRequest, SocketRequests};
+
+use crate::asked::Asked;
+use crate::attribute::Whose;
+use crate::call_id::CallId;
+use crate::call_under_way::{Answered, CallUnderWay, Caller};
+use crate::proxy::Shared;
+
+/// Responses asked for on one connection and not begun; what is asked beyond is counted once it begins.
+const MOST_WAITING: usize = 256;
+/// Responses under way on one connection; one beyond is counted once it ends.
+const MOST_OPEN: usize = 256;
+
+/// What the opening of the WebSocket told of all its calls.
+pub(super) struct Opened {
+    pub(super) caller: Caller,
+    pub(super) whose: Whose,
+    /// OpenAI's `x-request-id`.
+    pub(super) request_id: Option<Box<str>>,
+}
+
+/// The calls of one connection.
+pub(super) struct Calls {
+    shared: Arc<Shared>,
+    socket: Socket,
+    opened: Opened,
+    requests: Option<SocketRequests>,
+    reader: SocketReader,
+    /// Asked for, not begun; oldest first.
+    waiting: VecDeque<Waiting>,
+    /// Begun, not ended; oldest first.
+    open: Vec<Open>,
+}
+
+struct Waiting {
+    lane: Option<Box<str>>,
+    call: CallUnderWay,
+}
+
+struct Open {
+    response_id: Box<str>,
+    model: Option<Box<str>>,
+    call: CallUnderWay,
+}
+
+/// Calls that were settled and are on their way into the ledger.
+#[must_use = "the last bytes of these calls wait for them"]
+pub(super) struct Settled(Vec<CallUnderWay>);
+
+impl Settled {
+    /// Ready once all of them can be looked up; at the latest after the deadline of a commit.
+    pub(super) async fn committed(mut self) {
+        for call in &mut self.0 {
+            poll_fn(|context| call.poll_committed(context)).await;
+        }
+    }
+}
+
+impl Calls {
+    pub(super) fn new(shared: Arc<Shared>, socket: Socket, target: &str, opened: Opened) -> Calls {
+        Calls {
+            shared,
+            socket,
+            opened,
+            // A realtime session answers when it likes: its responses are known by their beginning.
+            requests: (socket == Socket::Responses).then(SocketRequests::new),
+            reader: SocketReader::new(socket, target),
+            waiting: VecDeque::new(),
+            open: Vec::new(),
+        }
+    }
+
+    /// Nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.open.is_empty()
+    }
+
+    /// Looks at bytes of the client's before they go on.
+    pub(super) fn client_says(&mut self, bytes: &[u8]) {
+        let Some(requests) = &mut self.requests else {
+            return;
+        };
+        let mut asked = Vec::new();
+        requests.push(bytes, |request| asked.push(request));
+        for SocketRequest { lane, facts } in asked {
+            let asked = Asked {
+                endpoint: self.socket.calls(),
+                facts,
+                usage_asked_by_us: false,
+            };
+            if self.waiting.len() < MOST_WAITING
+                && let Some(call) = self.begin(asked)
+            {
+                self.waiting.push_back(Waiting { lane, call });
+            }
+        }
+    }
+
+    /// Looks at bytes of upstream's before they go on, and settles what ends in them.
+    pub(super) fn upstream_says(&mut self, bytes: &[u8]) -> Settled {
+        let mut events = Vec::new();
+        self.reader.push(bytes, |event| events.push(event));
+        let mut settled = Vec::new();
+        for event in events {
+            match event {
+                SocketEvent::Began {
+                    lane,
+                    response_id,
+                    model,
+                } => self.response_begins(lane.as_deref(), response_id, model),
+                SocketEvent::Ended { lane, reading } => {
+                    settled.extend(self.response_ends(lane.as_deref(), &reading));
+                }
+                SocketEvent::Refused { lane } => {
+                    if let Some(call) = self.asked_in(lane.as_deref()) {
+                        call.dismiss();
+                    }
+                }
+                SocketEvent::Transcribed(reading) => {
+                    settled.extend(self.begin(self.unasked()).map(|mut call| {
+                        call.settle_read(&reading);
+                        call
+                    }));
+                }
+            }
+        }
+        Settled(settled)
+    }
+
+    fn response_begins(
+        &mut self,
+        lane: Option<&str>,
+        response_id: Box<str>,
+        model: Option<Box<str>>,
+    ) {
+        let call = self
+            .asked_in(lane)
+            .or_else(|| self.begin(self.unasked()))
+            .filter(|_| self.open.len() < MOST_OPEN);
+        if let Some(call) = call {
+            self.open.push(Open {
+                response_id,
+                model,
+                call,
+            });
+        }
+    }
+
+    fn response_ends(&mut self, lane: Option<&str>, reading: &Reading) -> Option<CallUnderWay> {
+        let id = match reading {
+            Reading::Reported(reported) => reported.seen.response_id.as_deref(),
+            Reading::Missing(missing) => missing.seen.response_id.as_deref(),
+        };
+        let place = id.and_then(|id| self.open.iter().position(|open| &*open.response_id == id));
+        let mut call = match place {
+            Some(place) => self.open.remove(place).call,
+            // Its beginning was not seen.
+            None => self
+                .asked_in(lane)
+                .or_else(|| self.begin(self.unasked()))?,
+        };
+        call.settle_read(reading);
+        Some(call)
+    }
+
+    /// The call asked for first in this lane; where upstream names another lane than the client did, the first of all.
+    fn asked_in(&mut self, lane: Option<&str>) -> Option<CallUnderWay> {
+        let place = self
+            .waiting
+            .iter()
+            .position(|waiting| waiting.lane.as_deref() == lane);
+        let waiting = self.waiting.remove(place.unwrap_or(0))?;
+        Some(waiting.call)
+    }
+
+    /// What is known of a response nobody was seen to ask for.
+    fn unasked(&self) -> Asked {
+        Asked {
+            endpoint: self.socket.calls(),
+            facts: None,
+            usage_asked_by_us: false,
+        }
+    }
+
+    /// A call of this connection; none where no id can be made.
+    fn begin(&self, asked: Asked) -> Option<CallUnderWay> {
+        let Opened {
+            caller,
+            whose,
+            request_id,
+        } = &self.opened;
+        let mut call = CallUnderWay::begin(
+            Arc::clone(&self.shared),
+            CallId::new().ok()?,
+            asked,
+            caller.clone(),
+            whose.clone(),
+            // What is asked for goes on at once.
+            Arc::new(AtomicBool::new(true)),
+        );
+        call.answered(Answered {
+            whose: whose.clone(),
+            status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            request_id: request_id.clone(),
+            reader: None,
+        });
+        call.head();
+        Some(call)
+    }
+
+    /// The connection is over: what is still under way never reported its usage.
+    pub(super) fn end(&mut self, why: Reason) -> Settled {
+        let why = if self.reader.is_unreadable() {
+            Reason::UnreadableBody
+        } else {
+            why
+        };
+        let missing = |response_id, model| {
+            Reading::Missing(Missing {
+                why,
+                seen: Seen {
+                    response_id,
+                    model,
+                    ..Seen::default()
+                },
+            })
+        };
+        let open = self.open.drain(..).map(|open| {
+            let reading = missing(Some(open.response_id), open.model);
+            (open.call, reading)
+        });
+        let waiting = self.waiting.drain(..);
+        let waiting = waiting.map(|waiting| (waiting.call, missing(None, None)));
+        let settled = open.chain(waiting).map(|(mut call, reading)| {
+            call.settle_read(&reading);
+            call
+        });
+        Settled(settled.collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! Bytes between two upgraded connections, both ways, until either side ends. What upstream says waits for the
+//! commits of the calls that end in it. Knows nothing of what is said.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use meter::Reason;
+use net::Peer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::calls::{Calls, Settled};
+
+/// Bytes passed on at a time, each way.
+const STEP_BYTES: usize = 16 * 1024;
+/// How long upstream may still speak to a client that has left: as long as a stream of a client that has left lives.
+const AFTER_CLIENT: Duration = Duration::from_millis(100);
+/// How long a client may still speak once upstream has ended: what it sent meanwhile must be taken, or the end of what
+/// it was sent would be lost.
+const AFTER_UPSTREAM: Duration = Duration::from_secs(2);
+
+/// Who ended the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Client,
+    Upstream,
+}
+
+/// The calls, as both directions see them.
+struct Watched {
+    calls: Mutex<Calls>,
+    /// Told after upstream spoke: nothing may be under way any more.
+    spoke: Notify,
+}
+
+impl Watched {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing is under way.
+    async fn idle(&self) {
+        loop {
+            let spoke = self.spoke.notified();
+            if self.calls().is_idle() {
+                return;
+            }
+            spoke.await;
+        }
+    }
+}
+
+/// Passes bytes until either side ends, the drain finds nothing under way, or cuts; then settles what is left.
+pub(super) async fn run(client: Upgraded, upstream: Upgraded, peer: Peer, calls: Calls) {
+    let watched = Watched {
+        calls: Mutex::new(calls),
+        spoke: Notify::new(),
+    };
+    let ended = tokio::select! {
+        ended = pass(TokioIo::new(client), TokioIo::new(upstream), &watched) => ended,
+        () = peer.cut() => Ended::Client,
+        () = async {
+            peer.closing().await;
+            watched.idle().await;
+        } => Ended::Client,
+    };
+    let settled = watched.calls().end(match ended {
+        Ended::Client => Reason::ClientGone,
+        Ended::Upstream => Reason::UpstreamBroke,
+    });
+    settled.committed().await;
+}
+
+async fn pass(
+    client: impl AsyncRead + AsyncWrite,
+    upstream: impl AsyncRead + AsyncWrite,
+    watched: &Watched,
+) -> Ended {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_upstream, to_upstream) = tokio::io::split(upstream);
+    let up = pass_up(from_client, to_upstream, watched);
+    let down = pass_down(from_upstream, to_client, watched);
+    tokio::pin!(up, down);
+    // Each direction has its own way to go: one that is blocked does not block the other.
+    tokio::select! {
+        () = &mut up => {
+            // The client said all it had to say; whether upstream still answers or not, it has left.
+            match timeout(AFTER_CLIENT, down).await {
+                Ok(Ended::Upstream) if watched.calls().is_idle() => Ended::Upstream,
+                _ => Ended::Client,
+            }
+        }
+        ended = &mut down => {
+            if ended == Ended::Upstream {
+                // Whether the client says more or not, nobody listens.
+                let _ = timeout(AFTER_UPSTREAM, up).await;
+            }
+            ended
+        }
+    }
+}
+
+/// Passes the client's bytes on until it ends. Those that upstream does not take any more are taken all the same.
+async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(mut from: R, mut to: W, watched: &Watched) {
+    let mut bytes = vec![0; STEP_BYTES];
+    let mut listens = true;
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if !listens {
+            continue;
+        }
+        let said = bytes.get(..count).unwrap_or_default();
+        watched.calls().client_says(said);
+        listens = send(&mut to, said).await;
+    }
+    if listens {
+        // If it fails upstream has ended too.
+        let _ = to.shutdown().await;
+    }
+}
+
+/// Passes upstream's bytes on until either side ends.
+async fn pass_down<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    mut from: R,
+    mut to: W,
+    watched: &Watched,
+) -> Ended {
+    let mut bytes = vec![0; STEP_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let said = bytes.get(..count).unwrap_or_default();
+        let settled: Settled = watched.calls().upstream_says(said);
+        // Whoever has the last bytes of a response can read its verdict.
+        settled.committed().await;
+        let taken = send(&mut to, said).await;
+        watched.spoke.notify_waiters();
+        if !taken {
+            return Ended::Client;
+        }
+    }
+    // If it fails the client has ended too.
+    let _ = to.shutdown().await;
+    Ended::Upstream
+}
+
+async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> bool {
+    to.write_all(bytes).await.is_ok() && to.flush().await.is_ok()
+}
