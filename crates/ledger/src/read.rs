@@ -3,14 +3,25 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, named_params, params};
 use thiserror::Error;
 
+use crate::table::{self, date};
 use crate::{CarriedTotal, Row};
+
+/// The file in the data directory.
+const FILE: &str = "ledger.sqlite";
+
+/// So long a read waits where the file is being recovered by another connection.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// Reads a ledger.
 #[derive(Debug)]
-pub struct Reader(());
+pub struct Reader {
+    connection: Connection,
+}
 
 /// Why a ledger cannot be read.
 #[derive(Debug, Error)]
@@ -39,13 +50,13 @@ pub struct CallFilter {
     pub verdict: Option<String>,
     /// Only this certainty.
     pub certainty: Option<String>,
-    /// Only this organization's.
+    /// Only this organization's, by any of its names.
     pub organization: Option<String>,
-    /// Only this model's.
+    /// Only this model's: the one that answered, else the one asked for.
     pub model: Option<String>,
     /// Only this reason.
     pub reason: Option<String>,
-    /// Only this model group.
+    /// Only this model group; empty: none.
     pub group: Option<String>,
     /// Only rows with a smaller number, for paging.
     pub below: Option<i64>,
@@ -85,6 +96,8 @@ pub struct DayRow {
     pub billed_calls: u64,
     /// Of them unknown.
     pub unknown_calls: u64,
+    /// Settlements that could not be kept; in none of the other numbers.
+    pub lost_calls: u64,
     /// Tokens of the free ones.
     pub free_tokens: u64,
     /// Tokens of the billed ones.
@@ -103,9 +116,12 @@ pub struct DayRow {
     pub crossing: Option<Crossing>,
     /// The day's allowance as last known.
     pub last_allowance: Option<u64>,
-    /// Sources and tokens that may have been taken uncounted; `None`: without limit.
+    /// Sources and the tokens that may have been taken uncounted, each source once; `None`: without limit.
     pub slack: Vec<(String, Option<u64>)>,
 }
+
+/// The rows of these days lie between the first number and the last.
+type Numbers = (i64, i64);
 
 impl Reader {
     /// Opens the ledger in `folder` for reading.
@@ -114,8 +130,53 @@ impl Reader {
     ///
     /// [`ReadError`] where there is none that can be read.
     pub fn open(folder: &Path) -> Result<Reader, ReadError> {
-        let _ = folder;
-        Err(ReadError::NoLedger)
+        let path = folder.join(FILE);
+        if !path.exists() {
+            return Err(ReadError::NoLedger);
+        }
+        let connection = Reader::connect(&path).or_else(|refused| {
+            // In a folder that cannot be written, the log's index cannot be made; without a log it is not needed.
+            let mut log = path.clone().into_os_string();
+            log.push("-wal");
+            if Path::new(&log).exists() {
+                return Err(refused);
+            }
+            Reader::connect_unchanging(&path)
+        })?;
+        let version = table::version(&connection)?;
+        if version > table::VERSION {
+            return Err(ReadError::Newer);
+        }
+        if version < table::VERSION {
+            // Made, but nothing was ever kept in it.
+            return Err(ReadError::NoLedger);
+        }
+        Ok(Reader { connection })
+    }
+
+    fn connect(path: &Path) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        table::version(&connection)?;
+        Ok(connection)
+    }
+
+    fn connect_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let mut uri = String::from("file:");
+        for byte in path.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                    uri.push(char::from(*byte));
+                }
+                other => uri.push_str(&format!("%{other:02x}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        Connection::open_with_flags(uri, flags)
     }
 
     /// Calls, newest first.
@@ -124,11 +185,72 @@ impl Reader {
     ///
     /// [`ReadError::Unreadable`].
     pub fn calls(&self, filter: &CallFilter) -> Result<Vec<Row>, ReadError> {
-        let _ = filter;
-        Err(ReadError::NoLedger)
+        let mut least = filter.above.map_or(0, |above| above.saturating_add(1));
+        let mut greatest = filter
+            .below
+            .map_or(i64::MAX, |below| below.saturating_sub(1));
+        if let Some((from, to)) = filter.days {
+            let Some((first, last)) = self.numbers(from, to)? else {
+                return Ok(Vec::new());
+            };
+            least = least.max(first);
+            greatest = greatest.min(last);
+        }
+        let days = filter.days.unwrap_or((i32::MIN, i32::MAX));
+        let (from, to) = (date::text_of(days.0), date::text_of(days.1));
+        let at_most = i64::try_from(filter.at_most).unwrap_or(i64::MAX);
+        let mut conditions = vec![
+            "number BETWEEN :least AND :greatest",
+            "day BETWEEN :from AND :to",
+        ];
+        let mut values: Vec<(&str, &dyn ToSql)> = named_params! {
+            ":least": least, ":greatest": greatest, ":from": from, ":to": to, ":at_most": at_most,
+        }
+        .to_vec();
+        let choices: [(&str, &str, &Option<String>); 6] = [
+            (":verdict", "verdict = :verdict", &filter.verdict),
+            (":certainty", "certainty = :certainty", &filter.certainty),
+            (":organization", OF_ORGANIZATION, &filter.organization),
+            (
+                ":model",
+                "coalesce(model, model_asked) = :model",
+                &filter.model,
+            ),
+            (":reason", "reason = :reason", &filter.reason),
+            (
+                ":group",
+                "coalesce(model_group, '') = :group",
+                &filter.group,
+            ),
+        ];
+        for (name, condition, value) in &choices {
+            if let Some(value) = value {
+                conditions.push(condition);
+                values.push((name, value));
+            }
+        }
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {} FROM settlements WHERE {} ORDER BY number DESC LIMIT :at_most",
+            table::ROW_COLUMNS,
+            conditions.join(" AND "),
+        ))?;
+        let rows = statement.query_map(values.as_slice(), table::row_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Days from the summary, oldest first.
+    /// Between which numbers the rows of these days lie; `None`: there are none.
+    fn numbers(&self, from: i32, to: i32) -> rusqlite::Result<Option<Numbers>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT min(first_number), max(last_number) FROM totals WHERE day BETWEEN ?1 AND ?2",
+        )?;
+        statement.query_row([date::text_of(from), date::text_of(to)], |row| {
+            let first: Option<i64> = row.get(0)?;
+            Ok(first.zip(row.get(1)?))
+        })
+    }
+
+    /// Days from the summary, oldest first; of every organization, or of one by any of its names. Quick however
+    /// many calls there were.
     ///
     /// # Errors
     ///
@@ -139,8 +261,63 @@ impl Reader {
         to: i32,
         organization: Option<&str>,
     ) -> Result<Vec<DayRow>, ReadError> {
-        let _ = (from, to, organization);
-        Err(ReadError::NoLedger)
+        let columns = table::TOTAL_COLUMNS;
+        let place = columns.split(',').count();
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {columns}, day, organization, model_group FROM totals
+             WHERE day BETWEEN :from AND :to AND (:organization IS NULL OR {OF_ORGANIZATION})
+             ORDER BY day, organization, model_group"
+        ))?;
+        let mut rows = statement.query(named_params! {
+            ":from": date::text_of(from), ":to": date::text_of(to), ":organization": organization,
+        })?;
+        let mut days = Vec::new();
+        while let Some(row) = rows.next()? {
+            let day: String = row.get(place)?;
+            let place_of_day = (day, row.get(place + 1)?, row.get(place + 2)?);
+            days.push(self.day_row(table::cell_of(row)?, place_of_day)?);
+        }
+        Ok(days)
+    }
+
+    fn day_row(
+        &self,
+        cell: table::Cell,
+        (day, organization, group): (String, String, String),
+    ) -> rusqlite::Result<DayRow> {
+        let mut slacks = self.connection.prepare_cached(
+            "SELECT source, tokens, without_limit FROM slacks
+             WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
+        )?;
+        let slack = slacks
+            .query_map(params![day, organization, group], table::uncounted_from(0))?
+            .map(|uncounted| {
+                let uncounted = uncounted?;
+                let at_most = (uncounted.without_limit == 0).then_some(uncounted.tokens);
+                Ok((uncounted.source, at_most))
+            })
+            .collect::<rusqlite::Result<_>>()?;
+        let counted = cell.counted;
+        Ok(DayRow {
+            day: date::day_of(&day).unwrap_or_default(),
+            organization,
+            group,
+            calls: counted.calls,
+            free_calls: counted.free_calls,
+            billed_calls: counted.billed_calls,
+            unknown_calls: counted.unknown_calls,
+            lost_calls: cell.lost_calls,
+            free_tokens: counted.free_tokens,
+            billed_tokens: counted.billed_tokens,
+            cost_pico: counted.cost,
+            saved_pico: counted.saved,
+            unpriced_calls: counted.unpriced_calls,
+            taken: cell.taken,
+            fitted: cell.fitted,
+            crossing: cell.crossing,
+            last_allowance: cell.allowance,
+            slack,
+        })
     }
 
     /// The totals of a day.
@@ -149,17 +326,20 @@ impl Reader {
     ///
     /// [`ReadError::Unreadable`].
     pub fn totals(&self, day: i32) -> Result<Vec<CarriedTotal>, ReadError> {
-        let _ = day;
-        Err(ReadError::NoLedger)
+        Ok(table::totals(&self.connection, day, day)?)
     }
 
-    /// Organizations, the most recent first.
+    /// Organizations, the most recent first; one that has several names by the one it is known under.
     ///
     /// # Errors
     ///
     /// [`ReadError::Unreadable`].
     pub fn organizations(&self) -> Result<Vec<String>, ReadError> {
-        Err(ReadError::NoLedger)
+        let mut statement = self.connection.prepare_cached(
+            "SELECT organization FROM organizations ORDER BY settled_at DESC, organization",
+        )?;
+        let organizations = statement.query_map([], |row| row.get(0))?;
+        Ok(organizations.collect::<rusqlite::Result<_>>()?)
     }
 
     /// When the last call was settled, Unix milliseconds.
@@ -168,7 +348,19 @@ impl Reader {
     ///
     /// [`ReadError::Unreadable`].
     pub fn last_settled_at(&self) -> Result<Option<i64>, ReadError> {
-        Err(ReadError::NoLedger)
+        let sql = "SELECT max(settled_at) FROM organizations";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// Since when this ledger counts, Unix milliseconds: what came before it is not in it. `None`: no proxy has
+    /// started with it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn began_at(&self) -> Result<Option<i64>, ReadError> {
+        let sql = "SELECT began_at FROM meta";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Every call of these days, oldest first, one at a time.
@@ -181,9 +373,95 @@ impl Reader {
         from: i32,
         to: i32,
         organization: Option<&str>,
-        f: impl FnMut(Row) -> ControlFlow<()>,
+        mut f: impl FnMut(Row) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let _ = (from, to, organization, f);
-        Err(ReadError::NoLedger)
+        let Some((first, last)) = self.numbers(from, to)? else {
+            return Ok(());
+        };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {} FROM settlements
+             WHERE number BETWEEN :first AND :last AND day BETWEEN :from AND :to
+               AND (:organization IS NULL OR {OF_ORGANIZATION})
+             ORDER BY number",
+            table::ROW_COLUMNS,
+        ))?;
+        let mut rows = statement.query(named_params! {
+            ":first": first, ":last": last,
+            ":from": date::text_of(from), ":to": date::text_of(to), ":organization": organization,
+        })?;
+        while let Some(row) = rows.next()? {
+            if f(table::row_of(row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest row of a call by our id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn find_call(&self, call: &str) -> Result<Option<Row>, ReadError> {
+        self.find(call, "call = ?1", |row| row.call.call == call)
+    }
+
+    /// The newest row with this response id or `x-request-id`, made with the key of this hash.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn find_openai_id(&self, key_hash: &[u8; 16], id: &str) -> Result<Option<Row>, ReadError> {
+        self.find(id, "(response_id = ?1 OR request_id = ?1)", |row| {
+            let ids = [&row.call.response_id, &row.call.request_id];
+            row.call.key_hash.as_ref() == Some(key_hash)
+                && ids.into_iter().flatten().any(|known| known == id)
+        })
+    }
+
+    /// `condition` finds it among the rows whose ids are not gathered yet; `is_meant` tells the row from others.
+    fn find(
+        &self,
+        id: &str,
+        condition: &str,
+        is_meant: impl Fn(&Row) -> bool,
+    ) -> Result<Option<Row>, ReadError> {
+        let sql = "SELECT last_number FROM meta";
+        let last_number = self.connection.query_row(sql, [], |row| row.get(0))?;
+        let unsealed: Vec<i64> = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT number FROM settlements WHERE number >= ?2 AND {condition} ORDER BY number DESC"
+            ))?
+            .query_map(params![id, table::unsealed_from(last_number)], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut row = self.connection.prepare_cached(&format!(
+            "SELECT {} FROM settlements WHERE number = ?1",
+            table::ROW_COLUMNS,
+        ))?;
+        let accept = |number| {
+            let found = row.query_row([number], table::row_of).optional()?;
+            Ok(found.filter(|row| is_meant(row)))
+        };
+        Ok(table::find(
+            &self.connection,
+            id,
+            last_number,
+            &unsealed,
+            accept,
+        )?)
+    }
+}
+
+/// The organization of this name, or one that it is another name of, or that has it as another name.
+const OF_ORGANIZATION: &str = "organization IN (
+    SELECT :organization
+    UNION SELECT organization FROM aliases WHERE name = :organization
+    UNION SELECT name FROM aliases WHERE organization = coalesce(
+        (SELECT organization FROM aliases WHERE name = :organization), :organization))";
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Unreadable { source }
     }
 }

@@ -1,0 +1,1 @@
+//! The tables as a whole: written through `Table`, read through `Reader` and plain SQL.
