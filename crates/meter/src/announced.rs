@@ -106,7 +106,11 @@ mod tests {
     use super::*;
 
     fn under_way(tokens: u64, unbounded: u64) -> impl Fn() -> Forecasts {
-        move || Forecasts { tokens, unbounded }
+        move || Forecasts {
+            tokens,
+            bounded: u64::from(tokens > 0),
+            unbounded,
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::usage::Usage;
 #[derive(Debug)]
 pub struct UnderWay {
     tokens: AtomicU64,
+    /// Only shown, never reckoned with: no model of what threads may see needs it.
+    bounded: std::sync::atomic::AtomicU64,
     unbounded: AtomicU64,
     announced: Announced,
 }
@@ -30,6 +32,7 @@ impl UnderWay {
     pub fn new() -> Self {
         Self {
             tokens: AtomicU64::new(0),
+            bounded: std::sync::atomic::AtomicU64::new(0),
             unbounded: AtomicU64::new(0),
             announced: Announced::nothing(),
         }
@@ -38,7 +41,10 @@ impl UnderWay {
     /// A call begins that may take so many tokens; `None`: without bound.
     pub fn begin(&self, bound: Option<u64>) {
         match bound {
-            Some(tokens) => self.tokens.fetch_add(tokens, Ordering::AcqRel),
+            Some(tokens) => {
+                self.bounded.fetch_add(1, Ordering::Relaxed);
+                self.tokens.fetch_add(tokens, Ordering::AcqRel)
+            }
             None => self.unbounded.fetch_add(1, Ordering::AcqRel),
         };
     }
@@ -47,7 +53,10 @@ impl UnderWay {
     /// running total second meets it at least once.
     pub fn end(&self, bound: Option<u64>) {
         match bound {
-            Some(tokens) => self.tokens.fetch_sub(tokens, Ordering::AcqRel),
+            Some(tokens) => {
+                self.bounded.fetch_sub(1, Ordering::Relaxed);
+                self.tokens.fetch_sub(tokens, Ordering::AcqRel)
+            }
             None => self.unbounded.fetch_sub(1, Ordering::AcqRel),
         };
     }
@@ -57,6 +66,7 @@ impl UnderWay {
     pub fn now(&self) -> Forecasts {
         Forecasts {
             tokens: self.tokens.load(Ordering::Acquire),
+            bounded: self.bounded.load(Ordering::Relaxed),
             unbounded: self.unbounded.load(Ordering::Acquire),
         }
     }
@@ -150,6 +160,7 @@ impl Forecasts {
             None => self,
             Some(Some(tokens)) => Self {
                 tokens: self.tokens.saturating_sub(tokens),
+                bounded: self.bounded.saturating_sub(1),
                 ..self
             },
             Some(None) => Self {

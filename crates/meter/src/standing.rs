@@ -20,8 +20,18 @@ pub struct SlackNow {
 pub struct Forecasts {
     /// Tokens the bounded ones may take together.
     pub tokens: u64,
-    /// How many have no bound.
+    /// How many have a bound.
+    pub bounded: u64,
+    /// How many have none.
     pub unbounded: u64,
+}
+
+impl Forecasts {
+    /// How many calls are under way.
+    #[must_use]
+    pub fn calls(self) -> u64 {
+        self.bounded.saturating_add(self.unbounded)
+    }
 }
 
 /// Allowance and running total of one organization, group and day at one moment.

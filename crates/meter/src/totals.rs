@@ -60,6 +60,7 @@ impl DayTotals {
             .map(|totals| totals.under_way.now())
             .fold(Forecasts::default(), |all, one| Forecasts {
                 tokens: all.tokens + one.tokens,
+                bounded: all.bounded + one.bounded,
                 unbounded: all.unbounded + one.unbounded,
             })
     }
