@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ledger::LedgerSettings;
 use meter::{Offer, Rules};
 use net::{
@@ -12,12 +11,6 @@ use net::{
 use proxy::{Connector, Settings};
 
 use crate::config::{Config, Loaded, Secret};
-
-/// The answer over the connection limit, in OpenAI's error shape; SDKs wait and try again.
-const OVERLOADED: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 191\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    {\"error\":{\"message\":\"tollfree has as many connections open as it may. help: raise listener.most_connections, or \
-    call again later\",\"type\":\"tollfree_upstream\",\"param\":null,\"code\":\"overloaded\"}}";
 
 /// What holds now, from a configuration without mistakes.
 pub(crate) fn rules(config: &Config, offer: &Arc<Offer>) -> Rules {
@@ -64,7 +57,8 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn connect(config: &Config) -> ConnectSettings {
+/// How upstream is reached.
+pub(crate) fn connect(config: &Config) -> ConnectSettings {
     let upstream = &config.upstream;
     let said = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let environment = &upstream.environment_proxy;
@@ -117,22 +111,7 @@ pub(crate) fn listen(config: &Config) -> ListenSettings {
         write_stall: listener.write_stall,
         most_head_bytes: listener.most_head_bytes,
         most_headers: listener.most_headers,
-        overload_answer: Bytes::from_static(OVERLOADED.as_bytes()),
+        refusal: proxy::unserved,
         ..ListenSettings::new(config.listen)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::OVERLOADED;
-
-    #[test]
-    fn the_overload_answer_is_as_long_as_it_says() {
-        let (head, body) = OVERLOADED.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains(&format!("content-length: {}\r\n", body.len())),
-            "{}",
-            body.len()
-        );
     }
 }

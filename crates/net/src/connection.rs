@@ -3,29 +3,30 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use crate::drain::Drain;
 use crate::error::BoxedError;
-use crate::listen::ListenFigures;
+use crate::listen::{ListenFigures, RefusalAnswer};
 use crate::transport::Transport;
 use crate::watch::{HeadNotice, Judgement, Overdue, Watch};
+use crate::watched::{First, Version, Watched};
 
 /// The client of a call. Clones are cheap.
 ///
@@ -72,6 +73,11 @@ impl Peer {
         }
     }
 
+    /// Waits until no more connections are taken and idle ones are closed.
+    pub async fn closing(&self) {
+        self.place.drain.closing().await;
+    }
+
     /// Waits until open calls are cut.
     pub async fn cut(&self) {
         self.place.drain.cut().await;
@@ -83,6 +89,8 @@ impl Peer {
 pub(crate) struct Protocols {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
+    /// What a client is told whose head is no request.
+    pub(crate) refusal: RefusalAnswer,
 }
 
 /// How a connection ended.
@@ -96,6 +104,8 @@ pub(crate) enum End {
     Tls(io::Error),
     /// The client left before it said anything.
     Silent(io::Error),
+    /// The client spoke TLS to a listener that does not.
+    SpokeTls,
     /// The drain ended it.
     Drained,
 }
@@ -110,6 +120,7 @@ impl fmt::Display for End {
             Self::Overdue(Overdue::Write) => f.write_str("the client took no byte for too long"),
             Self::Tls(error) => write!(f, "TLS handshake: {error}"),
             Self::Silent(error) => write!(f, "before the first byte: {error}"),
+            Self::SpokeTls => f.write_str("the client spoke TLS"),
             Self::Drained => f.write_str("drained"),
         }
     }
@@ -131,7 +142,7 @@ where
 {
     let drain = peer.place.drain.clone();
     let opened = tokio::select! {
-        opened = open(stream, tls, &watch) => opened,
+        opened = open(stream, tls, protocols.refusal, &watch) => opened,
         () = drain.closing() => return End::Drained,
     };
     let (io, version) = match opened {
@@ -170,17 +181,11 @@ where
     }
 }
 
-/// Which HTTP a client speaks.
-#[derive(Clone, Copy)]
-enum Version {
-    Http1,
-    Http2,
-}
-
 /// TLS if configured, then the first bytes, which say the version.
 async fn open(
     stream: TcpStream,
     tls: Option<(TlsAcceptor, tokio::time::Instant)>,
+    refusal: RefusalAnswer,
     watch: &Arc<Watch>,
 ) -> Result<(Watched, Version), End> {
     let mut transport = match tls {
@@ -193,20 +198,18 @@ async fn open(
             }
         }
     };
-    let mut first = First {
-        bytes: [0; PREFACE.len()],
-        filled: 0,
-        taken: 0,
-    };
+    let is_plain = matches!(transport, Transport::Plain(_));
+    let mut first = First::default();
     match tokio::time::timeout_at(watch.first_head_due(), first.read(&mut transport)).await {
-        Ok(Ok(version)) => Ok((
-            Watched {
-                transport,
-                first,
-                watch: Arc::clone(watch),
-            },
-            version,
-        )),
+        Ok(Ok(_)) if is_plain && first.is_tls() => {
+            // Its TLS library makes "wrong version number" of it, which people know.
+            let _ = transport.write_all(&refusal(StatusCode::BAD_REQUEST)).await;
+            Err(End::SpokeTls)
+        }
+        Ok(Ok(version)) => {
+            let io = Watched::new(transport, first, Arc::clone(watch), refusal);
+            Ok((io, version))
+        }
         Ok(Err(error)) => Err(End::Silent(error)),
         Err(_) => Err(End::Overdue(Overdue::Head)),
     }
@@ -267,117 +270,5 @@ where
     fn call(&self, request: Request<Incoming>) -> F {
         self.watch.serving();
         (self.service)(request, self.peer.clone())
-    }
-}
-
-/// What an HTTP/2 client says first (RFC 9113, 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The first bytes of a connection: read to learn the version, then given to HTTP.
-struct First {
-    bytes: [u8; PREFACE.len()],
-    filled: usize,
-    taken: usize,
-}
-
-impl First {
-    /// Reads until the bytes are the HTTP/2 preface or differ from it.
-    async fn read(&mut self, transport: &mut Transport) -> io::Result<Version> {
-        loop {
-            let (known, rest) = self.bytes.split_at_mut(self.filled);
-            let read = transport.read(rest).await?;
-            let whole = read == rest.len();
-            let new = rest.iter().take(read);
-            let alike = new.eq(PREFACE.iter().skip(known.len()).take(read));
-            self.filled += read;
-            match (read, alike, whole) {
-                (0, ..) if self.filled == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                (0, ..) | (_, false, _) => return Ok(Version::Http1),
-                (_, true, true) => return Ok(Version::Http2),
-                (_, true, false) => {}
-            }
-        }
-    }
-
-    /// Moves bytes not yet taken into `buf`; false if there were none.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let Some(rest) = self
-            .bytes
-            .get(self.taken..self.filled)
-            .filter(|rest| !rest.is_empty())
-        else {
-            return false;
-        };
-        let fits = rest.len().min(buf.remaining());
-        buf.put_slice(rest.get(..fits).unwrap_or(rest));
-        self.taken += fits;
-        true
-    }
-}
-
-/// A client's transport that writes down what it does.
-struct Watched {
-    transport: Transport,
-    first: First,
-    watch: Arc<Watch>,
-}
-
-impl Watched {
-    fn write<T>(&mut self, write: impl FnOnce(Pin<&mut Transport>) -> Poll<T>) -> Poll<T> {
-        let done = write(Pin::new(&mut self.transport));
-        self.watch.wrote(done.is_pending());
-        done
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.first.give(buf) {
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let done = Pin::new(&mut this.transport).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            this.watch.received();
-        }
-        done
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut()
-            .write(|transport| transport.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut()
-            .write(|transport| transport.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().write(|transport| transport.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut()
-            .write(|transport| transport.poll_shutdown(cx))
     }
 }

@@ -22,6 +22,7 @@ mod transport;
 mod tunnel;
 mod warm;
 mod watch;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -31,4 +32,4 @@ pub use connect::{ConnectFigures, ConnectSettings, Connector, ProxySettings, Sch
 pub use connection::Peer;
 pub use drain::{Drain, DrainHandle};
 pub use error::{Cause, ConnectSettingsError, ListenError, SendError};
-pub use listen::{ListenFigures, ListenSettings, Listener, TlsIdentity};
+pub use listen::{ListenFigures, ListenSettings, Listener, RefusalAnswer, TlsIdentity};

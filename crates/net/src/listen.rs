@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -56,6 +56,16 @@ pub struct TlsIdentity {
     pub key: PathBuf,
 }
 
+/// Writes what a client is told whose head is no request (400, 414, 431), or that is one too many (503): a whole
+/// HTTP/1.1 response, after which its connection is closed.
+pub type RefusalAnswer = fn(StatusCode) -> Bytes;
+
+/// A refusal that says no more than it must.
+fn bare_refusal(status: StatusCode) -> Bytes {
+    let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    Bytes::from(answer)
+}
+
 /// Settings of a [`Listener`]. [`ListenSettings::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct ListenSettings {
@@ -77,8 +87,8 @@ pub struct ListenSettings {
     pub most_head_bytes: usize,
     /// Headers of a request; more are answered 431. Default 100.
     pub most_headers: usize,
-    /// What a connection over the limit is told before it is closed: a whole HTTP/1.1 response. Default: nothing.
-    pub overload_answer: Bytes,
+    /// What a client is told that is not served. Default: the status alone.
+    pub refusal: RefusalAnswer,
 }
 
 impl ListenSettings {
@@ -95,7 +105,7 @@ impl ListenSettings {
             write_stall: Duration::from_mins(1),
             most_head_bytes: 64 * 1024,
             most_headers: USUAL_HEADERS,
-            overload_answer: Bytes::new(),
+            refusal: bare_refusal,
         }
     }
 }
@@ -106,6 +116,7 @@ pub struct ListenFigures {
     accepted: AtomicU64,
     over_limit: AtomicU64,
     failed_tls: AtomicU64,
+    spoke_tls: AtomicU64,
     slow_heads: AtomicU64,
     stalled_writes: AtomicU64,
     accept_errors: AtomicU64,
@@ -126,6 +137,8 @@ impl ListenFigures {
         over_limit,
         /// TLS handshakes that failed or took too long.
         failed_tls,
+        /// Connections closed because the client spoke TLS where none is spoken.
+        spoke_tls,
         /// Connections closed because a request head took too long.
         slow_heads,
         /// Connections closed because the client took no byte of its answer for too long.
@@ -195,10 +208,10 @@ impl Listener {
     {
         let Self {
             socket,
+            local,
             tls,
             settings,
             figures,
-            ..
         } = self;
         let tls = tls.map(TlsAcceptor::from);
         let protocols = protocols(&settings);
@@ -230,7 +243,7 @@ impl Listener {
             let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
                 figures.over_limit.fetch_add(1, Ordering::Relaxed);
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                    let answer = settings.overload_answer.clone();
+                    let answer = (settings.refusal)(StatusCode::SERVICE_UNAVAILABLE);
                     tokio::spawn(async move {
                         let _ = timeout(REFUSAL_TIME, refuse(stream, tls, answer)).await;
                         drop(permit);
@@ -244,7 +257,7 @@ impl Listener {
             let served =
                 connection::serve(stream, tls, protocols.clone(), watch, peer, service.clone());
             let figures = Arc::clone(&figures);
-            tokio::spawn(async move { record(&served.await, address, &figures) });
+            tokio::spawn(async move { record(&served.await, address, local, &figures) });
         }
         drop(socket);
         let cut = async {
@@ -283,7 +296,11 @@ fn protocols(settings: &ListenSettings) -> Protocols {
         .max_header_list_size(u32::try_from(most_head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
-    Protocols { http1, http2 }
+    Protocols {
+        http1,
+        http2,
+        refusal: settings.refusal,
+    }
 }
 
 /// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)
@@ -325,15 +342,18 @@ async fn refuse(
 }
 
 /// Counts and logs how a connection ended.
-fn record(end: &End, client: SocketAddr, figures: &ListenFigures) {
+fn record(end: &End, client: SocketAddr, local: SocketAddr, figures: &ListenFigures) {
     let count = match end {
         End::Overdue(Overdue::Head) => Some(&figures.slow_heads),
         End::Overdue(Overdue::Write) => Some(&figures.stalled_writes),
         End::Tls(_) => Some(&figures.failed_tls),
+        End::SpokeTls => Some(&figures.spoke_tls),
         End::Http(_) | End::Overdue(Overdue::Idle) | End::Silent(_) | End::Drained => None,
     };
-    if let Some(count) = count {
-        count.fetch_add(1, Ordering::Relaxed);
+    let before = count.map(|count| count.fetch_add(1, Ordering::Relaxed));
+    if let (End::SpokeTls, Some(0)) = (end, before) {
+        let port = local.port();
+        tracing::warn!("a client spoke TLS to http port {port}. help: use http://");
     }
     tracing::debug!(%client, %end, "connection ended");
 }

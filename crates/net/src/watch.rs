@@ -82,6 +82,11 @@ impl Watch {
         self.phase.store(SERVING, Ordering::Relaxed);
     }
 
+    /// Whether a call is under way.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == SERVING
+    }
+
     /// The call is over, the next head is awaited.
     fn awaiting_head(&self) {
         if self.phase.load(Ordering::Relaxed) == SERVING {

@@ -1,12 +1,18 @@
 //! The answers that are our own: errors in OpenAI's shape, so that its SDKs raise their usual exceptions.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    RETRY_AFTER,
+};
 use http::{Response, StatusCode};
+use meter::{Reason, Verdict};
 use net::SendError;
 use serde::Serialize;
 
 use crate::body::AnswerBody;
+use crate::call_id::CallId;
+use crate::tags::Tags;
 
 /// Why a call was not forwarded, or got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +20,9 @@ pub(crate) enum Refusal {
     /// The request's head must not be forwarded.
     #[error("{0}. help: send the request without it")]
     Head(#[from] crate::hop_by_hop::ProtectedHeader),
+    /// Two readers could take the request for two different ones.
+    #[error("{0}")]
+    Unclear(#[from] crate::clear_head::Unclear),
     /// Upstream would be told to do what a proxy must not.
     #[error("method {0} is not forwarded. help: OpenAI's API has no such method")]
     Method(http::Method),
@@ -57,6 +66,24 @@ pub(crate) enum Refusal {
         /// What failed.
         cause: Box<str>,
     },
+    /// The head is no request.
+    #[error(
+        "this is not an HTTP request that can be read. help: send HTTP/1.1 or HTTP/2 as RFC 9112 and 9113 have it"
+    )]
+    NotHttp,
+    /// The head is longer than is read.
+    #[error(
+        "the request's head is too large. help: send less, or raise listener.most_head_bytes or most_headers"
+    )]
+    HeadTooLarge,
+    /// The target is longer than HTTP's library takes.
+    #[error("the request's target is too long. help: at most 65,534 bytes")]
+    TargetTooLong,
+    /// One connection too many.
+    #[error(
+        "tollfree has as many connections open as it may. help: raise listener.most_connections, or call again later"
+    )]
+    Overloaded,
     /// The system gives no random bytes to name the call with.
     #[error(transparent)]
     NoRandomness(#[from] crate::call_id::NoRandomness),
@@ -83,21 +110,30 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Refusal::Head(_) | Refusal::BadWait(..) | Refusal::RequestBroke => {
-                StatusCode::BAD_REQUEST
-            }
+            Refusal::Head(_)
+            | Refusal::Unclear(_)
+            | Refusal::NotHttp
+            | Refusal::BadWait(..)
+            | Refusal::RequestBroke => StatusCode::BAD_REQUEST,
+            Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
             Refusal::Method(_) | Refusal::LookupMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::NoSuchCall(_) => StatusCode::NOT_FOUND,
             Refusal::TooManyWaits => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unreachable { .. } | Refusal::Broke { .. } => StatusCode::BAD_GATEWAY,
             Refusal::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Overloaded | Refusal::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Refusal::Head(_) => "protected_header",
+            Refusal::Unclear(_) => "unclear_request",
+            Refusal::NotHttp => "malformed_request",
+            Refusal::HeadTooLarge => "head_too_large",
+            Refusal::TargetTooLong => "target_too_long",
+            Refusal::Overloaded => "overloaded",
             Refusal::Method(_) | Refusal::LookupMethod(_) => "method_not_allowed",
             Refusal::NoSuchCall(_) => "call_not_found",
             Refusal::TooManyWaits => "too_many_waits",
@@ -119,9 +155,8 @@ impl Refusal {
         }
     }
 
-    /// The answer, without tags. A refused request ends its connection: what follows on it is not to be
-    /// trusted.
-    pub(crate) fn into_answer(self) -> Response<AnswerBody> {
+    /// The body.
+    fn text(&self) -> Bytes {
         let text = ErrorText {
             error: ErrorMembers {
                 message: self.to_string(),
@@ -130,10 +165,16 @@ impl Refusal {
                 code: self.code(),
             },
         };
-        let mut answer = json(self.status(), &text);
+        serde_json::to_vec(&text).unwrap_or_default().into()
+    }
+
+    /// The answer, without tags. A refused request ends its connection: what follows on it is not to be
+    /// trusted.
+    pub(crate) fn into_answer(self) -> Response<AnswerBody> {
+        let mut answer = whole(self.status(), self.text());
         if matches!(
             self,
-            Refusal::Head(_) | Refusal::Method(_) | Refusal::RequestBroke
+            Refusal::Head(_) | Refusal::Unclear(_) | Refusal::Method(_) | Refusal::RequestBroke
         ) {
             answer
                 .headers_mut()
@@ -163,11 +204,74 @@ struct ErrorMembers {
 
 /// A JSON answer of our own, never to be stored.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    let mut answer = Response::new(AnswerBody::whole(Bytes::from(text), true, None));
+    whole(status, serde_json::to_vec(value).unwrap_or_default().into())
+}
+
+fn whole(status: StatusCode, text: Bytes) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::whole(text, true, None));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+/// What a client is told that is not served at all, because its head is no request (400, 414, 431) or its connection
+/// one too many (503): a whole HTTP/1.1 response with a call id of its own, after which its connection is to be closed.
+#[must_use]
+pub fn unserved(status: StatusCode) -> Bytes {
+    let refusal = match status {
+        StatusCode::SERVICE_UNAVAILABLE => Refusal::Overloaded,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::HeadTooLarge,
+        StatusCode::URI_TOO_LONG => Refusal::TargetTooLong,
+        _ => Refusal::NotHttp,
+    };
+    let (status, text) = (refusal.status(), refusal.text());
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    // Without randomness there is no id, and a refusal without one is better than none.
+    if let Ok(id) = CallId::new() {
+        Tags::bare(id, Verdict::None, Reason::ErrorResponse).put_on(&mut headers);
+    }
+    let mut answer = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in &headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            answer.extend_from_slice(part);
+        }
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(&text);
+    answer.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_served_is_told_in_a_whole_response() {
+        for status in [400, 414, 431, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = String::from_utf8(unserved(status).to_vec()).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                "{head}"
+            );
+            let length = format!("content-length: {}\r\n", body.len());
+            assert!(head.contains(&length), "{head}");
+            assert!(
+                head.contains(&format!("{}: c_", crate::tags::CALL_HEADER)),
+                "{head}"
+            );
+            assert!(head.contains("connection: close"), "{head}");
+            assert!(body.contains("help: "), "{body}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -263,13 +263,79 @@ impl Body for Endless {
     }
 }
 
+fn our_words(status: StatusCode) -> Bytes {
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\nour words").into()
+}
+
+#[tokio::test]
+async fn a_head_that_is_no_request_is_refused_in_our_words() {
+    let long = "a".repeat(300_000);
+    let cases = [
+        (
+            "GET / HTTP/1.1\r\nbad header\r\n\r\n".to_owned(),
+            "400 Bad Request",
+        ),
+        // The client has sent more than is read, and still gets its answer.
+        (
+            format!("GET / HTTP/1.1\r\nh: {long}\r\n\r\n"),
+            "431 Request Header Fields Too Large",
+        ),
+        (
+            "\u{16}\u{3}\u{1} hello in TLS".to_owned(),
+            "400 Bad Request",
+        ),
+    ];
+    for (head, status) in cases {
+        for before in ["", GET] {
+            within(async {
+                let listener = listener(|settings| settings.refusal = our_words).await;
+                let serving = Serving::start(listener, echo_path);
+                let mut client = Raw::connect(serving.address).await;
+                client.say(format!("{before}{head}")).await;
+                if !before.is_empty() {
+                    client.until("/here").await;
+                }
+                let answer = client.closed().await;
+                assert_eq!(
+                    answer,
+                    format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\nour words")
+                );
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_looks_like_a_refusal_is_none() {
+    let alike = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    within(async {
+        let listener = listener(|settings| settings.refusal = our_words).await;
+        let serving = Serving::start(listener, move |_, _| async move {
+            Ok(Response::new(Full::new(Bytes::from_static(
+                alike.as_bytes(),
+            ))))
+        });
+        for _ in 0..3 {
+            let mut client = Raw::connect(serving.address).await;
+            client.say(GET).await;
+            client.head().await;
+            client.until(alike).await;
+            client
+                .say(GET.replace("host", "connection: close\r\nhost"))
+                .await;
+            assert!(client.closed().await.ends_with(alike));
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn over_the_limit() {
     within(async {
         let listener = listener(|settings| {
             settings.most_connections = 1;
-            settings.overload_answer =
-                Bytes::from_static(b"HTTP/1.1 503 Service Unavailable\r\n\r\nfull");
+            settings.refusal = our_words;
         })
         .await;
         let serving = Serving::start(listener, echo_path);
@@ -281,7 +347,7 @@ async fn over_the_limit() {
         second.say(GET).await;
         assert_eq!(
             second.closed().await,
-            "HTTP/1.1 503 Service Unavailable\r\n\r\nfull"
+            "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\nour words"
         );
         assert_eq!(
             (serving.figures.accepted(), serving.figures.over_limit()),
