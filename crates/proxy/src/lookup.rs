@@ -22,9 +22,43 @@ const NOT_FOUND: &str = "no such call here. help: name it by x-tollfree-call, or
 const NOT_A_PATH: &str = "/_tollfree/ has no such path. help: GET /_tollfree/calls/{id}";
 
 /// Whether this target is in our own path space, which is never forwarded: `/_tollfree/...`, also under the
-/// `/v1` that SDKs put before each path.
+/// `/v1` that SDKs put before each path, and in any spelling that a server may take for the same path.
 pub(crate) fn is_ours(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
     rest(target).is_some()
+        || ((path.contains('%') || path.contains("/.")) && rest(&normal(path)).is_some())
+}
+
+/// The path as RFC 3986, 6.2.2, has it: what need not be encoded is not, and dots have done their work.
+fn normal(path: &str) -> String {
+    let mut segments: Vec<String> = Vec::new();
+    for segment in path.split('/').map(plain) {
+        match &*segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+/// A segment without its needless percent-encodings.
+fn plain(segment: &str) -> String {
+    let mut parts = segment.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let encoded = part
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match encoded.map(char::from) {
+            Some(one @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' | '~')) => {
+                plain.push(one);
+                plain.push_str(part.get(2..).unwrap_or_default());
+            }
+            _ => plain.extend(["%", part]),
+        }
+    }
+    plain
 }
 
 fn rest(target: &str) -> Option<&str> {
@@ -193,8 +227,23 @@ mod tests {
         ] {
             assert!(is_ours(ours), "{ours}");
         }
+        for spelled in [
+            "/%5ftollfree/calls/c_1",
+            "/v1/_tollfre%65/x?y",
+            "/v1/./_tollfree/x",
+            "/v1/%2e/_tollfree/x",
+            "/v1/chat/%2E%2e/%5Ftollfree/x",
+            "/v1/x/../../_tollfree",
+        ] {
+            assert!(is_ours(spelled), "{spelled}");
+        }
         for foreign in [
             "/",
+            "/_tollfree%2fcalls",
+            "/%zz/_tollfree/",
+            "/V1/_tollfree/",
+            "/v1/models?x=/%5ftollfree/",
+            "/v1/models?x=/../_tollfree/",
             "/v1/models",
             "/v1/_tollfreedom",
             "/v2/_tollfree/calls/c_1",
