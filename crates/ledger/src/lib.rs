@@ -7,6 +7,7 @@ mod entry;
 mod health;
 mod ledger;
 mod lock;
+mod look_up;
 mod read;
 mod restored;
 mod row;

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, named_params, params};
+use rusqlite::{Connection, OpenFlags, ToSql, named_params, params};
 use thiserror::Error;
 
 use crate::table::{self, date};
-use crate::{CarriedTotal, Row};
+use crate::{CarriedTotal, Restored, Row};
 
 /// The file in the data directory.
 const FILE: &str = "ledger.sqlite";
@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Reads a ledger.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 /// Why a ledger cannot be read.
@@ -162,7 +162,7 @@ impl Reader {
         Ok(connection)
     }
 
-    fn connect_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    pub(crate) fn connect_unchanging(path: &Path) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
@@ -363,6 +363,15 @@ impl Reader {
         Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
+    /// What standings are made of, as a start at `now_ms` (Unix milliseconds) would find it; the keys are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn restored(&self, now_ms: i64) -> Result<Restored, ReadError> {
+        Ok(table::carried(&self.connection, now_ms)?)
+    }
+
     /// Every call of these days, oldest first, one at a time.
     ///
     /// # Errors
@@ -395,61 +404,6 @@ impl Reader {
             }
         }
         Ok(())
-    }
-
-    /// The newest row of a call by our id.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Unreadable`].
-    pub fn find_call(&self, call: &str) -> Result<Option<Row>, ReadError> {
-        self.find(call, "call = ?1", |row| row.call.call == call)
-    }
-
-    /// The newest row with this response id or `x-request-id`, made with the key of this hash.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Unreadable`].
-    pub fn find_openai_id(&self, key_hash: &[u8; 16], id: &str) -> Result<Option<Row>, ReadError> {
-        self.find(id, "(response_id = ?1 OR request_id = ?1)", |row| {
-            let ids = [&row.call.response_id, &row.call.request_id];
-            row.call.key_hash.as_ref() == Some(key_hash)
-                && ids.into_iter().flatten().any(|known| known == id)
-        })
-    }
-
-    /// `condition` finds it among the rows whose ids are not gathered yet; `is_meant` tells the row from others.
-    fn find(
-        &self,
-        id: &str,
-        condition: &str,
-        is_meant: impl Fn(&Row) -> bool,
-    ) -> Result<Option<Row>, ReadError> {
-        let sql = "SELECT last_number FROM meta";
-        let last_number = self.connection.query_row(sql, [], |row| row.get(0))?;
-        let unsealed: Vec<i64> = self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT number FROM settlements WHERE number >= ?2 AND {condition} ORDER BY number DESC"
-            ))?
-            .query_map(params![id, table::unsealed_from(last_number)], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut row = self.connection.prepare_cached(&format!(
-            "SELECT {} FROM settlements WHERE number = ?1",
-            table::ROW_COLUMNS,
-        ))?;
-        let accept = |number| {
-            let found = row.query_row([number], table::row_of).optional()?;
-            Ok(found.filter(|row| is_meant(row)))
-        };
-        Ok(table::find(
-            &self.connection,
-            id,
-            last_number,
-            &unsealed,
-            accept,
-        )?)
     }
 }
 

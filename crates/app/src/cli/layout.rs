@@ -3,7 +3,7 @@
 //! It must not know what the text says.
 
 /// Between two columns.
-const GAP: &str = "  ";
+pub(crate) const GAP: &str = "  ";
 
 /// A number with a comma at each thousand, whatever the locale.
 pub(crate) fn grouped(number: u64) -> String {

@@ -2,12 +2,29 @@
 //!
 //! It must not know how a call is metered, nor any socket.
 
+mod bar;
+mod call_fields;
+pub(crate) mod calls;
+pub(crate) mod check;
+mod control;
+mod csv;
+pub(crate) mod desk;
+pub(crate) mod export;
+mod figures;
 mod help;
 pub(crate) mod layout;
 pub(crate) mod offer;
+mod period;
+pub(crate) mod question;
+pub(crate) mod report;
+pub(crate) mod status;
+mod sums;
+mod table;
 pub(crate) mod terminal;
 #[cfg(test)]
 mod tests;
+pub(crate) mod total;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -21,11 +38,13 @@ use clap_complete::Shell;
 use meter::{Coverage, SharedProjects, UsageTier};
 
 use crate::config::{self, DataDir, Flags, LogFormat, Raw, UpstreamUrl, Wrong};
+use question::Question;
 use terminal::Colour;
 
 /// How the program ends: the codes of `sysexits.h` where it has one.
 pub(crate) mod exit {
-    /// The demo's verdicts differ from the simulated bill, or the output could not be written.
+    /// The demo's verdicts differ from the simulated bill, the output could not be written, or what was asked for is
+    /// not there.
     pub(crate) const FAILED: u8 = 1;
     /// The command line is wrong.
     pub(crate) const USAGE: u8 = 64;
@@ -57,6 +76,10 @@ pub(crate) enum Command {
     Demo(u16),
     /// Show the model list.
     Offer(offer::Options),
+    /// Answer from the ledger and the running proxy, under these flags.
+    Ask(Question, Flags),
+    /// Look whether everything is as it should be, under these flags.
+    Check(check::Options, Flags),
 }
 
 /// Reads the command line of this process. What only prints (help, version, completions) is
@@ -80,13 +103,14 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
             Err(mistakes) => refuse(&mistakes.to_string(), exit::CONFIG),
         });
     }
-    let serve = |flags: Flags| {
-        Command::Serve(Flags {
-            config: cli.config.clone(),
-            data_dir: cli.data_dir.clone(),
-            ..flags
-        })
+    // The flags that hold for every command.
+    let of_all = || Flags {
+        config: cli.config.clone(),
+        data_dir: cli.data_dir.clone(),
+        ..Flags::default()
     };
+    let serve = |flags: Flags| Command::Serve(of_all().or(flags));
+    let ask = |question| Command::Ask(question, of_all());
     let command = match cli.command {
         None => serve(cli.serve.flags()),
         Some(Task::Serve(after)) => serve(after.flags().or(cli.serve.flags())),
@@ -96,6 +120,12 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
             header,
             config: cli.config,
         }),
+        Some(Task::Status(options)) => ask(Question::Status(options)),
+        Some(Task::Calls(options)) => ask(Question::Calls(options)),
+        Some(Task::Report(options)) => ask(Question::Report(options)),
+        Some(Task::Total(options)) => ask(Question::Total(options)),
+        Some(Task::Export(options)) => ask(Question::Export(options)),
+        Some(Task::Check(options)) => Command::Check(options, of_all()),
         Some(Task::Completions { shell }) => return Err(completions(shell)),
         Some(Task::Help { topic }) => return Err(help::topic(topic.as_deref(), Cli::command())),
     };
@@ -190,6 +220,18 @@ enum Task {
         #[arg(long, conflicts_with = "json")]
         header: bool,
     },
+    /// Is the next call free, and what did today cost
+    Status(status::Options),
+    /// Calls one by one, or one of them in full
+    Calls(calls::Options),
+    /// What each day took, cost and saved
+    Report(report::Options),
+    /// Today's totals; total set states one
+    Total(total::Options),
+    /// Look whether everything is as it should be
+    Check(check::Options),
+    /// Settled calls as CSV or JSON lines
+    Export(export::Options),
     /// Print a completion script
     Completions {
         /// The shell it is for

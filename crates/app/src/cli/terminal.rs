@@ -41,6 +41,8 @@ pub(crate) enum Role {
     Billed,
     /// Not known, or said in passing.
     Dim,
+    /// Something does not work.
+    Error,
 }
 
 /// The facts about one stream.
@@ -54,6 +56,8 @@ pub(crate) struct Terminal {
     pub(crate) is_terminal: bool,
     /// Columns.
     pub(crate) width: usize,
+    /// Lines, where the terminal says how many.
+    pub(crate) height: Option<usize>,
     /// Escapes for colour are wanted.
     pub(crate) colour: bool,
     /// The locale has all characters; else ASCII alone is written.
@@ -61,6 +65,15 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
+    /// A file, which nobody looks at.
+    pub(crate) const PLAIN: Self = Self {
+        is_terminal: false,
+        width: USUAL_WIDTH,
+        height: None,
+        colour: false,
+        utf8: false,
+    };
+
     /// The facts about a stream of this process.
     pub(crate) fn of(stream: Stream, colour: Colour, environment: &Environment) -> Self {
         let (is_terminal, size) = match stream {
@@ -80,7 +93,9 @@ impl Terminal {
             }
         };
         let width = size.map(|(width, _)| usize::from(width.0));
-        Self::from_facts(is_terminal, width, colour, environment)
+        let facts = Self::from_facts(is_terminal, width, colour, environment);
+        let height = size.map(|(_, height)| usize::from(height.0));
+        Self { height, ..facts }
     }
 
     /// The same from facts alone.
@@ -100,6 +115,7 @@ impl Terminal {
                 .or(width)
                 .filter(|width| *width > 0)
                 .unwrap_or(USUAL_WIDTH),
+            height: None,
             colour: match colour {
                 Colour::Always => true,
                 Colour::Never => false,
@@ -118,6 +134,7 @@ impl Terminal {
             Role::Free => "36",
             Role::Billed => "33",
             Role::Dim => "2",
+            Role::Error => "31",
         };
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")

@@ -33,7 +33,7 @@ pub(crate) use self::cell::Cell;
 pub(crate) use self::cells::{COLUMNS as TOTAL_COLUMNS, cell_of, uncounted_from};
 pub(crate) use self::error::TableError;
 pub(crate) use self::names::{find, unsealed_from};
-pub(crate) use self::restore::totals;
+pub(crate) use self::restore::{carried, totals};
 pub(crate) use self::rows::{COLUMNS as ROW_COLUMNS, row_of};
 pub(crate) use self::schema::{VERSION, version};
 

@@ -48,17 +48,31 @@ pub(super) fn restore(
         "UPDATE meta SET clean = 1, began_at = coalesce(began_at, ?1)",
         [now_ms],
     )?;
-    let today = date::day_at(now_ms);
     Ok(Restored {
-        began_at: connection.query_row("SELECT began_at FROM meta", [], |row| row.get(0))?,
         was_clean,
+        keys: keys(connection)?,
+        ..carried(connection, now_ms)?
+    })
+}
+
+/// What standings are made of, as a start at this moment would find it; keys are not read, nothing is changed.
+///
+/// # Errors
+/// As SQLite says.
+pub(crate) fn carried(connection: &Connection, now_ms: i64) -> rusqlite::Result<Restored> {
+    let today = date::day_at(now_ms);
+    let began_at: Option<i64> =
+        connection.query_row("SELECT began_at FROM meta", [], |row| row.get(0))?;
+    Ok(Restored {
+        began_at: began_at.unwrap_or(now_ms),
+        was_clean: connection.query_row("SELECT clean FROM meta", [], |row| row.get(0))?,
         totals: totals(
             connection,
             today.saturating_sub(DAYS_BEFORE),
             today.saturating_add(DAYS_AFTER),
         )?,
         aliases: aliases(connection)?,
-        keys: keys(connection)?,
+        keys: Vec::new(),
         paid: paid(connection, now_ms)?,
     })
 }

@@ -1,0 +1,19 @@
+// The questions the page asks the proxy it came from. Shapes: docs/openapi.json.
+
+const token = new URLSearchParams(location.search).get('token');
+
+/** The path of a question, with what limits it. */
+export function path(name, limits = {}) {
+  const asked = new URLSearchParams(Object.entries(limits).filter(([, value]) => value !== '' && value !== undefined && value !== null));
+  if (token) asked.set('token', token);
+  const query = asked.toString();
+  return `api/v1/${name}${query ? `?${query}` : ''}`;
+}
+
+/** Asks; an answer that refuses is an error with its own words. */
+export async function ask(name, limits) {
+  const answer = await fetch(path(name, limits), { cache: 'no-store' });
+  const said = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Error(said?.error?.message ?? `${answer.status} ${answer.statusText}`);
+  return said;
+}

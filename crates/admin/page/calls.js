@@ -1,0 +1,80 @@
+// The list of calls and one call in full. Knows no gauge and no curve.
+
+import { el, fill } from './dom.js';
+import { clock, count, dollars, shortId, verdict } from './format.js';
+
+/** One line of the list. */
+export function line(call) {
+  const kind = call.verdict === 'billed' ? 'billed' : call.verdict === 'free' ? 'free' : 'unknown';
+  const estimated = call.certainty === 'estimated';
+  return el('a', { href: `#call=${call.call}`, role: 'listitem', 'data-call': call.call, 'data-number': String(call.number) },
+    el('span', { title: `${call.settled_at}` }, clock(call.settled_at)),
+    el('span', { class: 'model', title: call.model ?? '' }, call.model ?? call.model_asked ?? '?'),
+    el('span', { class: `number${estimated ? ' estimated' : ''}` }, `${estimated ? '~' : ''}${count(call.tokens)}`),
+    el('span', { class: kind }, verdict(call.verdict)),
+    el('span', { class: 'certainty' }, call.certainty ?? ''),
+    el('span', { class: 'reason' }, call.reason),
+    el('span', { class: 'money number muted' }, money(call)));
+}
+
+function money(call) {
+  if (call.verdict === 'free') return call.saved_usd === null ? '?' : `saved ${dollars(call.saved_usd)}`;
+  return call.cost_usd === null ? '?' : dollars(call.cost_usd);
+}
+
+/** The sum that decided a call, spelled out. */
+function sum(call) {
+  if (call.span_before === null || call.span_before === undefined) return null;
+  const fits = call.span_after <= call.allowance_tokens;
+  const tokens = call.span_after - call.span_before;
+  return el('p', { class: 'sum' },
+    `before ${count(call.span_before)} + ${count(tokens)} = ${count(call.span_after)} ${fits ? '≤' : '>'} ${count(call.allowance_tokens)}`);
+}
+
+function copy(text) {
+  const button = el('button', { type: 'button' }, 'copy');
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = 'copied';
+    } catch {
+      button.textContent = 'select and copy';
+    }
+  });
+  return button;
+}
+
+const TOLD = [
+  ['settled at', (call) => `${call.settled_at.slice(0, 19).replace('T', ' ')} UTC`],
+  ['organization', (call) => call.organization], ['project', (call) => call.project],
+  ['model', (call) => call.model], ['asked for', (call) => (call.model_asked === call.model ? null : call.model_asked)],
+  ['endpoint', (call) => `${call.endpoint}${call.stream ? ', stream' : ''}`], ['group', (call) => call.group],
+  ['tokens', (call) => count(call.tokens)],
+  ['input', (call) => (call.input_tokens === null ? null : `${count(call.input_tokens)} (cached ${count(call.cached_input_tokens)})`)],
+  ['output', (call) => (call.output_tokens === null ? null : `${count(call.output_tokens)} (reasoning ${count(call.reasoning_tokens)})`)],
+  ['certainty', (call) => call.certainty], ['assumes', (call) => words(call.assumes)],
+  ['OpenAI says', (call) => call.payer && `${call.payer} pays; ours: ${call.ours}`],
+  ['cost', (call) => (call.cost_usd === null ? null : dollars(call.cost_usd))],
+  ['saved', (call) => (call.saved_usd === null ? null : dollars(call.saved_usd))],
+  ['service tier', (call) => call.service_tier], ['client', (call) => call.client],
+];
+
+const words = (list) => (Array.isArray(list) ? list.join(', ') : (list ?? '').replaceAll(',', ', '));
+
+/** One call in full; `base` is the proxy's base URL. */
+export function detail(box, call, base) {
+  const told = TOLD.map(([name, value]) => [name, value(call)]).filter(([, value]) => value);
+  const ids = [['call', call.call], ['response', call.response_id], ['request', call.request_id]].filter(([, id]) => id);
+  const curl = `curl -s ${base}/_tollfree/calls/${call.call}`;
+  const close = el('button', { type: 'button', class: 'close' }, 'back');
+  fill(box,
+    el('div', { class: 'title' }, el('h2', { id: 'detail-title' }, `Call ${shortId(call.call)}`), close),
+    el('p', { class: `sum ${call.verdict}` }, `${verdict(call.verdict)}: ${call.reason}`),
+    sum(call),
+    call.disputed && el('p', {}, 'The two readings of the offer differ on this call: by the other one its verdict is the opposite.'),
+    call.straddles && el('p', {}, 'It began on another UTC day than it was settled on.'),
+    call.adjusts && el('p', {}, `Corrects the settlement of ${call.adjusts}.`),
+    el('dl', {}, ...told.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
+    el('dl', {}, ...ids.flatMap(([name, id]) => [el('dt', {}, name), el('dd', {}, el('span', { class: 'mono' }, id), ' ', copy(id))])),
+    el('p', { class: 'muted' }, 'The same by look-up: ', copy(curl)), el('pre', {}, curl));
+}

@@ -1,0 +1,19 @@
+// Thirty days, a bar each: free, billed, unused. Knows only days.
+
+import { el, fill } from './dom.js';
+import { count, dayName, dollars } from './format.js';
+
+/** Draws the days of a group, oldest first; the chosen one is marked. */
+export function draw(box, legend, days, chosen) {
+  const height = Math.max(1, ...days.map((day) => day.free_tokens + day.billed_tokens + (day.unused_free_tokens ?? 0)));
+  const part = (name, tokens) => tokens > 0 && el('i', { class: name, style: { height: `${Math.max(2, (tokens / height) * 90)}px` } });
+  fill(box, days.map((day) => {
+    const unused = day.unused_free_tokens === null ? 'open' : count(day.unused_free_tokens);
+    const text = `${dayName(day.day)} UTC: ${count(day.free_tokens)} free, ${count(day.billed_tokens)} billed, ${unused} unused, `
+      + `cost ${dollars(day.cost_usd)}, saved ${dollars(day.saved_usd)}`;
+    return el('button', { type: 'button', title: text, 'aria-label': text, 'data-day': day.day, 'aria-pressed': String(day.day === chosen) },
+      part('unused', day.unused_free_tokens ?? 0), part('billed', day.billed_tokens), part('free', day.free_tokens));
+  }));
+  const sign = (name, word) => el('span', {}, el('i', { class: name, style: { background: name === 'unused' ? 'none' : `var(--${name})`, border: name === 'unused' ? '1px solid var(--muted)' : '0' } }), word);
+  fill(legend, sign('free', 'free'), sign('billed', 'billed'), sign('unused', 'unused'));
+}

@@ -1,0 +1,45 @@
+// Numbers, times and verdicts as the page writes them. Knows no element.
+
+const THOUSANDS = new Intl.NumberFormat('en-US');
+
+/** A count in full, `?` where it is not known. */
+export const count = (n) => (n === null || n === undefined ? '?' : THOUSANDS.format(n));
+
+/** A count in short, for axes and bars only. */
+export function short(n) {
+  if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 && n % 1e6 ? 1 : 0)}M`;
+  if (n >= 1e3) return `${(n / 1e3).toFixed(n < 1e4 && n % 1e3 ? 1 : 0)}k`;
+  return String(n);
+}
+
+/** Dollars given as an exact decimal text: two decimals from a cent up, else four; never rounded to nothing. */
+export function dollars(text) {
+  if (text === null || text === undefined) return '?';
+  const amount = Number(text);
+  if (amount === 0) return '$0';
+  if (amount >= 0.01) return `$${amount.toFixed(2)}`;
+  return amount >= 0.0001 ? `$${amount.toFixed(4)}` : `$${text}`;
+}
+
+/** `23:10:04` UTC of an RFC 3339 instant. */
+export const clock = (instant) => instant.slice(11, 19);
+
+/** `Sat 21 Nov 2026` of a day `2026-11-21`, in no time zone at all. */
+export const dayName = (day) =>
+  new Intl.DateTimeFormat('en-GB', {
+    weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC',
+  }).format(new Date(`${day}T00:00:00Z`)).replace(',', '');
+
+/** `00:45:51` of milliseconds. */
+export function span(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  return [s / 3600, (s / 60) % 60, s % 60].map((part) => String(Math.floor(part)).padStart(2, '0')).join(':');
+}
+
+const SHAPES = { free: '●', billed: '■', unknown: '?', pending: '○', none: '·' };
+
+/** Word and shape of a verdict; billed in capitals. */
+export const verdict = (word) => `${SHAPES[word] ?? '·'} ${word === 'billed' ? 'BILLED' : word}`;
+
+/** An id in its beginning and end. */
+export const shortId = (id) => (id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);

@@ -1,0 +1,384 @@
+// The page: what is asked, what is drawn when, what the keys do.
+
+import { ask, path } from './api.js';
+import * as calls from './calls.js';
+import * as curve from './curve.js';
+import * as days from './days.js';
+import { el, fill, get, say } from './dom.js';
+import { count, dayName, dollars, short, span } from './format.js';
+import * as gauges from './gauges.js';
+import { listen } from './live.js';
+import { read, write } from './state.js';
+
+const PAGE = 50;
+const VERDICTS = ['free', 'billed', 'unknown'];
+const REASONS = ['within-allowance', 'crossing-call', 'allowance-spent', 'model-not-listed', 'fine-tuned-model', 'project-not-shared',
+  'organization-not-enrolled', 'service-tier', 'batch', 'payer-says-free', 'payer-says-billed', 'usage-missing', 'not-asked',
+  'unreadable-body', 'client-gone', 'upstream-broke'];
+
+let standing = null;
+let health = null;
+let month = [];
+let rows = [];
+let waiting = [];
+let paused = false;
+let skew = 0;
+let crossed = new Set();
+
+const now = () => Date.now() + skew;
+const wish = () => read();
+const organization = () => {
+  const wanted = wish().organization;
+  return standing?.organizations.find((one) => one.organization === wanted) ?? standing?.organizations[0];
+};
+const group = () => wish().group || organization()?.groups[0]?.group || '';
+const chosenDay = () => wish().day || standing?.day;
+
+// ---- drawing -------------------------------------------------------------------------------------------------------
+
+function drawHead() {
+  const names = standing.organizations.map((one) => one.organization);
+  const select = get('organization');
+  if ([...select.options].map((option) => option.value).join() !== names.join()) {
+    fill(select, names.map((name) => el('option', { value: name }, name)));
+  }
+  select.hidden = names.length < 1;
+  select.value = organization()?.organization ?? '';
+  say(get('day'), `${dayName(standing.day)} UTC`);
+  tick();
+}
+
+function tick() {
+  if (!standing) return;
+  const left = Date.parse(standing.reset) - now();
+  const here = new Date(standing.reset).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  say(get('reset'), `resets in ${span(left)} (${here} here)`);
+}
+
+function drawNotice() {
+  const lines = health?.notices ?? [];
+  get('notice').hidden = lines.length === 0;
+  fill(get('notice'), lines.map((line) => el('span', { style: { display: 'block' } }, line)));
+}
+
+function drawGauges() {
+  const mine = organization();
+  const today = month.filter((day) => day.day === standing.day && day.organization === mine?.organization);
+  const crossings = Object.fromEntries(today.filter((day) => day.crossing).map((day) => [day.group, day.crossing]));
+  if (mine) gauges.draw(get('gauges'), mine, crossings);
+  for (const [name, crossing] of Object.entries(crossings)) {
+    if (!crossed.has(crossing.call)) {
+      crossed.add(crossing.call);
+      say(get('said'), `The allowance of ${name} is spent: until 00:00 UTC every call is billed.`);
+    }
+  }
+  const first = mine?.groups.find((one) => one.group === group()) ?? mine?.groups[0];
+  document.title = first ? `${short(first.remaining_tokens)} remaining · tollfree` : 'tollfree';
+}
+
+function drawSums() {
+  const mine = month.filter((day) => day.day === chosenDay() && day.organization === organization()?.organization);
+  const total = (field) => mine.reduce((sum, day) => sum + (day[field] ?? 0), 0);
+  const money = (field) => (mine.some((day) => day.unpriced_calls > 0) ? `${dollars(cents(mine, field))} and unpriced` : dollars(cents(mine, field)));
+  const not = mine.filter((day) => !day.group);
+  const facts = [
+    ['cost', money('cost_usd')], ['saved', money('saved_usd')],
+    ['not eligible', `${count(not.reduce((sum, day) => sum + day.calls, 0))} calls, ${count(not.reduce((sum, day) => sum + day.billed_tokens, 0))}`],
+    ['unknown', count(total('unknown_calls'))], ['OpenAI differs', count(health?.payer_differs ?? 0)],
+  ];
+  fill(get('sums'), facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+}
+
+// The server gives exact decimals; two or three of them are added here for one line, in whole picodollars.
+function cents(list, field) {
+  const pico = list.reduce((sum, day) => {
+    const [whole, rest = ''] = (day[field] ?? '0').split('.');
+    return sum + BigInt(whole) * 10n ** 12n + BigInt(rest.padEnd(12, '0').slice(0, 12));
+  }, 0n);
+  return `${pico / 10n ** 12n}.${String(pico % 10n ** 12n).padStart(12, '0')}`;
+}
+
+function drawGroups() {
+  const names = organization()?.groups.map((one) => one.group) ?? [];
+  fill(get('groups'), names.map((name) => el('button', { type: 'button', 'data-group': name, 'aria-pressed': String(name === group()) }, name)));
+}
+
+async function drawCurve() {
+  const mine = organization();
+  if (!mine) return;
+  const asked = { organization: mine.organization, group: group(), day: chosenDay() };
+  const answer = await ask('curve', asked);
+  const title = chosenDay() === standing.day ? 'Today, running total' : `${dayName(chosenDay())} UTC, running total`;
+  say(get('today-title'), title);
+  curve.draw(get('curve'), answer, now() / 1000);
+  if (!get('curve-table').hidden) curve.table(get('curve-table'));
+}
+
+function drawMonth() {
+  const mine = organization()?.organization;
+  const wanted = month.filter((day) => day.organization === mine && day.group === group());
+  const by = new Map(wanted.map((day) => [day.day, day]));
+  const today = Date.parse(`${standing.day}T00:00:00Z`);
+  const all = [...Array(30).keys()].map((back) => {
+    const day = new Date(today - (29 - back) * 86400e3).toISOString().slice(0, 10);
+    return by.get(day) ?? { day, free_tokens: 0, billed_tokens: 0, unused_free_tokens: 0, cost_usd: '0', saved_usd: '0' };
+  });
+  days.draw(get('days'), get('legend'), all, chosenDay());
+}
+
+function matches(call) {
+  const { verdict, reason, search, day, organization: of } = wish();
+  const words = [call.call, call.response_id, call.request_id, call.model, call.model_asked].filter(Boolean).join(' ');
+  return (!verdict || call.verdict === verdict) && (!reason || call.reason === reason) && (!day || call.day === day)
+    && (!of || call.organization === of) && (!search || words.includes(search));
+}
+
+function drawCalls() {
+  const current = document.activeElement?.dataset?.call;
+  fill(get('calls'), rows.map(calls.line));
+  if (current) get('calls').querySelector(`[data-call="${CSS.escape(current)}"]`)?.focus();
+  const empty = rows.length === 0;
+  get('calls-empty').hidden = !empty;
+  const { verdict, reason, search } = wish();
+  if (empty) say(get('calls-empty'), verdict || reason || search ? 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.' : 'No calls today (UTC).');
+  get('fresh').hidden = waiting.length === 0;
+  say(get('fresh'), `${waiting.length} new`);
+}
+
+function drawWelcome() {
+  const never = health?.calls_ever === false;
+  get('welcome').hidden = !never;
+  for (const id of ['gauges', 'today', 'list', 'month']) get(id).hidden = never;
+  if (!never || get('welcome').childElementCount) return;
+  const use = `export OPENAI_BASE_URL=http://${standing.proxy.address}/v1`;
+  const copy = el('button', { type: 'button' }, 'copy');
+  copy.addEventListener('click', () => navigator.clipboard.writeText(use).then(() => say(copy, 'copied'), () => {}));
+  fill(get('welcome'), el('h2', {}, 'No call yet'), el('p', {}, 'Where your program runs: '), el('pre', {}, use), copy,
+    el('p', {}, 'Then, in Python:'),
+    el('pre', {}, 'r = client.chat.completions.with_raw_response.create(model=m, messages=ms)\nprint(r.headers.get("x-tollfree-verdict"))\nanswer = r.parse()'));
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+function limits(more = {}) {
+  const { verdict, reason, search, day } = wish();
+  return { organization: wish().organization, verdict, reason, search, day, limit: PAGE, ...more };
+}
+
+async function loadCalls() {
+  const answer = await ask('calls', limits());
+  rows = answer.calls;
+  waiting = [];
+  get('older').hidden = !answer.more;
+  get('csv').href = path('calls.csv', { ...limits(), limit: undefined });
+  drawCalls();
+}
+
+async function loadOlder() {
+  const answer = await ask('calls', limits({ below: rows.at(-1)?.number }));
+  rows.push(...answer.calls);
+  get('older').hidden = !answer.more;
+  drawCalls();
+}
+
+function drawAll() {
+  drawHead();
+  drawNotice();
+  drawWelcome();
+  drawGauges();
+  drawGroups();
+  drawSums();
+  drawMonth();
+}
+
+async function whole() {
+  try {
+    const asked = Date.now();
+    [standing, month, health] = await Promise.all([ask('standing'), ask('days', { days: 30 }).then((said) => said.days), ask('state')]);
+    skew = Date.parse(health.now) - (asked + Date.now()) / 2;
+    drawAll();
+    await Promise.all([drawCurve(), loadCalls(), drawOffer()]);
+    await showCall();
+  } catch (error) {
+    problem(error);
+  }
+}
+
+function problem(error) {
+  get('notice').hidden = false;
+  say(get('notice'), error.message);
+}
+
+async function drawOffer() {
+  const offer = await ask('offer');
+  say(get('offer'), `model list of ${offer.list_date} · list prices of ${offer.prices_date} · counts what passed through this proxy`);
+}
+
+async function showCall() {
+  const id = wish().call;
+  const box = get('detail');
+  if (!id) {
+    box.hidden = true;
+    return;
+  }
+  try {
+    const call = await ask(`calls/${encodeURIComponent(id)}`);
+    calls.detail(box, call, `http://${standing.proxy.address}`);
+  } catch (error) {
+    fill(box, el('h2', { id: 'detail-title' }, 'No such call'), el('p', {}, error.message),
+      el('p', {}, 'Accepted: x-tollfree-call, OpenAI\'s response id, x-request-id.'), el('button', { type: 'button', class: 'close' }, 'back'));
+  }
+  box.hidden = false;
+  box.focus();
+}
+
+// ---- changes: painted at most twice a second, not at all while hidden ------------------------------------------------
+
+let due = null;
+let lastCurve = 0;
+
+function changed(change) {
+  standing = change.standing ?? standing;
+  health = change.state ?? health;
+  for (const day of change.days ?? []) {
+    const same = (one) => one.day === day.day && one.group === day.group && one.organization === day.organization;
+    const place = month.findIndex(same);
+    if (place < 0) month.push(day);
+    else month[place] = day;
+  }
+  waiting.unshift(...(change.calls ?? []).filter(matches));
+  waiting.length = Math.min(waiting.length, 1000);
+  due ??= setTimeout(paint, 500);
+}
+
+function isHeld() {
+  const list = get('calls');
+  return paused || list.matches(':hover') || list.contains(document.activeElement) || !getSelection().isCollapsed;
+}
+
+function paint() {
+  due = null;
+  if (document.hidden) {
+    due = setTimeout(paint, 1000);
+    return;
+  }
+  drawAll();
+  if (waiting.length && !isHeld() && !wish().day) takeWaiting();
+  else drawCalls();
+  if (Date.now() - lastCurve > 2000 && chosenDay() === standing.day) {
+    lastCurve = Date.now();
+    drawCurve().catch(problem);
+  }
+}
+
+function takeWaiting() {
+  rows = [...waiting, ...rows].slice(0, Math.max(PAGE, rows.length));
+  waiting = [];
+  drawCalls();
+}
+
+// ---- hands -----------------------------------------------------------------------------------------------------------
+
+function again(changes, ...draws) {
+  write(changes);
+  drawAll();
+  Promise.all(draws.map((draw) => draw())).catch(problem);
+}
+
+function choices(select, first, words) {
+  fill(select, el('option', { value: '' }, first), words.map((word) => el('option', { value: word }, word)));
+}
+
+function back() {
+  const open = get('keys').hidden ? get('detail') : get('keys');
+  const id = wish().call;
+  open.hidden = true;
+  write({ call: '' });
+  const line = id && get('calls').querySelector(`[data-call="${CSS.escape(id)}"]`);
+  (line || get('calls').firstElementChild)?.focus();
+}
+
+function move(by) {
+  const lines = [...get('calls').children];
+  const here = lines.indexOf(document.activeElement);
+  lines[here < 0 ? 0 : Math.max(0, Math.min(lines.length - 1, here + by))]?.focus();
+}
+
+function tableToggle() {
+  const table = get('curve-table');
+  table.hidden = !table.hidden;
+  get('curve').hidden = !table.hidden;
+  get('as-table').setAttribute('aria-pressed', String(!table.hidden));
+  if (!table.hidden) curve.table(table);
+  else curve.redraw(get('curve'), now() / 1000);
+}
+
+const KEYS = {
+  '/': () => get('search').focus(), j: () => move(1), k: () => move(-1), t: tableToggle,
+  '?': () => { get('keys').hidden = false; get('keys').focus(); }, Escape: back,
+};
+
+function hands() {
+  choices(get('verdict'), 'any verdict', VERDICTS);
+  choices(get('reason'), 'any reason', REASONS);
+  for (const id of ['verdict', 'reason', 'search']) get(id).value = wish()[id];
+  get('organization').addEventListener('change', (event) => again({ organization: event.target.value }, drawCurve, loadCalls));
+  for (const id of ['verdict', 'reason']) get(id).addEventListener('change', (event) => again({ [id]: event.target.value }, loadCalls));
+  get('search').addEventListener('change', (event) => again({ search: event.target.value.trim() }, loadCalls));
+  get('groups').addEventListener('click', (event) => event.target.dataset.group && again({ group: event.target.dataset.group }, drawCurve));
+  get('days').addEventListener('click', (event) => {
+    const day = event.target.closest('[data-day]')?.dataset.day;
+    if (day) again({ day: day === standing.day || day === wish().day ? '' : day }, drawCurve, loadCalls);
+  });
+  document.addEventListener('click', (event) => {
+    if (event.target.closest('.close')) back();
+    const call = event.target.closest('[data-call]')?.dataset.call;
+    if (call && !event.metaKey && !event.ctrlKey) {
+      event.preventDefault();
+      write({ call });
+      showCall();
+    }
+  });
+  get('as-table').addEventListener('click', tableToggle);
+  get('older').addEventListener('click', () => loadOlder().catch(problem));
+  get('fresh').addEventListener('click', takeWaiting);
+  get('pause').addEventListener('click', () => {
+    paused = !paused;
+    get('pause').setAttribute('aria-pressed', String(paused));
+    if (!paused) takeWaiting();
+  });
+  get('curve').addEventListener('keydown', (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (by) curve.step(by, get('curve-step'));
+  });
+  document.addEventListener('keydown', (event) => {
+    const typing = event.target.matches?.('input, select, textarea');
+    if (event.key === 'Escape' && typing) event.target.blur();
+    if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== 'Escape')) return;
+    if (KEYS[event.key]) {
+      event.preventDefault();
+      KEYS[event.key]();
+    }
+  });
+  addEventListener('hashchange', () => whole());
+  addEventListener('resize', () => curve.redraw(get('curve'), now() / 1000));
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => curve.redraw(get('curve'), now() / 1000));
+  get('scheme').addEventListener('click', () => {
+    const dark = getComputedStyle(document.documentElement).colorScheme === 'dark';
+    document.documentElement.dataset.scheme = dark ? 'light' : 'dark';
+    curve.redraw(get('curve'), now() / 1000);
+  });
+}
+
+function word(text) {
+  const live = text === 'live';
+  const dot = get('live');
+  dot.className = `live ${live ? 'free' : 'billed'}`;
+  say(dot.firstElementChild, live ? '●' : '○');
+  say(dot.lastElementChild, text);
+  document.body.classList.toggle('dimmed', !live);
+}
+
+hands();
+listen({ changed, whole, word });
+setInterval(tick, 1000);

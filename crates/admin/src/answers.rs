@@ -1,0 +1,428 @@
+//! What the page and programs over the network may ask: read only, each answer JSON. What changes something is asked
+//! over the control socket. Must not know a socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use jiff::Timestamp;
+use ledger::{CallFilter, Health, Ledger, ReadError};
+use meter::Day;
+use proxy::Proxy;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use crate::about::About;
+use crate::api::{Answer, Api};
+use crate::health::{self, Status};
+use crate::history::{History, MOST_CALLS, MOST_DAYS, Wanted};
+use crate::standing::SCHEMA;
+use crate::{call, metrics};
+
+/// Days shown where no number is asked for.
+const USUAL_DAYS: i32 = 30;
+/// Calls shown where no number is asked for.
+const USUAL_CALLS: usize = 50;
+/// Calls in a file at most.
+const MOST_IN_FILE: usize = 100_000;
+
+/// Everything that can be asked. Cheap to clone.
+#[derive(Clone)]
+pub struct Answers {
+    proxy: Proxy,
+    api: Api,
+    ledger: Option<(Ledger, History)>,
+    about: Arc<ArcSwap<About>>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// What tells one moment from another: if it is the same, nothing changed that a page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    counts: (u64, u64),
+    day: Day,
+    notices: Vec<String>,
+    moved_at: Option<i64>,
+}
+
+impl Answers {
+    /// `ledger` with the folder it is in. `about` and `stopping` are changed by whoever gave them.
+    #[must_use]
+    pub fn new(
+        proxy: Proxy,
+        api: Api,
+        ledger: Option<(Ledger, &std::path::Path)>,
+        about: Arc<ArcSwap<About>>,
+        stopping: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            proxy,
+            api,
+            ledger: ledger.map(|(ledger, folder)| (ledger, History::new(folder))),
+            about,
+            stopping,
+        }
+    }
+
+    /// The proxy's own base URL is made of this.
+    pub(crate) fn address(&self) -> String {
+        self.api.standings().proxy.address
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn health_of_ledger(&self) -> Option<Health> {
+        self.ledger.as_ref().map(|(ledger, _)| ledger.health())
+    }
+
+    fn status(&self) -> Status {
+        health::status(
+            &self.proxy,
+            self.health_of_ledger().as_ref(),
+            &self.about.load(),
+            self.is_stopping(),
+        )
+    }
+
+    /// `/healthz` and `/readyz`; `None` for any other path. Trouble beside the calls is `degraded` and no reason to
+    /// take calls away, unless `?strict=1` asks for it.
+    pub(crate) fn health(&self, path: &str, query: &str) -> Option<Answer> {
+        let strict = query.split('&').any(|pair| pair == "strict=1");
+        let status = match path {
+            "/healthz" | "/readyz" => self.status(),
+            _ => return None,
+        };
+        let bad = match status.status {
+            "stopping" => path == "/readyz" || strict,
+            "degraded" => strict,
+            _ => false,
+        };
+        let mut answer = Answer::of(&status);
+        if bad {
+            answer.status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        Some(answer)
+    }
+
+    /// The figures as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
+        metrics::text(&self.proxy, self.health_of_ledger(), &self.about.load())
+    }
+
+    /// Answers one question; `None`: there is nothing of that name.
+    pub(crate) async fn answer(&self, path: &str, query: &str) -> Option<Answer> {
+        let asked = Asked(query);
+        let name = path.strip_prefix("/api/v1/")?;
+        Some(match name {
+            "standing" => Answer::of(&self.api.standings()),
+            "state" => self.state().await,
+            "offer" => Answer::of(&self.about.load().offer),
+            "config" => Answer::of(&self.about.load().config),
+            "days" => match asked.days() {
+                Ok(days) => self.days(days, asked.text("organization")).await,
+                Err(refused) => refused,
+            },
+            "calls" => match asked.wanted() {
+                Ok(wanted) => self.from_ledger(move |history| history.calls(&wanted)).await,
+                Err(refused) => refused,
+            },
+            "curve" => self.curve(&asked).await,
+            _ => {
+                let id = percent_decoded(name.strip_prefix("calls/")?);
+                self.call(id).await
+            }
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&History) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Answer> {
+        let Some((_, history)) = &self.ledger else {
+            let why = "no ledger is kept. help: set data_dir to a folder";
+            return Err(Answer::refusal(StatusCode::NOT_FOUND, why.to_owned()));
+        };
+        let history = history.clone();
+        match spawn_blocking(move || ask(&history)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let why = format!("the ledger cannot be read: {error}");
+                Err(Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, why))
+            }
+            Err(_) => Err(Answer::refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the look into the ledger broke off".to_owned(),
+            )),
+        }
+    }
+
+    async fn from_ledger(
+        &self,
+        ask: impl FnOnce(&History) -> Result<Value, ReadError> + Send + 'static,
+    ) -> Answer {
+        match self.read(ask).await {
+            Ok(value) => Answer::of(&value),
+            Err(refused) => refused,
+        }
+    }
+
+    fn today(&self) -> Day {
+        self.proxy.today()
+    }
+
+    async fn days(&self, days: i32, organization: Option<String>) -> Answer {
+        let today = self.today();
+        let from = Day::of_number(today.number().saturating_sub(days - 1));
+        self.from_ledger(move |history| history.days(from, today, organization.as_deref()))
+            .await
+    }
+
+    async fn call(&self, id: String) -> Answer {
+        match self.read(move |history| history.call(&id)).await {
+            Ok(Some(call)) => Answer::of(&call),
+            Ok(None) => {
+                let why = "no such call here. help: name it by x-tollfree-call, OpenAI's response id or x-request-id";
+                Answer::refusal(StatusCode::NOT_FOUND, why.to_owned())
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    async fn curve(&self, asked: &Asked<'_>) -> Answer {
+        let (Some(organization), Some(group)) = (asked.text("organization"), asked.text("group"))
+        else {
+            let why = "a curve is of one organization and group. help: ?organization=acme&group=large";
+            return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
+        };
+        let day = match asked.day() {
+            Ok(day) => day.unwrap_or_else(|| self.today()),
+            Err(refused) => return refused,
+        };
+        let standings = self.api.standings();
+        let allowance = standings
+            .organizations
+            .iter()
+            .filter(|one| one.organization == organization)
+            .flat_map(|one| &one.groups)
+            .find(|one| one.group == group)
+            .map(|one| one.allowance_tokens);
+        let today = self.today();
+        self.from_ledger(move |history| {
+            let points = history.curve(day, &organization, &group)?;
+            let days = history.days(day, today, Some(&organization))?;
+            let mine = days["days"].as_array().and_then(|days| {
+                days.iter()
+                    .find(|one| one["group"] == group && one["day"] == day.to_string())
+            });
+            let then = mine.and_then(|one| one["allowance_tokens"].as_u64());
+            Ok(json!({
+                "schema": SCHEMA,
+                "day": day.to_string(),
+                "organization": organization,
+                "group": group,
+                "allowance_tokens": then.or(allowance),
+                "crossing": mine.map(|one| &one["crossing"]),
+                "points": points.iter().map(|(at, total)| json!([at.div_euclid(1000), total])).collect::<Vec<_>>(),
+            }))
+        })
+        .await
+    }
+
+    async fn state(&self) -> Answer {
+        let newest = self.newest().await;
+        Answer::of(&self.state_value(newest))
+    }
+
+    fn state_value(&self, newest: i64) -> Value {
+        let status = self.status();
+        let differs: u64 = self.proxy.figures().payer_differs().map(|(_, count)| count).sum();
+        json!({
+            "schema": SCHEMA,
+            "now": Timestamp::now().to_string(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "status": status.status,
+            "notices": status.notices,
+            "payer_differs": differs,
+            "calls_ever": newest > 0,
+            "in_flight_calls": self.proxy.figures().open(),
+        })
+    }
+
+    /// The number of the newest settled call; 0: there is none, or it cannot be known.
+    pub(crate) async fn newest(&self) -> i64 {
+        self.read(History::newest).await.unwrap_or_default()
+    }
+
+    /// What tells this moment from another.
+    pub(crate) fn mark(&self) -> Mark {
+        let figures = self.proxy.figures();
+        let settled = figures.calls().map(|(.., count)| count).sum();
+        Mark {
+            counts: (settled, figures.open()),
+            day: self.today(),
+            notices: self.status().notices,
+            moved_at: self.health_of_ledger().and_then(|health| health.last_moved_at),
+        }
+    }
+
+    /// Everything that a page shows and that changes, with the calls settled after that number; and the number of the
+    /// last of them.
+    pub(crate) async fn change_since(&self, number: i64) -> (i64, Value) {
+        let today = self.today();
+        let wanted = Wanted {
+            filter: CallFilter {
+                above: Some(number),
+                ..CallFilter::default()
+            },
+            search: None,
+        };
+        let looked = self
+            .read(move |history| {
+                let rows = history.rows(&wanted, MOST_CALLS)?;
+                Ok((rows, history.days(today, today, None)?))
+            })
+            .await;
+        let (rows, days) = looked.unwrap_or_default();
+        let last = rows.first().map_or(number, |row| row.number);
+        let calls: Vec<Value> = rows.iter().map(call::of_row).collect();
+        let change = json!({
+            "standing": self.api.standings(),
+            "state": self.state_value(last),
+            "days": days["days"],
+            "calls": calls,
+        });
+        (last, change)
+    }
+
+    /// The calls that are asked for, as a file.
+    pub(crate) async fn csv(&self, query: &str) -> Result<String, Answer> {
+        let wanted = Asked(query).wanted()?;
+        self.read(move |history| Ok(call::csv(&history.rows(&wanted, MOST_IN_FILE)?)))
+            .await
+    }
+}
+
+/// The part of a target after its question mark.
+struct Asked<'q>(&'q str);
+
+impl Asked<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .filter(|(key, value)| *key == name && !value.is_empty())
+            .map(|(_, value)| percent_decoded(&value.replace('+', " ")))
+            .next()
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Answer> {
+        self.text(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    Answer::refusal(
+                        StatusCode::BAD_REQUEST,
+                        format!("{name} is no number: {text}"),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    fn day(&self) -> Result<Option<Day>, Answer> {
+        self.text("day")
+            .map(|text| {
+                let date: Option<jiff::civil::Date> = text.parse().ok();
+                let day = date.and_then(|date| {
+                    Day::of_date(
+                        u16::try_from(date.year()).ok()?,
+                        u8::try_from(date.month()).ok()?,
+                        u8::try_from(date.day()).ok()?,
+                    )
+                });
+                day.ok_or_else(|| {
+                    let why = format!("day is no date: {text}. help: day=2026-11-21");
+                    Answer::refusal(StatusCode::BAD_REQUEST, why)
+                })
+            })
+            .transpose()
+    }
+
+    fn days(&self) -> Result<i32, Answer> {
+        let days = self.number("days")?.unwrap_or(USUAL_DAYS);
+        if (1..=MOST_DAYS).contains(&days) {
+            return Ok(days);
+        }
+        let why = format!("days is 1 to {MOST_DAYS}");
+        Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
+    }
+
+    fn wanted(&self) -> Result<Wanted, Answer> {
+        let day = self.day()?.map(|day| (day.number(), day.number()));
+        Ok(Wanted {
+            filter: CallFilter {
+                days: day,
+                verdict: self.text("verdict"),
+                certainty: self.text("certainty"),
+                organization: self.text("organization"),
+                model: self.text("model"),
+                reason: self.text("reason"),
+                group: self.text("group"),
+                below: self.number("below")?,
+                above: self.number("above")?,
+                at_most: self.number("limit")?.unwrap_or(USUAL_CALLS),
+            },
+            search: self.text("search"),
+        })
+    }
+}
+
+/// A text of a target with its `%20`s undone; what is no such thing stays.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read_as_browsers_write_it() {
+        let asked = Asked("organization=a%26b+c&day=2026-11-21&limit=7&verdict=&search=gpt-5.4%2F");
+        assert_eq!(asked.text("organization").as_deref(), Some("a&b c"));
+        assert_eq!(asked.text("verdict"), None);
+        assert_eq!(asked.text("search").as_deref(), Some("gpt-5.4/"));
+        let wanted = asked.wanted().ok().unwrap();
+        assert_eq!(wanted.filter.at_most, 7);
+        let day = Day::of_date(2026, 11, 21).unwrap().number();
+        assert_eq!(wanted.filter.days, Some((day, day)));
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%zz%41"), "%zzA");
+    }
+
+    #[test]
+    fn what_is_no_number_or_date_is_said() {
+        for wrong in ["limit=many", "day=yesterday", "day=2026-02-30", "below=x"] {
+            assert!(Asked(wrong).wanted().is_err(), "{wrong}");
+        }
+        assert!(Asked("days=0").days().is_err());
+        assert!(Asked("days=9999").days().is_err());
+        assert_eq!(Asked("").days().ok(), Some(USUAL_DAYS));
+    }
+}

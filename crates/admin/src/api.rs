@@ -1,0 +1,183 @@
+//! What is answered to which question, whatever carries it. Must not know a socket.
+
+use std::net::SocketAddr;
+
+use http::{Method, StatusCode};
+use meter::Day;
+use proxy::Proxy;
+use serde::{Deserialize, Serialize};
+
+use crate::standing::{GroupStanding, OrganizationStanding, ProxyNow, SCHEMA, Standings};
+use crate::total::{StateTotal, StatedTotal};
+
+/// Where [`Standings`] are: `GET`.
+pub const STANDING: &str = "/api/v1/standing";
+/// Where [`StateTotal`] is answered with [`StatedTotal`]: `POST`.
+pub const TOTALS: &str = "/api/v1/totals";
+
+/// Answers questions about one proxy. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    proxy: Proxy,
+    address: SocketAddr,
+}
+
+/// An answer: a status, and JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body, one JSON object.
+    pub json: Vec<u8>,
+}
+
+/// The body of an answer that refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub error: Why,
+}
+
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// One line for people: what is wrong, and what to do.
+    pub message: String,
+}
+
+impl Api {
+    /// For the proxy that listens on this address.
+    #[must_use]
+    pub fn new(proxy: Proxy, address: SocketAddr) -> Self {
+        Self { proxy, address }
+    }
+
+    /// Answers one question.
+    pub async fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
+        match (path, method) {
+            (STANDING, &Method::GET) => Answer::of(&self.standings()),
+            (TOTALS, &Method::POST) => self.state_total(body).await,
+            (STANDING | TOTALS, _) => {
+                let why = format!("{method} is not answered here");
+                Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, why)
+            }
+            _ => {
+                let why = format!("nothing is here. help: {STANDING} and {TOTALS}");
+                Answer::refusal(StatusCode::NOT_FOUND, why)
+            }
+        }
+    }
+
+    fn standings(&self) -> Standings {
+        let organizations = self.proxy.standings();
+        // Where there is none yet, any day's midnight would do but today's is right.
+        let day = organizations
+            .first()
+            .map_or_else(|| Day::at(proxy::Clock::system().now()), |first| first.day);
+        Standings::of(day, self.now(), &organizations)
+    }
+
+    fn now(&self) -> ProxyNow {
+        ProxyNow {
+            pid: std::process::id(),
+            address: self.address.to_string(),
+        }
+    }
+
+    async fn state_total(&self, body: &[u8]) -> Answer {
+        let asked: StateTotal = match serde_json::from_slice(body) {
+            Ok(asked) => asked,
+            Err(error) => {
+                let why = format!(
+                    "the body is not as it should be: {error}. help: {{\"group\":\"large\",\"tokens\":412000}}"
+                );
+                return Answer::refusal(StatusCode::BAD_REQUEST, why);
+            }
+        };
+        let organization = match asked.organization.or_else(|| self.only_organization()) {
+            Some(name) => name,
+            None => {
+                let why =
+                    "several organizations are known, or none. help: name one as organization";
+                return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
+            }
+        };
+        let stated = self
+            .proxy
+            .state_total(&organization, &asked.group, asked.tokens);
+        match stated.await {
+            Err(error) => Answer::refusal(StatusCode::NOT_FOUND, error.to_string()),
+            Ok(stated) => Answer::of(&StatedTotal {
+                schema: SCHEMA,
+                organization,
+                group: asked.group,
+                day: stated.day.to_string(),
+                before_tokens: stated.before,
+                tokens: stated.tokens,
+                recorded: stated.recorded,
+            }),
+        }
+    }
+
+    /// The organization that is meant where none is named: the only one there is.
+    fn only_organization(&self) -> Option<String> {
+        let mut named = self
+            .proxy
+            .standings()
+            .into_iter()
+            .filter(|one| one.name != "unknown");
+        let first = named.next()?;
+        named.next().is_none().then_some(first.name)
+    }
+}
+
+impl Standings {
+    /// What a proxy's standings say of this day.
+    #[must_use]
+    pub fn of(day: Day, proxy: ProxyNow, organizations: &[proxy::OrganizationStanding]) -> Self {
+        Self {
+            schema: SCHEMA,
+            proxy,
+            day: day.to_string(),
+            reset: format!("{}T00:00:00Z", Day::at(day.end())),
+            organizations: organizations.iter().map(OrganizationStanding::of).collect(),
+        }
+    }
+}
+
+impl OrganizationStanding {
+    /// As the proxy has it.
+    #[must_use]
+    pub fn of(standing: &proxy::OrganizationStanding) -> Self {
+        let groups = standing.groups.iter();
+        Self {
+            organization: standing.name.clone(),
+            usage_tier: standing.usage_tier,
+            usage_tier_declared: standing.is_declared,
+            groups: groups.map(GroupStanding::of).collect(),
+        }
+    }
+}
+
+impl Answer {
+    fn of(said: &impl Serialize) -> Self {
+        match serde_json::to_vec(said) {
+            Ok(json) => Self {
+                status: StatusCode::OK,
+                json,
+            },
+            Err(error) => Self::refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
+    }
+
+    /// A refusal.
+    #[must_use]
+    pub fn refusal(status: StatusCode, message: String) -> Self {
+        let why = Why { message };
+        Self {
+            status,
+            // Two objects around one text cannot fail to be JSON.
+            json: serde_json::to_vec(&Refusal { error: why }).unwrap_or_default(),
+        }
+    }
+}

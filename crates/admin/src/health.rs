@@ -1,0 +1,104 @@
+//! How the program does: whether calls can be forwarded, whether the ledger is written, whether the clock is right.
+//! Must not know a socket.
+
+use ledger::{Health, HealthState};
+use proxy::Proxy;
+use serde::Serialize;
+
+use crate::about::About;
+
+/// The answer of `/healthz` and `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// `ok`, `degraded` (calls go on, something beside them does not work) or `stopping`.
+    pub status: &'static str,
+    /// What does not work, one line each, with what to do.
+    pub notices: Vec<String>,
+    /// What the ledger waits for.
+    pub ledger: LedgerStatus,
+}
+
+/// How the ledger does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LedgerStatus {
+    /// `ok`, `degraded` or `off`.
+    pub status: &'static str,
+    /// Entries that wait to be written.
+    pub waiting_entries: usize,
+    /// Settlements that could not be kept.
+    pub dropped_entries: u64,
+}
+
+/// How all does now.
+pub(crate) fn status(
+    proxy: &Proxy,
+    ledger: Option<&Health>,
+    about: &About,
+    stopping: bool,
+) -> Status {
+    let mut notices = Vec::new();
+    let mut degraded = false;
+    let ledger = match ledger {
+        None => LedgerStatus {
+            status: "off",
+            waiting_entries: 0,
+            dropped_entries: 0,
+        },
+        Some(health) => {
+            if let HealthState::Degraded(why) = &health.state {
+                degraded = true;
+                notices.push(why.clone());
+            }
+            LedgerStatus {
+                status: if degraded { "degraded" } else { "ok" },
+                waiting_entries: health.waiting,
+                dropped_entries: health.dropped,
+            }
+        }
+    };
+    notices.extend(clock(proxy.clock_correction_milliseconds()));
+    notices.extend(about.notices.iter().cloned());
+    Status {
+        status: match (stopping, degraded) {
+            (true, _) => "stopping",
+            (false, true) => "degraded",
+            (false, false) => "ok",
+        },
+        notices,
+        ledger,
+    }
+}
+
+/// What is said of a clock that differs from OpenAI's; `milliseconds` is what is added to it.
+fn clock(milliseconds: i64) -> Option<String> {
+    let seconds = milliseconds.unsigned_abs() / 1000;
+    if milliseconds == 0 {
+        return None;
+    }
+    let (way, off) = (
+        if milliseconds > 0 { "behind" } else { "ahead of" },
+        match (seconds / 3600, seconds / 60 % 60) {
+            (0, 0) => format!("{seconds} s"),
+            (0, minutes) => format!("{minutes} min"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
+    );
+    Some(format!(
+        "this clock is {off} {way} OpenAI's. days are taken from OpenAI's date header until it is right. help: turn on \
+         time sync (timedatectl)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn a_wrong_clock_is_said_as_people_say_it() {
+        assert_eq!(clock(0), None);
+        let ahead = clock(-11_520_000).unwrap();
+        assert!(ahead.starts_with("this clock is 3 h 12 min ahead of OpenAI's. "), "{ahead}");
+        let behind = clock(61_000).unwrap();
+        assert!(behind.starts_with("this clock is 1 min behind OpenAI's. "), "{behind}");
+    }
+}

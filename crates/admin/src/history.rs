@@ -1,0 +1,140 @@
+//! What was settled, as JSON: calls, days, the running total of a day. Must not know who asks, nor how the ledger
+//! keeps it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ledger::{CallFilter, DayRow, ReadError, Reader, Row};
+use meter::{Day, Dollars};
+use serde_json::{Value, json};
+
+use crate::call::{instant, of_row};
+use crate::standing::SCHEMA;
+
+/// Calls in one answer at most.
+pub(crate) const MOST_CALLS: usize = 500;
+/// Days in one answer at most.
+pub(crate) const MOST_DAYS: i32 = 400;
+
+/// The ledger's side of the answers. Blocking: ask on a thread that may wait.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    folder: PathBuf,
+    /// Opened when first asked: the ledger may come later than the program.
+    reader: Arc<Mutex<Option<Reader>>>,
+}
+
+/// Which calls are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) filter: CallFilter,
+    /// In an id or a model.
+    pub(crate) search: Option<String>,
+}
+
+impl History {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            reader: Arc::default(),
+        }
+    }
+
+    fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let mut place = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = match place.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.folder)?,
+        };
+        let answer = ask(&reader)?;
+        // One that failed is not used again: the file may have been replaced.
+        *place = Some(reader);
+        Ok(answer)
+    }
+
+    /// The newest calls first, and whether there are more.
+    pub(crate) fn calls(&self, wanted: &Wanted) -> Result<Value, ReadError> {
+        let most = wanted.filter.at_most.clamp(1, MOST_CALLS);
+        let rows = self.rows(wanted, most + 1)?;
+        let calls: Vec<Value> = rows.iter().take(most).map(of_row).collect();
+        Ok(json!({ "schema": SCHEMA, "calls": calls, "more": rows.len() > most }))
+    }
+
+    pub(crate) fn rows(&self, wanted: &Wanted, at_most: usize) -> Result<Vec<Row>, ReadError> {
+        let filter = CallFilter {
+            at_most,
+            ..wanted.filter.clone()
+        };
+        match &wanted.search {
+            None => self.read(|reader| reader.calls(&filter)),
+            Some(words) => self.read(|reader| reader.search(&filter, words)),
+        }
+    }
+
+    /// One call by any of its ids. Whoever may see the page may see any call.
+    pub(crate) fn call(&self, id: &str) -> Result<Option<Value>, ReadError> {
+        let row = self.read(|reader| reader.find(id))?;
+        Ok(row.as_ref().map(of_row))
+    }
+
+    /// Days with their sums, oldest first.
+    pub(crate) fn days(&self, from: Day, to: Day, organization: Option<&str>) -> Result<Value, ReadError> {
+        let rows = self.read(|reader| reader.days(from.number(), to.number(), organization))?;
+        let days: Vec<Value> = rows.iter().map(|row| day(row, to)).collect();
+        Ok(json!({ "schema": SCHEMA, "days": days }))
+    }
+
+    /// The running total of one group over one day, at most a point a minute.
+    pub(crate) fn curve(&self, day: Day, organization: &str, group: &str) -> Result<Vec<(i64, u64)>, ReadError> {
+        self.read(|reader| reader.curve(day.number(), organization, group))
+    }
+
+    /// Whether any call was ever settled, and the number of the newest row.
+    pub(crate) fn newest(&self) -> Result<i64, ReadError> {
+        let filter = CallFilter {
+            at_most: 1,
+            ..CallFilter::default()
+        };
+        let rows = self.read(|reader| reader.calls(&filter))?;
+        Ok(rows.first().map_or(0, |row| row.number))
+    }
+}
+
+/// One day of one organization and group; `today` is still open.
+pub(crate) fn day(row: &DayRow, today: Day) -> Value {
+    let day = Day::of_number(row.day);
+    let dollars = |pico: u64| Dollars(pico.into()).to_string();
+    let crossing = row.crossing.as_ref().map(|crossing| {
+        json!({
+            "call": crossing.call,
+            "at": instant(crossing.at),
+            "tokens": crossing.tokens,
+            "before_tokens": crossing.before,
+        })
+    });
+    let unused = match row.last_allowance {
+        Some(allowance) if day < today || row.crossing.is_some() => {
+            Some(allowance.saturating_sub(row.free_tokens))
+        }
+        _ => None,
+    };
+    json!({
+        "day": day.to_string(),
+        "organization": row.organization,
+        "group": row.group,
+        "calls": row.calls,
+        "free_calls": row.free_calls,
+        "billed_calls": row.billed_calls,
+        "unknown_calls": row.unknown_calls,
+        "lost_calls": row.lost_calls,
+        "free_tokens": row.free_tokens,
+        "billed_tokens": row.billed_tokens,
+        "taken_tokens": row.taken,
+        "allowance_tokens": row.last_allowance,
+        "unused_free_tokens": unused,
+        "unpriced_calls": row.unpriced_calls,
+        "cost_usd": dollars(row.cost_pico),
+        "saved_usd": dollars(row.saved_pico),
+        "crossing": crossing,
+    })
+}

@@ -1,0 +1,358 @@
+//! The figures as Prometheus reads them, in the OpenMetrics text format. Label values come from closed sets; only
+//! names of organizations are not ours, and of those the first so many are told apart. Must not know a socket.
+
+use std::fmt;
+
+use ledger::{Health, HealthState};
+use meter::Reason;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use proxy::{Figures, Histogram, OrganizationStanding, Proxy};
+
+use crate::about::About;
+
+/// Organizations that have series of their own; those after them share `other`.
+const MOST_ORGANIZATIONS: usize = 50;
+/// In front of every name.
+const PREFIX: &str = "tollfree";
+/// The media type of the text.
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One reading of everything, to be written out.
+struct Reading {
+    proxy: Proxy,
+    ledger: Option<Health>,
+    about: About,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
+    }
+}
+
+/// The figures now, as text.
+///
+/// # Errors
+/// When a figure cannot be written, which no figure of ours brings about.
+pub(crate) fn text(
+    proxy: &Proxy,
+    ledger: Option<Health>,
+    about: &About,
+) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Reading {
+        proxy: proxy.clone(),
+        ledger,
+        about: about.clone(),
+    }));
+    let mut written = String::new();
+    text::encode(&mut written, &registry)?;
+    Ok(written)
+}
+
+/// Writes families one after the other.
+struct Families<'e>(DescriptorEncoder<'e>);
+
+type Labels<'l> = [(&'static str, &'l str)];
+
+impl Families<'_> {
+    fn counter<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(&'static str, &'l str)>, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in samples {
+            counted(&mut family, &labels, count)?;
+        }
+        Ok(())
+    }
+
+    fn gauge<'l>(
+        &mut self,
+        (name, unit): (&str, Option<&Unit>),
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(&'static str, &'l str)>, f64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (labels, value) in samples {
+            if labels.is_empty() {
+                family.encode_gauge(&value)?;
+            } else {
+                family.encode_family(labels.as_slice())?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        let unit = Unit::Seconds;
+        let mut family =
+            self.0
+                .encode_descriptor(name, help, Some(&unit), MetricType::Histogram)?;
+        let (cumulative, all) = histogram.cumulative();
+        // The encoder adds the buckets up itself.
+        let mut below = 0;
+        let mut buckets: Vec<(f64, u64)> = Vec::with_capacity(cumulative.len() + 1);
+        for (end, so_far) in cumulative {
+            buckets.push((end, so_far - below));
+            below = so_far;
+        }
+        buckets.push((f64::MAX, all.saturating_sub(below)));
+        family.encode_histogram::<[(&str, &str); 0]>(histogram.sum_seconds(), all, &buckets, None)
+    }
+}
+
+fn counted(family: &mut MetricEncoder<'_>, labels: &Labels<'_>, count: u64) -> fmt::Result {
+    if labels.is_empty() {
+        return family.encode_counter::<[(&str, &str); 0], _, f64>(&count, None);
+    }
+    family
+        .encode_family(labels)?
+        .encode_counter::<[(&str, &str); 0], _, f64>(&count, None)
+}
+
+impl Collector for Reading {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        let figures = self.proxy.figures();
+        calls(&mut families, figures)?;
+        heads(&mut families, figures)?;
+        speed(&mut families, figures)?;
+        self.standings(&mut families)?;
+        self.ledger(&mut families)?;
+        self.build(&mut families)
+    }
+}
+
+fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
+    families.counter(
+        "calls",
+        "Calls by endpoint, verdict and certainty; verdict none: nothing to settle",
+        figures.calls().map(|(endpoint, verdict, certainty, count)| {
+            let labels = [("endpoint", endpoint), ("verdict", verdict), ("certainty", certainty)];
+            (labels.to_vec(), count)
+        }),
+    )?;
+    families.counter(
+        "settlements",
+        "Settled calls by reason",
+        figures
+            .reasons()
+            .map(|(reason, count)| (vec![("reason", reason.as_str())], count)),
+    )?;
+    families.counter(
+        "usage_missing",
+        "Metered calls whose usage never came, by reason",
+        figures
+            .reasons()
+            .filter(|(reason, _)| is_missing(*reason))
+            .map(|(reason, count)| (vec![("reason", reason.as_str())], count)),
+    )?;
+    families.counter(
+        "payer_differs",
+        "Calls on which OpenAI's own word was another than our verdict, by its word",
+        figures.payer_differs().map(|(payer, count)| (vec![("payer", payer)], count)),
+    )?;
+    let plain = |count: u64| [(Vec::new(), count)];
+    families.counter(
+        "unlisted_but_free",
+        "Calls that OpenAI paid for although their model is on no list",
+        plain(figures.unlisted_but_free.get()),
+    )?;
+    families.counter(
+        "clients_gone",
+        "Metered calls whose client left before their answer was whole",
+        plain(figures.clients_gone.get()),
+    )?;
+    families.counter(
+        "client_retries",
+        "Metered calls that an OpenAI SDK sent again",
+        plain(figures.retries.get()),
+    )?;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; calls open at once are few")]
+    let open = figures.open() as f64;
+    families.gauge(("in_flight_calls", None), "Metered calls that are open now", [(Vec::new(), open)])
+}
+
+/// The reasons why usage never came.
+fn is_missing(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UsageMissing
+            | Reason::NotAsked
+            | Reason::UnreadableBody
+            | Reason::ClientGone
+            | Reason::UpstreamBroke
+    )
+}
+
+fn heads(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
+    families.counter(
+        "forecasts",
+        "Heads of streams that said free or billed, by what became of it",
+        figures.foretold().map(|(verdict, outcome, count)| {
+            (vec![("verdict", verdict), ("outcome", outcome)], count)
+        }),
+    )?;
+    families.counter(
+        "pending_heads",
+        "Heads of streams that could say neither free nor billed",
+        [(Vec::new(), figures.pending_heads())],
+    )
+}
+
+fn speed(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
+    families.histogram(
+        "overhead",
+        "Time in tollfree's own hands, of answers held until they were settled",
+        &figures.overhead,
+    )?;
+    families.histogram(
+        "added_first_token",
+        "Time in tollfree's own hands before the head of a stream left",
+        &figures.added_first_token,
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; tokens of a day stay below 2^53")]
+fn tokens(count: u64) -> f64 {
+    count as f64
+}
+
+impl Reading {
+    fn standings(&self, families: &mut Families<'_>) -> fmt::Result {
+        let standings = self.proxy.standings();
+        let names: Vec<Vec<String>> = standings
+            .first()
+            .map(|first| first.groups.iter().map(|one| vec![one.group.clone()]).collect())
+            .unwrap_or_default();
+        families.counter(
+            "tokens",
+            "Tokens by model group (other: calls that are not eligible), verdict and direction",
+            self.proxy.figures().tokens().map(|(group, verdict, direction, count)| {
+                let group = group
+                    .and_then(|group| names.get(group)?.first())
+                    .map_or("other", String::as_str);
+                (vec![("group", group), ("verdict", verdict), ("direction", direction)], count)
+            }),
+        )?;
+        let shown = standings.get(..standings.len().min(MOST_ORGANIZATIONS)).unwrap_or_default();
+        let each = |value: fn(&proxy::GroupStanding) -> u64| samples(shown, value);
+        families.gauge(
+            ("allowance_tokens", None),
+            "Tokens free today",
+            each(|group| group.standing.allowance),
+        )?;
+        families.gauge(
+            ("taken_tokens", None),
+            "Running total of today",
+            each(|group| group.standing.taken),
+        )?;
+        families.gauge(
+            ("remaining_tokens", None),
+            "Tokens of the allowance that remain today",
+            each(|group| group.standing.remaining),
+        )?;
+        families.gauge(
+            ("slack_tokens", None),
+            "Tokens that may have been taken today without being counted, at most",
+            each(|group| group.standing.slack.tokens),
+        )?;
+        families.gauge(
+            ("slack_unlimited", None),
+            "1 where tokens may have been taken today without being counted and nothing bounds them",
+            each(|group| u64::from(!group.standing.slack.without_limit.is_empty())),
+        )?;
+        families.gauge(
+            ("in_flight_tokens", None),
+            "Tokens that the calls in flight may take",
+            each(|group| group.standing.in_flight.tokens),
+        )?;
+        let reset = standings.first().map(|first| first.day.end());
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; the instant is far below 2^53")]
+        let reset = reset.map(|reset| (Vec::new(), reset as f64));
+        families.gauge(
+            ("day_reset_timestamp", Some(&Unit::Seconds)),
+            "When the allowances are given anew: the next 00:00 UTC",
+            reset,
+        )
+    }
+
+    fn ledger(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.counter(
+            "unrecorded",
+            "Answers that left before their settlement was in the ledger",
+            [(Vec::new(), self.proxy.figures().unrecorded.get())],
+        )?;
+        let Some(health) = &self.ledger else {
+            return Ok(());
+        };
+        let degraded = u64::from(health.state != HealthState::Ok);
+        let one = |value: u64| [(Vec::new(), tokens(value))];
+        families.gauge(
+            ("ledger_degraded", None),
+            "1 while settlements cannot be written",
+            one(degraded),
+        )?;
+        families.gauge(
+            ("ledger_waiting_entries", None),
+            "Entries that wait to be written",
+            one(health.waiting as u64),
+        )?;
+        families.gauge(
+            ("ledger_unmoved", Some(&Unit::Bytes)),
+            "Bytes of the tail that are not in the tables yet",
+            one(health.unmoved_bytes),
+        )?;
+        families.counter(
+            "ledger_dropped_entries",
+            "Settlements that could not be kept",
+            [(Vec::new(), health.dropped)],
+        )?;
+        families.counter(
+            "ledger_late_entries",
+            "Entries that were committed after their answer had left",
+            [(Vec::new(), health.late)],
+        )
+    }
+
+    fn build(&self, families: &mut Families<'_>) -> fmt::Result {
+        let about = &self.about;
+        let labels = vec![
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("offer", about.list_date.as_str()),
+        ];
+        families.gauge(
+            ("build_info", None),
+            "Version of tollfree and date of its model list",
+            [(labels, 1.0)],
+        )?;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; seconds are enough")]
+        let skew = self.proxy.clock_correction_milliseconds() as f64 / 1000.0;
+        families.gauge(
+            ("clock_correction", Some(&Unit::Seconds)),
+            "What is added to this machine's clock to agree with OpenAI's",
+            [(Vec::new(), skew)],
+        )
+    }
+}
+
+fn samples(
+    standings: &[OrganizationStanding],
+    value: fn(&proxy::GroupStanding) -> u64,
+) -> impl Iterator<Item = (Vec<(&'static str, &str)>, f64)> {
+    standings.iter().flat_map(move |organization| {
+        organization.groups.iter().map(move |group| {
+            let labels = vec![
+                ("organization", organization.name.as_str()),
+                ("group", group.group.as_str()),
+            ];
+            (labels, tokens(value(group)))
+        })
+    })
+}

@@ -1,0 +1,133 @@
+//! How organizations stand now, as JSON says it to programs: the shape of `GET /api/v1/standing`. Must not know how
+//! it is asked for, nor how a total is kept.
+
+use meter::SlackNow;
+use serde::{Deserialize, Serialize};
+
+/// The version of the shapes in this crate.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that stands now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standings {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The proxy that says so.
+    pub proxy: ProxyNow,
+    /// The UTC day, `2026-11-21`.
+    pub day: String,
+    /// When the allowances are given anew: the next 00:00 UTC, RFC 3339.
+    pub reset: String,
+    /// By name.
+    pub organizations: Vec<OrganizationStanding>,
+}
+
+/// The running proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyNow {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens, `127.0.0.1:8800`.
+    pub address: String,
+}
+
+/// How one organization stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationStanding {
+    /// Its name; `unknown` for calls whose organization is not known.
+    pub organization: String,
+    /// OpenAI's usage tier that gives its allowances, 1 to 5.
+    pub usage_tier: u8,
+    /// False: nobody declared it, so the lowest is taken.
+    pub usage_tier_declared: bool,
+    /// In the offer's order.
+    pub groups: Vec<GroupStanding>,
+}
+
+/// How one organization stands with one model group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStanding {
+    /// The group's name.
+    pub group: String,
+    /// Tokens free this day.
+    pub allowance_tokens: u64,
+    /// Tokens of every eligible call: the running total.
+    pub taken_tokens: u64,
+    /// Allowance less running total, never below 0; 0 once the allowance is spent.
+    pub remaining_tokens: u64,
+    /// The largest call that is still free: what remains less what the calls in flight may take.
+    pub largest_free_call_tokens: u64,
+    /// Both are at most so much: tokens may have been taken uncounted, or a call in flight has no bound.
+    pub at_most: bool,
+    /// Tokens that may have been taken uncounted.
+    pub slack: SlackStanding,
+    /// Calls under way.
+    pub in_flight: InFlight,
+}
+
+/// Tokens that may have been taken uncounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlackStanding {
+    /// At most so many, from the sources that have a limit.
+    pub tokens: u64,
+    /// Some source has no limit.
+    pub without_limit: bool,
+    /// What left them uncounted, in the words of the tag that says what a verdict assumes.
+    pub sources: Vec<String>,
+}
+
+/// Calls under way and what they may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// How many.
+    pub calls: u64,
+    /// What those with a bound may take together.
+    pub tokens: u64,
+    /// How many of them have none.
+    pub unbounded: u64,
+}
+
+impl GroupStanding {
+    /// As the proxy has it.
+    #[must_use]
+    pub fn of(group: &proxy::GroupStanding) -> Self {
+        let standing = &group.standing;
+        let in_flight = standing.in_flight;
+        Self {
+            group: group.group.clone(),
+            allowance_tokens: standing.allowance,
+            taken_tokens: standing.taken,
+            remaining_tokens: standing.remaining,
+            largest_free_call_tokens: group.largest_free_call(),
+            at_most: group.is_at_most(),
+            slack: SlackStanding::of(&standing.slack),
+            in_flight: InFlight {
+                calls: in_flight.calls(),
+                tokens: in_flight.tokens,
+                unbounded: in_flight.unbounded,
+            },
+        }
+    }
+}
+
+impl SlackStanding {
+    fn of(slack: &SlackNow) -> Self {
+        Self {
+            tokens: slack.tokens,
+            without_limit: !slack.without_limit.is_empty(),
+            sources: slack
+                .sources
+                .iter()
+                .map(|source| source.as_str().to_owned())
+                .collect(),
+        }
+    }
+}
+
+impl InFlight {
+    /// Whether any call is under way.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.calls > 0
+    }
+}

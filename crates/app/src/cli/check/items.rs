@@ -1,0 +1,210 @@
+//! Each item of a check: what is so, how bad that is, and what to do. It must not know how findings are shown.
+
+use std::path::Path;
+
+use ledger::{ReadError, Reader};
+use meter::Day;
+use tokio::net::TcpListener;
+
+use super::upstream::{self, Answered};
+use super::{Finding, State};
+use crate::busy_port::BusyPort;
+use crate::cli::control::Control;
+use crate::cli::desk::now;
+use crate::cli::figures::{counted, duration};
+use crate::cli::offer::age;
+use crate::cli::{exit, figures};
+use crate::config::{DataDir, Loaded, Mistakes, offer_is_old};
+
+/// Seconds that a clock may differ from OpenAI's before its date headers are believed instead.
+const MOST_DIFFERENCE: i64 = 2;
+
+/// Everything, in the order it is shown.
+pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
+    let asked = upstream::ask(loaded).await;
+    let mut findings = config(loaded);
+    findings.push(offer(loaded));
+    findings.push(clock(&asked));
+    findings.push(ledger(&loaded.config.data_dir));
+    findings.push(ports(loaded).await);
+    findings.push(upstream(loaded, asked));
+    findings
+}
+
+/// A configuration that is wrong: nothing else can be looked at.
+pub(super) fn of_mistakes(mistakes: &Mistakes) -> Vec<Finding> {
+    let text = mistakes.to_string();
+    let config = Finding::new("config", State::Fail(exit::CONFIG), text.trim_end());
+    let others = ["offer", "clock", "ledger", "ports", "upstream"];
+    let others = others.map(|item| Finding::new(item, State::Unknown, "only with a configuration"));
+    std::iter::once(config).chain(others).collect()
+}
+
+fn config(loaded: &Loaded) -> Vec<Finding> {
+    let origin = loaded.origin.as_deref().map(Path::display);
+    let origin = origin.map_or_else(
+        || "no config file, defaults and variables".to_owned(),
+        |file| file.to_string(),
+    );
+    let read = Finding::new("config", State::Ok, origin);
+    let warnings = loaded.warnings.iter();
+    let odd = warnings.map(|warning| Finding::told("config", State::Warn, warning));
+    std::iter::once(read).chain(odd).collect()
+}
+
+fn offer(loaded: &Loaded) -> Finding {
+    let today = Day::at(now());
+    if let Some(old) = offer_is_old(&loaded.offer, today) {
+        return Finding::told("offer", State::Warn, &old);
+    }
+    let date = loaded.offer.list_date();
+    let file = loaded.config.offer.file.as_deref().map(Path::display);
+    let file = file.map_or_else(|| "built in".to_owned(), |file| file.to_string());
+    let text = format!("model list of {date}, {} ({file})", age(date, today));
+    Finding::new("offer", State::Ok, text)
+}
+
+fn clock(asked: &Result<Answered, String>) -> Finding {
+    let Some(ahead) = asked
+        .as_ref()
+        .ok()
+        .and_then(|answered| answered.clock_ahead)
+    else {
+        return Finding::new("clock", State::Unknown, "only with an answer from upstream");
+    };
+    let zone = "days are UTC";
+    if ahead.abs() <= MOST_DIFFERENCE {
+        return Finding::new(
+            "clock",
+            State::Ok,
+            format!("agrees with upstream's; {zone}"),
+        );
+    }
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    Finding::told(
+        "clock",
+        State::Warn,
+        &format!(
+            "this clock is {} {way} OpenAI's. days are taken from OpenAI's date header until it is right. help: turn \
+             on time sync (timedatectl)",
+            duration(ahead.abs())
+        ),
+    )
+}
+
+fn ledger(data_dir: &DataDir) -> Finding {
+    let folder = match data_dir {
+        DataDir::Folder(folder) => folder,
+        DataDir::Off => {
+            return Finding::new("ledger", State::Ok, "off: totals live in memory");
+        }
+        // A warning of the configuration says why.
+        DataDir::Unknown => {
+            return Finding::new("ledger", State::Unknown, "no folder is known for it");
+        }
+    };
+    let place = folder.display();
+    let reader = match Reader::open(folder) {
+        Ok(reader) => reader,
+        Err(ReadError::NoLedger) => return none_yet(folder),
+        Err(error @ ReadError::Newer) => {
+            let text =
+                format!("{place}: {error}. help: use the newer tollfree, or another --data-dir");
+            return Finding::told("ledger", State::Fail(exit::FAILED), &text);
+        }
+        Err(ReadError::Unreadable { source }) => return unreadable(folder, &source.to_string()),
+    };
+    if let Err(error) = writable(folder) {
+        let text = format!(
+            "{place} cannot be written: {error}. help: tollfree runs all the same, but keeps nothing: make it yours"
+        );
+        return Finding::told("ledger", State::Warn, &text);
+    }
+    let today = Day::at(now()).number();
+    let sums = reader.days(today, today, None);
+    let last = reader.last_settled_at();
+    match (sums, last) {
+        (Ok(rows), Ok(last)) => {
+            let calls = rows.iter().map(|row| row.calls).sum();
+            let last = last.map_or_else(String::new, |at| {
+                let (day, time) = (figures::day_of(at), figures::time_of_day(at));
+                format!(", the last at {day} {time} UTC")
+            });
+            let text = format!("{place}: {} of today{last}", counted(calls, "call"));
+            Finding::new("ledger", State::Ok, text)
+        }
+        (Err(error), _) | (_, Err(error)) => unreadable(folder, &error.to_string()),
+    }
+}
+
+fn none_yet(folder: &Path) -> Finding {
+    let place = folder.display();
+    if folder.exists()
+        && let Err(error) = writable(folder)
+    {
+        let text = format!(
+            "{place} cannot be written: {error}. help: make it yours, or name another --data-dir"
+        );
+        return Finding::told("ledger", State::Warn, &text);
+    }
+    Finding::new(
+        "ledger",
+        State::Ok,
+        format!("{place}: none yet, a start begins one"),
+    )
+}
+
+fn unreadable(folder: &Path, why: &str) -> Finding {
+    let text = format!(
+        "{} cannot be read: {why}. help: a start moves a broken ledger aside and begins a new one",
+        folder.display()
+    );
+    Finding::told("ledger", State::Fail(exit::FAILED), &text)
+}
+
+/// Whether a file can be made there; it is removed again.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!("check-{}.tmp", std::process::id()));
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&probe);
+    made.and_then(|_| std::fs::remove_file(&probe))
+}
+
+async fn ports(loaded: &Loaded) -> Finding {
+    let address = loaded.config.listen;
+    let running = loaded.config.data_dir.folder().and_then(Control::reach);
+    let said = running.map(|proxy| proxy.get::<admin::Standings>(admin::STANDING));
+    if let Some(Ok(said)) = said {
+        let text = format!(
+            "{} in use by this tollfree (pid {})",
+            said.proxy.address, said.proxy.pid
+        );
+        return Finding::new("ports", State::Ok, text);
+    }
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let busy = BusyPort::at(address, loaded.config.data_dir.folder()).await;
+            Finding::told("ports", State::Fail(exit::UNAVAILABLE), &busy.to_string())
+        }
+        Err(error) => {
+            let text =
+                format!("cannot listen on {address}: {error}. help: --listen 127.0.0.1:8810");
+            Finding::told("ports", State::Fail(exit::UNAVAILABLE), &text)
+        }
+    }
+}
+
+fn upstream(loaded: &Loaded, asked: Result<Answered, String>) -> Finding {
+    let url = &loaded.config.upstream.url;
+    match asked {
+        Ok(answered) => {
+            let took = answered.took.as_millis();
+            let text = format!("{url} answered ({}) in {took} ms", answered.status);
+            Finding::new("upstream", State::Ok, text)
+        }
+        Err(why) => Finding::told("upstream", State::Fail(exit::UNAVAILABLE), &why),
+    }
+}

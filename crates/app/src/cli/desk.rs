@@ -1,0 +1,334 @@
+//! Where the commands that read get their answers: from the running proxy where there is one, and from the ledger. It
+//! must not know how anything is shown.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use admin::OrganizationStanding;
+use jiff::Timestamp;
+use ledger::{DayRow, ReadError, Reader};
+use meter::{Day, Offer};
+use thiserror::Error;
+
+use super::control::{Control, Unanswered};
+use super::{exit, refuse};
+use crate::config::{DataDir, Loaded};
+use crate::wiring;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(crate) enum NoAnswer {
+    /// Nothing is kept.
+    #[error("no ledger is kept, so nothing can be shown. help: set TOLLFREE_DATA_DIR to a folder")]
+    NoFolder,
+    /// The ledger is there and cannot be read.
+    #[error("{0}{because}. help: {help}", because = because(.0), help = help(.0))]
+    Ledger(#[from] ReadError),
+    /// The running proxy did not answer.
+    #[error("{0}")]
+    Proxy(#[from] Unanswered),
+    /// Another tollfree has the ledger and cannot be asked: it starts, stops, or runs degraded.
+    #[error(
+        "another tollfree has the ledger, and cannot be asked. help: try again in a moment, or stop it"
+    )]
+    InUse,
+    /// The ledger cannot be written.
+    #[error("the ledger cannot be written: {0}. help: tollfree check")]
+    NotWritten(#[source] std::io::Error),
+    /// What was asked for does not exist, or is not clear; the text says what to do.
+    #[error("{0}")]
+    Asked(String),
+}
+
+fn because(error: &ReadError) -> String {
+    std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"))
+}
+
+fn help(error: &ReadError) -> &'static str {
+    match error {
+        ReadError::NoLedger => "start tollfree; its first call begins one",
+        ReadError::Newer => "use the newer tollfree",
+        ReadError::Unreadable { .. } => "tollfree check",
+    }
+}
+
+impl NoAnswer {
+    /// Says so, and gives the code to end with.
+    pub(crate) fn refuse(&self) -> ExitCode {
+        let code = match self {
+            Self::Asked(_) => exit::USAGE,
+            Self::InUse => exit::IN_USE,
+            Self::NoFolder | Self::Ledger(_) | Self::Proxy(_) | Self::NotWritten(_) => exit::FAILED,
+        };
+        refuse(&format!("error: {self}\n"), code)
+    }
+}
+
+/// Who said how things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The running proxy.
+    Running,
+    /// The ledger, whose last call was settled then (Unix milliseconds).
+    Stopped {
+        /// `None`: there is no ledger, or it has no calls.
+        as_of: Option<i64>,
+    },
+}
+
+/// How every organization stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standings {
+    /// Who said so.
+    pub(crate) source: Source,
+    /// The UTC day.
+    pub(crate) day: Day,
+    /// Unix seconds.
+    pub(crate) now: i64,
+    /// What clients take for OpenAI's base URL.
+    pub(crate) base_url: String,
+    /// By name.
+    pub(crate) organizations: Vec<OrganizationStanding>,
+}
+
+/// Answers questions.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    loaded: Loaded,
+    folder: PathBuf,
+}
+
+impl Desk {
+    /// The desk of this configuration.
+    ///
+    /// # Errors
+    /// [`NoAnswer::NoFolder`] where nothing is kept.
+    pub(crate) fn of(loaded: Loaded) -> Result<Self, NoAnswer> {
+        match &loaded.config.data_dir {
+            DataDir::Folder(folder) => Ok(Self {
+                folder: folder.clone(),
+                loaded,
+            }),
+            DataDir::Off | DataDir::Unknown => Err(NoAnswer::NoFolder),
+        }
+    }
+
+    /// The configuration.
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// The model list in use.
+    pub(crate) fn offer(&self) -> &Offer {
+        &self.loaded.offer
+    }
+
+    /// The data directory.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// The proxy that runs on the data directory.
+    pub(crate) fn proxy(&self) -> Option<Control> {
+        Control::reach(&self.folder)
+    }
+
+    /// How all stands now: the running proxy says so, else it is worked out from the ledger as a start would.
+    pub(crate) fn standings(&self) -> Result<Standings, NoAnswer> {
+        if let Some(proxy) = self.proxy() {
+            let said: admin::Standings = proxy.get(admin::STANDING)?;
+            return self.said(said);
+        }
+        self.settle_tail();
+        let now = now();
+        let reader = self.reader()?;
+        let (as_of, organizations) = match &reader {
+            None => (None, Vec::new()),
+            Some(reader) => {
+                let restored = reader.restored(now * 1000)?;
+                let rules = wiring::rules(&self.loaded.config, &self.loaded.offer);
+                let standings = proxy::standings_of(&restored, &rules, now);
+                let standings = standings.iter().map(OrganizationStanding::of).collect();
+                (reader.last_settled_at()?, standings)
+            }
+        };
+        Ok(Standings {
+            source: Source::Stopped { as_of },
+            day: Day::at(now),
+            now,
+            base_url: self.base_url(None),
+            organizations,
+        })
+    }
+
+    fn said(&self, said: admin::Standings) -> Result<Standings, NoAnswer> {
+        let day = day_of_text(&said.day).ok_or(Unanswered::Foreign)?;
+        Ok(Standings {
+            source: Source::Running,
+            day,
+            // By the proxy's corrected clock it may be another day than by ours.
+            now: now().clamp(day.start(), day.end() - 1),
+            base_url: self.base_url(Some(&said.proxy.address)),
+            organizations: said.organizations,
+        })
+    }
+
+    /// Moves what an unclean stop left in the tail into the tables, so that it is shown too.
+    fn settle_tail(&self) {
+        if let Err(error) = ledger::fold_tail(&self.folder, now() * 1000)
+            && self.folder.exists()
+        {
+            let why = format!("warning: the newest calls may be missing: {error}\n");
+            refuse(&why, 0);
+        }
+    }
+
+    /// The ledger; `None` where there is none yet.
+    pub(crate) fn reader(&self) -> Result<Option<Reader>, NoAnswer> {
+        match Reader::open(&self.folder) {
+            Ok(reader) => Ok(Some(reader)),
+            Err(ReadError::NoLedger) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The ledger with all that was committed, whether a proxy runs or not.
+    pub(crate) fn whole_reader(&self) -> Result<Option<Reader>, NoAnswer> {
+        if self.proxy().is_none() {
+            self.settle_tail();
+        }
+        self.reader()
+    }
+
+    /// The sums of these days, oldest first; none without a ledger.
+    pub(crate) fn days(
+        &self,
+        from: Day,
+        to: Day,
+        organization: Option<&str>,
+    ) -> Result<Vec<DayRow>, NoAnswer> {
+        match self.reader()? {
+            None => Ok(Vec::new()),
+            Some(reader) => Ok(reader.days(from.number(), to.number(), organization)?),
+        }
+    }
+
+    /// How an organization stands that nothing is known of but what is declared.
+    pub(crate) fn standing_of_new(&self, name: &str) -> OrganizationStanding {
+        let mut rules = wiring::rules(&self.loaded.config, &self.loaded.offer);
+        let declared = rules.declared().iter().any(|one| *one.name == *name);
+        if !declared {
+            let mut config = self.loaded.config.clone();
+            config.organizations.push(meter::DeclaredOrganization {
+                name: name.into(),
+                aliases: Vec::new(),
+                terms: config.terms.clone(),
+            });
+            rules = wiring::rules(&config, &self.loaded.offer);
+        }
+        let standings = proxy::standings_of(&ledger::Restored::default(), &rules, now());
+        let found = standings.iter().find(|one| one.name == name);
+        found.map_or_else(
+            || OrganizationStanding {
+                organization: name.to_owned(),
+                usage_tier: 1,
+                usage_tier_declared: false,
+                groups: Vec::new(),
+            },
+            OrganizationStanding::of,
+        )
+    }
+
+    /// The organization that is meant: the one that is named, else the only one there is.
+    pub(crate) fn one_organization(
+        &self,
+        all: &Standings,
+        named: Option<&str>,
+    ) -> Result<OrganizationStanding, NoAnswer> {
+        if let Some(name) = named {
+            let known = all
+                .organizations
+                .iter()
+                .find(|one| one.organization == name);
+            return Ok(known.cloned().unwrap_or_else(|| self.standing_of_new(name)));
+        }
+        let mut named = all
+            .organizations
+            .iter()
+            .filter(|one| one.organization != "unknown");
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (None, _) => Ok(all
+                .organizations
+                .first()
+                .cloned()
+                .unwrap_or_else(|| self.standing_of_new("unknown"))),
+            (Some(_), Some(_)) => {
+                let names = all
+                    .organizations
+                    .iter()
+                    .map(|one| one.organization.as_str());
+                let names: Vec<&str> = names.take(10).collect();
+                Err(NoAnswer::Asked(format!(
+                    "which organization? help: --organization NAME, one of {}",
+                    names.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// The day that is today; the running proxy's clock is corrected, so its word counts.
+    pub(crate) fn today(&self) -> Result<Day, NoAnswer> {
+        match self.proxy() {
+            None => Ok(Day::at(now())),
+            Some(proxy) => {
+                let said: admin::Standings = proxy.get(admin::STANDING)?;
+                Ok(day_of_text(&said.day).ok_or(Unanswered::Foreign)?)
+            }
+        }
+    }
+
+    /// The line for the shell where nothing was called yet.
+    pub(crate) fn export_line(&self) -> String {
+        let standings = self.standings();
+        match standings {
+            Ok(Standings {
+                source: Source::Running,
+                base_url,
+                ..
+            }) => format!("export OPENAI_BASE_URL={base_url}"),
+            _ => format!(
+                "start tollfree, then: export OPENAI_BASE_URL={}",
+                self.base_url(None)
+            ),
+        }
+    }
+
+    fn base_url(&self, address: Option<&str>) -> String {
+        let config = &self.loaded.config;
+        let scheme = if config.listener.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let listens = address.and_then(|address| address.parse().ok());
+        let address = crate::banner::reachable(listens.unwrap_or(config.listen));
+        format!("{scheme}://{address}/v1")
+    }
+}
+
+/// Unix seconds by this machine's clock.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// The day of a text such as `2026-11-21`.
+pub(crate) fn day_of_text(text: &str) -> Option<Day> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let part = |number: i8| u8::try_from(number).ok();
+    Day::of_date(
+        u16::try_from(date.year()).ok()?,
+        part(date.month())?,
+        part(date.day())?,
+    )
+}

@@ -1,0 +1,111 @@
+//! `tollfree export`: settled calls as a file, oldest first, however many. It must not know what they are for.
+
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use ledger::Row;
+
+use super::call_fields;
+use super::csv;
+use super::desk::{Desk, NoAnswer};
+use super::period::Period;
+use super::{exit, refuse};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) period: Period,
+    /// Only this organization
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Option<String>,
+    /// csv (RFC 4180, with a header) or jsonl (one object a line)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "FORMAT"
+    )]
+    pub(crate) format: Format,
+}
+
+/// The form of the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Comma-separated values.
+    #[default]
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// Days exported where nobody says which.
+const USUAL_DAYS: u16 = 30;
+
+/// Writes the calls to standard output.
+pub(crate) fn run(desk: &Desk, options: &Options) -> ExitCode {
+    let written = calls(desk, options, &mut BufWriter::new(io::stdout().lock()));
+    match written {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(Err(error)) => refuse(
+            &format!("error: cannot write the output: {error}\n"),
+            exit::FAILED,
+        ),
+        Err(why) => why.refuse(),
+    }
+}
+
+fn calls(
+    desk: &Desk,
+    options: &Options,
+    output: &mut impl Write,
+) -> Result<io::Result<()>, NoAnswer> {
+    let (from, to) = options.period.days(desk.today()?, USUAL_DAYS)?;
+    let Some(reader) = desk.whole_reader()? else {
+        return Ok(write_header(options.format, output).and_then(|()| output.flush()));
+    };
+    let mut outcome = write_header(options.format, output);
+    if outcome.is_ok() {
+        let organization = options.organization.as_deref();
+        reader.each_call(from.number(), to.number(), organization, |row| {
+            outcome = write(options.format, &row, output);
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+    }
+    Ok(outcome.and_then(|()| output.flush()))
+}
+
+fn write_header(format: Format, output: &mut impl Write) -> io::Result<()> {
+    if format == Format::Jsonl {
+        return Ok(());
+    }
+    // Every row has the same fields: one of nothing names them.
+    let nothing = Row {
+        number: 0,
+        call: ledger::SettledCall::default(),
+        adjusts: None,
+    };
+    let names = call_fields::fields(&nothing);
+    output.write_all(csv::line(names.iter().map(|(name, _)| *name)).as_bytes())
+}
+
+fn write(format: Format, row: &Row, output: &mut impl Write) -> io::Result<()> {
+    let line = match format {
+        Format::Jsonl => call_fields::as_line(row),
+        Format::Csv => {
+            let fields = call_fields::fields(row).into_iter();
+            let texts: Vec<String> = fields
+                .map(|(_, value)| call_fields::as_text(&value))
+                .collect();
+            csv::line(texts.iter().map(String::as_str))
+        }
+    };
+    output.write_all(line.as_bytes())
+}

@@ -1,0 +1,167 @@
+//! Amounts as people read them: dollars, shares, spans of time, instants. It must not know what they are amounts of.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use meter::Day;
+
+use super::layout::grouped;
+
+/// Picodollars (1e-12 USD) in a dollar, a cent, and a hundredth of a cent.
+const DOLLAR: u64 = 1_000_000_000_000;
+const CENT: u64 = DOLLAR / 100;
+const FOURTH_DECIMAL: u64 = CENT / 100;
+
+/// What stands where a number is not known, and where none applies.
+pub(crate) const UNKNOWN: &str = "?";
+pub(crate) const NOT_APPLICABLE: &str = "-";
+
+/// Dollars for people: two decimals from one cent up, else four, and `$0.00` only for nothing at all.
+pub(crate) fn dollars(picodollars: u64) -> String {
+    if picodollars == 0 {
+        return "$0.00".to_owned();
+    }
+    if picodollars >= CENT {
+        let cents = rounded(picodollars, CENT);
+        return format!("${}.{:02}", grouped(cents / 100), cents % 100);
+    }
+    match rounded(picodollars, FOURTH_DECIMAL) {
+        0 => "<$0.0001".to_owned(),
+        fourths => format!("$0.{fourths:04}"),
+    }
+}
+
+fn rounded(amount: u64, unit: u64) -> u64 {
+    amount / unit + u64::from(amount % unit >= unit / 2)
+}
+
+/// Dollars for programs: the exact decimal, such as `0.0042`.
+pub(crate) fn exact_dollars(picodollars: u64) -> String {
+    meter::Dollars(picodollars.into()).to_string()
+}
+
+/// `46 min`, `5 h 12 min`, `35 s`: whole minutes from one minute up.
+pub(crate) fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// The share of `whole` that `part` is, in percent, rounded down; `<1 %` above nothing.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    if part == 0 {
+        return "0 %".to_owned();
+    }
+    match u128::from(part) * 100 / u128::from(whole.max(1)) {
+        0 => "<1 %".to_owned(),
+        share => format!("{share} %"),
+    }
+}
+
+/// The time of day in UTC: `23:10:04`. `at` is in Unix milliseconds.
+pub(crate) fn time_of_day(at: i64) -> String {
+    let second = at.div_euclid(1000).rem_euclid(86_400);
+    format!(
+        "{:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// The UTC day of an instant in Unix milliseconds.
+pub(crate) fn day_of(at: i64) -> Day {
+    Day::at(at.div_euclid(1000))
+}
+
+/// RFC 3339 in UTC: `2026-11-21T23:10:04Z`, with milliseconds where there are any. `at` is in Unix milliseconds.
+pub(crate) fn rfc3339(at: i64) -> String {
+    Timestamp::from_millisecond(at).map_or_else(|_| UNKNOWN.to_owned(), |at| at.to_string())
+}
+
+/// The clock time of an instant (Unix seconds) where the viewer is, `01:00`; none where that is UTC's own.
+pub(crate) fn clock_here(seconds: i64, zone: &TimeZone) -> Option<String> {
+    let at = Timestamp::from_second(seconds).ok()?;
+    let here = at.to_zoned(zone.clone());
+    (here.offset().seconds() != 0).then(|| here.strftime("%H:%M").to_string())
+}
+
+/// A number of a word, with its `s` where there is not exactly one: `1 call`, `1,204 calls`.
+pub(crate) fn counted(number: u64, word: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {word}{ending}", grouped(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_have_two_decimals_from_a_cent_up_and_are_zero_only_if_they_are() {
+        for (picodollars, shown) in [
+            (0, "$0.00"),
+            (1, "<$0.0001"),
+            (49_999_999, "<$0.0001"),
+            (50_000_000, "$0.0001"),
+            (4_200_000_000, "$0.0042"),
+            (9_999_999_999, "$0.0100"),
+            (10_000_000_000, "$0.01"),
+            (4_624_999_999_999, "$4.62"),
+            (4_625_000_000_000, "$4.63"),
+            (1_234_567_000_000_000, "$1,234.57"),
+            (u64::MAX, "$18,446,744.07"),
+        ] {
+            assert_eq!(dollars(picodollars), shown);
+        }
+        assert_eq!(exact_dollars(4_200_000_000), "0.0042");
+    }
+
+    #[test]
+    fn durations_are_whole_minutes_and_then_seconds() {
+        for (seconds, shown) in [
+            (-5, "0 s"),
+            (35, "35 s"),
+            (60, "1 min"),
+            (2_799, "46 min"),
+            (3_600, "1 h"),
+            (18_720, "5 h 12 min"),
+        ] {
+            assert_eq!(duration(seconds), shown);
+        }
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_and_is_0_only_at_nothing() {
+        assert_eq!(percent(0, 10), "0 %");
+        assert_eq!(percent(1, 1_000), "<1 %");
+        assert_eq!(percent(6_118_420, 10_000_000), "61 %");
+        assert_eq!(percent(999, 1_000), "99 %");
+        assert_eq!(percent(u64::MAX, u64::MAX), "100 %");
+        assert_eq!(percent(1, 0), "100 %");
+    }
+
+    #[test]
+    fn instants_are_utc_and_the_viewers_clock_is_told_once() {
+        let at = 1_795_302_604_000;
+        assert_eq!(time_of_day(at), "23:10:04");
+        assert_eq!(day_of(at).to_string(), "2026-11-21");
+        assert_eq!(rfc3339(at), "2026-11-21T23:10:04Z");
+        assert_eq!(rfc3339(at + 7), "2026-11-21T23:10:04.007Z");
+        assert_eq!(rfc3339(i64::MAX), "?");
+        let zone = |hours| TimeZone::fixed(jiff::tz::offset(hours));
+        let midnight = day_of(at).end();
+        assert_eq!(clock_here(midnight, &zone(1)).as_deref(), Some("01:00"));
+        assert_eq!(clock_here(midnight, &zone(-5)).as_deref(), Some("19:00"));
+        assert_eq!(clock_here(midnight, &TimeZone::UTC), None);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(1, "call"), "1 call");
+        assert_eq!(counted(0, "call"), "0 calls");
+        assert_eq!(counted(1_204, "call"), "1,204 calls");
+    }
+}

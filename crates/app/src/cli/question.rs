@@ -1,0 +1,47 @@
+//! The commands that answer from the ledger and the running proxy: one place where each is given the desk. It must not
+//! know any answer.
+
+use std::process::ExitCode;
+
+use super::desk::Desk;
+use super::terminal::{Colour, Stream, Terminal};
+use super::{calls, export, report, status, total};
+use crate::config::{Environment, Loaded};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Is the next call free, and what did today cost.
+    Status(status::Options),
+    /// Calls one by one.
+    Calls(calls::Options),
+    /// What each day took, cost and saved.
+    Report(report::Options),
+    /// Today's totals.
+    Total(total::Options),
+    /// Settled calls as a file.
+    Export(export::Options),
+}
+
+impl Question {
+    /// Answers on standard output.
+    pub(crate) fn answer(
+        &self,
+        loaded: Loaded,
+        colour: Colour,
+        environment: &Environment,
+    ) -> ExitCode {
+        let terminal = Terminal::of(Stream::Output, colour, environment);
+        let desk = match Desk::of(loaded) {
+            Ok(desk) => desk,
+            Err(why) => return why.refuse(),
+        };
+        match self {
+            Question::Status(options) => status::run(&desk, options, &terminal),
+            Question::Calls(options) => calls::run(&desk, options, &terminal),
+            Question::Report(options) => report::run(&desk, options, &terminal),
+            Question::Total(options) => total::run(&desk, options, &terminal),
+            Question::Export(options) => export::run(&desk, options),
+        }
+    }
+}

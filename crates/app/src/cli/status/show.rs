@@ -1,0 +1,429 @@
+//! How a status is seen: by people with a bar for each group and a table of today, by programs as rows or as one
+//! object. It must not know where the figures come from.
+
+use admin::GroupStanding;
+use jiff::tz::TimeZone;
+use ledger::Crossing;
+use serde_json::{Value, json};
+
+use super::{OrganizationNow, Status};
+use crate::cli::bar::{Bar, CELLS};
+use crate::cli::desk::Source;
+use crate::cli::figures::{self, NOT_APPLICABLE, counted};
+use crate::cli::layout::{GAP, grouped, wrapped};
+use crate::cli::sums::{self, Sums};
+use crate::cli::table::{BLOCKS_BELOW, Cell, Column, Kind, Table, one_line};
+use crate::cli::terminal::{Role, Terminal};
+
+/// The version of the JSON object's shape.
+const SCHEMA: u32 = 1;
+/// What calls are in that no group has.
+const NOT_ELIGIBLE: &str = "not eligible";
+
+const TODAY: [Column; 7] = [
+    Column {
+        name: "TODAY",
+        field: "group",
+        kind: Kind::Word,
+        goes: None,
+    },
+    sums::CALLS,
+    sums::FREE_TOKENS,
+    sums::BILLED_TOKENS,
+    sums::UNKNOWN_CALLS,
+    sums::COST,
+    sums::SAVED,
+];
+
+/// For people.
+pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) -> String {
+    let mut out = String::new();
+    if let Some(line) = stopped(status) {
+        out.push_str(&wrapped(&line, terminal.width));
+    }
+    for (place, organization) in status.organizations.iter().enumerate() {
+        if place > 0 {
+            out.push('\n');
+        }
+        out.push_str(&wrapped(
+            &head(status, organization, zone, terminal),
+            terminal.width,
+        ));
+        for group in &organization.standing.groups {
+            out.push_str(&group_lines(organization, group, terminal));
+        }
+        if organization.rows.is_empty() {
+            out.push_str(&no_calls(status));
+        } else {
+            out.push_str(&today(organization).as_seen(terminal));
+        }
+    }
+    if status.organizations.is_empty() {
+        out.push_str(&no_calls(status));
+    }
+    for note in notes(status) {
+        let lines = wrapped(&format!("note: {note}"), terminal.width);
+        for line in lines.lines() {
+            out.push_str(&terminal.paint(Role::Dim, line));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// What comes first where no proxy runs.
+pub(super) fn stopped(status: &Status) -> Option<String> {
+    let Source::Stopped { as_of } = status.source else {
+        return None;
+    };
+    Some(match as_of {
+        None => "proxy not running; no ledger yet".to_owned(),
+        Some(at) if figures::day_of(at) == status.day => {
+            format!(
+                "proxy not running; ledger as of {} UTC",
+                figures::time_of_day(at)
+            )
+        }
+        Some(at) => format!(
+            "proxy not running; ledger as of {} {} UTC",
+            figures::day_of(at),
+            figures::time_of_day(at)
+        ),
+    })
+}
+
+fn no_calls(status: &Status) -> String {
+    let how = match &status.source {
+        Source::Running => format!("export OPENAI_BASE_URL={}", status.base_url),
+        Source::Stopped { .. } => format!(
+            "start tollfree, then: export OPENAI_BASE_URL={}",
+            status.base_url
+        ),
+    };
+    format!("No calls today (UTC).\n{how}\n")
+}
+
+/// `acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)`.
+fn head(
+    status: &Status,
+    organization: &OrganizationNow,
+    zone: &TimeZone,
+    terminal: &Terminal,
+) -> String {
+    let standing = &organization.standing;
+    let reset = status.day.end();
+    let here = figures::clock_here(reset, zone);
+    let here = here.map_or_else(String::new, |clock| format!(" ({clock} here)"));
+    let assumed = if standing.usage_tier_declared {
+        ""
+    } else {
+        " assumed"
+    };
+    let dot = terminal.glyph("·", "-");
+    format!(
+        "{} {dot} usage tier {}{assumed} {dot} {} UTC {dot} resets in {}{here}",
+        one_line(&standing.organization),
+        standing.usage_tier,
+        status.day,
+        figures::duration(reset - status.now),
+    )
+}
+
+/// A group: its bar, what is taken, and the one sentence that answers whether the next call is free.
+fn group_lines(
+    organization: &OrganizationNow,
+    group: &GroupStanding,
+    terminal: &Terminal,
+) -> String {
+    let crossing = organization.crossing(&group.group);
+    let sentence = sentence(group, crossing, terminal);
+    let names = organization
+        .standing
+        .groups
+        .iter()
+        .map(|group| group.group.chars().count());
+    let indent = names.max().unwrap_or(0) + GAP.len();
+    let label = format!("{:<indent$}", one_line(&group.group));
+    let in_lines = |text: &str, indent: usize| -> String {
+        let lines = wrapped(text, terminal.width.saturating_sub(indent));
+        lines
+            .lines()
+            .map(|line| format!("{:indent$}{line}\n", ""))
+            .collect()
+    };
+    if group.allowance_tokens == 0 {
+        return in_lines(&format!("{label}{sentence}"), 0);
+    }
+    let taken = taken(group, crossing);
+    let bar = Bar {
+        allowance: group.allowance_tokens,
+        taken,
+        in_flight: group.in_flight.is_any().then_some(group.in_flight.tokens),
+        spent: is_spent(group),
+        crossed: crossing.is_some(),
+    };
+    let share = if is_spent(group) {
+        "spent".to_owned()
+    } else {
+        figures::percent(taken, group.allowance_tokens)
+    };
+    let numbers = format!("{} of {}", grouped(taken), grouped(group.allowance_tokens));
+    if terminal.width < BLOCKS_BELOW {
+        let mut out = format!("{}\n", label.trim_end());
+        if terminal.width >= CELLS {
+            out.push_str(&format!("{}\n", bar.drawn(terminal)));
+        }
+        out.push_str(&in_lines(&format!("{share}, {numbers}"), GAP.len()));
+        return out + &in_lines(&sentence, GAP.len());
+    }
+    let bar = bar.drawn(terminal);
+    let beside = format!("{GAP}{share:>5}{GAP}{numbers}");
+    let mut out = if indent + CELLS + beside.chars().count() <= terminal.width {
+        format!("{label}{bar}{beside}\n")
+    } else {
+        format!("{label}{bar}\n{}", in_lines(beside.trim_start(), indent))
+    };
+    out.push_str(&in_lines(&sentence, indent));
+    out
+}
+
+fn is_spent(group: &GroupStanding) -> bool {
+    group.remaining_tokens == 0
+}
+
+/// Tokens of the allowance that are gone: up to the crossing call where there is one that ended it.
+fn taken(group: &GroupStanding, crossing: Option<&Crossing>) -> u64 {
+    match crossing {
+        _ if !is_spent(group) => group.allowance_tokens - group.remaining_tokens,
+        Some(crossing) => crossing.before,
+        None => group.taken_tokens,
+    }
+}
+
+/// Whether the next call is free: how large it may be, or since when it cannot be.
+fn sentence(group: &GroupStanding, crossing: Option<&Crossing>, terminal: &Terminal) -> String {
+    if group.allowance_tokens == 0 {
+        return "no free tokens: declared as not enrolled".to_owned();
+    }
+    let crossed = crossing.map(|crossing| {
+        format!(
+            "crossing call {} at {} ({} tokens)",
+            one_line(&crossing.call),
+            figures::time_of_day(crossing.at),
+            grouped(crossing.tokens)
+        )
+    });
+    if is_spent(group) {
+        return match crossed {
+            Some(crossed) => format!("{crossed}; later ones are billed"),
+            None => "nothing is left: every call is billed".to_owned(),
+        };
+    }
+    let most = if group.at_most { "at most " } else { "" };
+    let largest = grouped(group.largest_free_call_tokens);
+    let mut sentence = format!("largest free call: {most}{largest} tokens");
+    if group.in_flight.is_any() {
+        let in_flight = group.in_flight;
+        let mark = terminal.glyph("▒", "~");
+        sentence.push_str(&format!(
+            "; {mark} {} in flight, ",
+            grouped(group.in_flight.calls)
+        ));
+        let bounded = format!("up to {}", grouped(in_flight.tokens));
+        let unbounded = format!("{} without bound", grouped(in_flight.unbounded));
+        sentence.push_str(&match (in_flight.tokens, in_flight.unbounded) {
+            (_, 0) => bounded,
+            (0, _) => unbounded,
+            _ => format!("{bounded} and {unbounded}"),
+        });
+    }
+    match crossed {
+        Some(crossed) => format!("{sentence}; {crossed}, a smaller one may still fit"),
+        None => sentence,
+    }
+}
+
+/// The table of today: a row for each group that has calls, in the offer's order, and their total.
+fn today(organization: &OrganizationNow) -> Table {
+    let mut table = Table::of(&TODAY);
+    for (name, sums) in organization.sums() {
+        table.push(row(name, &sums));
+    }
+    if organization.rows.len() > 1 {
+        table.push(row("total", &organization.total()));
+    }
+    table
+}
+
+fn row(name: &str, sums: &Sums) -> Vec<Cell> {
+    let name = if name.is_empty() { NOT_ELIGIBLE } else { name };
+    vec![
+        Cell::same(name),
+        sums.calls_cell(),
+        sums.free_tokens_cell(),
+        sums.billed_tokens_cell(),
+        sums.unknown_cell(),
+        sums.cost_cell(),
+        sums.saved_cell(),
+    ]
+}
+
+/// What the numbers do not say by themselves.
+pub(super) fn notes(status: &Status) -> Vec<String> {
+    let totals = status.organizations.iter().map(OrganizationNow::total);
+    let total = totals.fold(Sums::default(), Sums::plus);
+    let mut notes = Vec::new();
+    if total.unknown_calls > 0 {
+        notes.push(format!(
+            "{} without usage: see tollfree calls --verdict unknown",
+            counted(total.unknown_calls, "call")
+        ));
+    }
+    let mut sources: Vec<&str> = Vec::new();
+    let groups = status
+        .organizations
+        .iter()
+        .flat_map(|one| &one.standing.groups);
+    for source in groups.flat_map(|group| &group.slack.sources) {
+        // Calls without usage have a note of their own.
+        let told = source == "unknown-calls" && total.unknown_calls > 0;
+        if !told && !sources.contains(&source.as_str()) {
+            sources.push(source);
+        }
+    }
+    if !sources.is_empty() {
+        notes.push(format!(
+            "at most, since tokens may have been taken uncounted: {}",
+            one_line(&sources.join(", "))
+        ));
+    }
+    if total.lacks_prices() {
+        notes.push("the price of some models is not known: ? and > in dollars".to_owned());
+    }
+    if status.further > 0 {
+        notes.push(format!(
+            "{} more: tollfree status --organization NAME",
+            counted(status.further as u64, "organization")
+        ));
+    }
+    notes
+}
+
+const GROUPS: [Column; 14] = {
+    const fn field(field: &'static str) -> Column {
+        Column {
+            name: "",
+            field,
+            kind: Kind::Word,
+            goes: None,
+        }
+    }
+    [
+        field("organization"),
+        field("day"),
+        field("group"),
+        field("allowance_tokens"),
+        field("taken_tokens"),
+        field("remaining_tokens"),
+        field("largest_free_call_tokens"),
+        field("at_most"),
+        sums::CALLS,
+        sums::FREE_TOKENS,
+        sums::BILLED_TOKENS,
+        sums::UNKNOWN_CALLS,
+        sums::COST,
+        sums::SAVED,
+    ]
+};
+
+/// For programs: the names of the columns alone.
+pub(super) fn names() -> String {
+    Table::of(&GROUPS).as_rows(true)
+}
+
+/// For programs: one row a group.
+pub(super) fn as_rows(status: &Status, header: bool) -> String {
+    let mut table = Table::of(&GROUPS);
+    for organization in &status.organizations {
+        for group in &organization.standing.groups {
+            let sums = organization.sums_of(&group.group);
+            let mut cells = vec![
+                Cell::same(&organization.standing.organization),
+                Cell::same(status.day.to_string()),
+                Cell::same(&group.group),
+                Cell::number(group.allowance_tokens),
+                Cell::number(group.taken_tokens),
+                Cell::number(group.remaining_tokens),
+                Cell::number(group.largest_free_call_tokens),
+                Cell::same(group.at_most.to_string()),
+            ];
+            cells.extend(row(NOT_APPLICABLE, &sums).into_iter().skip(1));
+            table.push(cells);
+        }
+    }
+    table.as_rows(header)
+}
+
+/// For programs: everything, as one object.
+pub(super) fn as_object(status: &Status) -> Value {
+    let as_of = match status.source {
+        Source::Running => Some(status.now * 1000),
+        Source::Stopped { as_of } => as_of,
+    };
+    let organizations: Vec<Value> = status
+        .organizations
+        .iter()
+        .map(organization_object)
+        .collect();
+    json!({
+        "schema": SCHEMA,
+        "running": status.source == Source::Running,
+        "as_of": as_of.map(figures::rfc3339),
+        "day": status.day.to_string(),
+        "reset": figures::rfc3339(status.day.end() * 1000),
+        "reset_seconds": (status.day.end() - status.now).max(0),
+        "organizations": organizations,
+        "further_organizations": status.further,
+    })
+}
+
+fn organization_object(organization: &OrganizationNow) -> Value {
+    let standing = &organization.standing;
+    let groups: Vec<Value> = standing
+        .groups
+        .iter()
+        .map(|group| {
+            let crossing = organization.crossing(&group.group).map(|crossing| {
+                json!({
+                    "call": crossing.call,
+                    "at": figures::rfc3339(crossing.at),
+                    "tokens": crossing.tokens,
+                    "before": crossing.before,
+                })
+            });
+            // A struct of numbers and texts cannot fail to be a value.
+            let mut object = serde_json::to_value(group).unwrap_or_default();
+            if let Value::Object(members) = &mut object {
+                members.insert("crossing_call".to_owned(), json!(crossing));
+            }
+            object
+        })
+        .collect();
+    let today: Vec<Value> = organization
+        .sums()
+        .map(|(name, sums)| {
+            let mut members = sums.as_members();
+            let group = (!name.is_empty()).then_some(name);
+            members.insert("group".to_owned(), json!(group));
+            Value::Object(members)
+        })
+        .collect();
+    json!({
+        "organization": standing.organization,
+        "usage_tier": standing.usage_tier,
+        "usage_tier_declared": standing.usage_tier_declared,
+        "groups": groups,
+        "today": today,
+        "total": organization.total().as_members(),
+    })
+}

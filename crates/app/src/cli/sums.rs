@@ -1,0 +1,179 @@
+//! Sums of settled calls as a table's cells: calls, tokens, dollars, and what is not known of them. It must not know
+//! which calls they are.
+
+use ledger::DayRow;
+use serde_json::{Map, Value, json};
+
+use super::figures::{self, UNKNOWN};
+use super::table::{Cell, Column, Kind};
+use super::terminal::Role;
+
+/// What was settled of some calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// Settled calls.
+    pub(crate) calls: u64,
+    /// Of them free, billed, unknown.
+    pub(crate) free_calls: u64,
+    pub(crate) billed_calls: u64,
+    pub(crate) unknown_calls: u64,
+    /// Tokens of the free ones.
+    pub(crate) free_tokens: u64,
+    /// Tokens of the billed ones.
+    pub(crate) billed_tokens: u64,
+    /// List price of the billed ones, in picodollars.
+    pub(crate) cost: u64,
+    /// List price of the free ones, in picodollars.
+    pub(crate) saved: u64,
+    /// The price of some billed, of some free calls is not known.
+    pub(crate) cost_is_more: bool,
+    pub(crate) saved_is_more: bool,
+}
+
+impl Sums {
+    /// Those of a day's row.
+    pub(crate) fn of(row: &DayRow) -> Self {
+        Self {
+            calls: row.calls,
+            free_calls: row.free_calls,
+            billed_calls: row.billed_calls,
+            unknown_calls: row.unknown_calls,
+            free_tokens: row.free_tokens,
+            billed_tokens: row.billed_tokens,
+            cost: row.cost_pico,
+            saved: row.saved_pico,
+            // The row does not say whose price it is: where there are none of the one kind it is the other's.
+            cost_is_more: row.unpriced_calls > 0 && row.billed_calls > 0,
+            saved_is_more: row.unpriced_calls > 0 && row.free_calls > 0,
+        }
+    }
+
+    /// These and those.
+    pub(crate) fn plus(self, those: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(those.calls),
+            free_calls: self.free_calls.saturating_add(those.free_calls),
+            billed_calls: self.billed_calls.saturating_add(those.billed_calls),
+            unknown_calls: self.unknown_calls.saturating_add(those.unknown_calls),
+            free_tokens: self.free_tokens.saturating_add(those.free_tokens),
+            billed_tokens: self.billed_tokens.saturating_add(those.billed_tokens),
+            cost: self.cost.saturating_add(those.cost),
+            saved: self.saved.saturating_add(those.saved),
+            cost_is_more: self.cost_is_more || those.cost_is_more,
+            saved_is_more: self.saved_is_more || those.saved_is_more,
+        }
+    }
+
+    /// Whether the price of some calls is not known.
+    pub(crate) fn lacks_prices(&self) -> bool {
+        self.cost_is_more || self.saved_is_more
+    }
+
+    pub(crate) fn calls_cell(&self) -> Cell {
+        Cell::number(self.calls)
+    }
+
+    pub(crate) fn free_tokens_cell(&self) -> Cell {
+        Cell::number(self.free_tokens)
+    }
+
+    pub(crate) fn billed_tokens_cell(&self) -> Cell {
+        let role = (self.billed_tokens > 0).then_some(Role::Billed);
+        Cell::number(self.billed_tokens).painted(role)
+    }
+
+    pub(crate) fn unknown_cell(&self) -> Cell {
+        Cell::number(self.unknown_calls)
+    }
+
+    pub(crate) fn cost_cell(&self) -> Cell {
+        dollars(self.cost, self.cost_is_more)
+    }
+
+    pub(crate) fn saved_cell(&self) -> Cell {
+        dollars(self.saved, self.saved_is_more)
+    }
+
+    /// The same for programs, as members of an object.
+    pub(crate) fn as_members(&self) -> Map<String, Value> {
+        let object = json!({
+            "calls": self.calls,
+            "free_calls": self.free_calls,
+            "billed_calls": self.billed_calls,
+            "unknown_calls": self.unknown_calls,
+            "free_tokens": self.free_tokens,
+            "billed_tokens": self.billed_tokens,
+            "cost_usd": priced(self.cost, self.cost_is_more),
+            "cost_is_more": self.cost_is_more,
+            "saved_usd": priced(self.saved, self.saved_is_more),
+            "saved_is_more": self.saved_is_more,
+        });
+        match object {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// Dollars of which some may be missing: a known zero is `$0.00`, one that is not known is `?`.
+fn dollars(picodollars: u64, is_more: bool) -> Cell {
+    match (picodollars, is_more) {
+        (0, true) => Cell::same(UNKNOWN),
+        (some, true) => {
+            let exact = figures::exact_dollars(some);
+            Cell::of(format!(">{}", figures::dollars(some)), exact)
+        }
+        (some, false) => Cell::of(figures::dollars(some), figures::exact_dollars(some)),
+    }
+}
+
+fn priced(picodollars: u64, is_more: bool) -> Option<String> {
+    (picodollars > 0 || !is_more).then(|| figures::exact_dollars(picodollars))
+}
+
+/// The columns that sums have in every table; where there is no room unknown goes first, then calls, saved and billed
+/// tokens.
+pub(crate) const CALLS: Column = number("CALLS", "calls", Some(1));
+pub(crate) const FREE_TOKENS: Column = number("FREE TOKENS", "free_tokens", None);
+pub(crate) const BILLED_TOKENS: Column = number("BILLED TOKENS", "billed_tokens", Some(3));
+pub(crate) const UNKNOWN_CALLS: Column = number("UNKNOWN", "unknown_calls", Some(0));
+pub(crate) const COST: Column = number("COST", "cost_usd", None);
+pub(crate) const SAVED: Column = number("SAVED", "saved_usd", Some(2));
+
+const fn number(name: &'static str, field: &'static str, goes: Option<u8>) -> Column {
+    Column {
+        name,
+        field,
+        kind: Kind::Number,
+        goes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_that_is_not_known_is_no_zero() {
+        let row = DayRow {
+            calls: 3,
+            billed_calls: 3,
+            unpriced_calls: 3,
+            ..DayRow::default()
+        };
+        let sums = Sums::of(&row);
+        assert_eq!(
+            (sums.cost_cell().shown, sums.cost_cell().raw),
+            ("?".into(), "?".into())
+        );
+        assert_eq!(sums.saved_cell().shown, "$0.00");
+        assert_eq!(sums.as_members()["cost_usd"], Value::Null);
+        let priced = Sums::of(&DayRow {
+            cost_pico: 140_000_000_000,
+            ..row
+        });
+        assert_eq!(priced.cost_cell().shown, ">$0.14");
+        assert_eq!(priced.as_members()["cost_usd"], "0.14");
+        assert!(sums.plus(Sums::default()).lacks_prices());
+    }
+}

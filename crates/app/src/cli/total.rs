@@ -1,0 +1,287 @@
+//! `tollfree total`: what each group has taken today, and a total as an operator read it on OpenAI's dashboard. It must
+//! not know how a total is kept.
+
+use std::process::ExitCode;
+
+use admin::{GroupStanding, OrganizationStanding, StateTotal, StatedTotal};
+use clap::{Args, Subcommand};
+use ledger::Stated;
+use serde_json::{Value, json};
+
+use super::desk::{Desk, NoAnswer, Source, Standings, now};
+use super::figures;
+use super::layout::{grouped, wrapped};
+use super::print;
+use super::table::{Cell, Column, Kind, Table};
+use super::terminal::{Role, Terminal};
+
+/// The version of the JSON objects' shapes.
+const SCHEMA: u32 = 1;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// What to do instead of showing.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum Task {
+    /// State a group's total of today as read on OpenAI's dashboard
+    ///
+    /// It holds from now on, and what may have been taken uncounted before is in it: later verdicts no longer assume
+    /// it. Tokens that are in flight while it is stated are added to it when they are settled.
+    Set(Set),
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct Show {
+    /// Only this organization
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A first line with the names of the columns, where the output is piped
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) header: bool,
+}
+
+/// What is stated.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Set {
+    /// The model group, like large
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: String,
+    /// Its tokens of today, like 412000 or 412,000
+    #[arg(value_name = "TOKENS", value_parser = tokens)]
+    pub(crate) tokens: u64,
+    /// The organization; needed where several are known
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A number of tokens, with or without commas at its thousands.
+fn tokens(text: &str) -> Result<u64, String> {
+    let plain = text.replace([',', '_'], "");
+    plain
+        .parse()
+        .map_err(|_| "a number of tokens, like 412000".to_owned())
+}
+
+/// Shows or states.
+pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCode {
+    let done = match &options.task {
+        None => show(desk, &options.show, terminal),
+        Some(Task::Set(set)) => state(desk, set),
+    };
+    done.unwrap_or_else(|why| why.refuse())
+}
+
+const COLUMNS: [Column; 6] = {
+    const fn column(
+        name: &'static str,
+        field: &'static str,
+        kind: Kind,
+        goes: Option<u8>,
+    ) -> Column {
+        Column {
+            name,
+            field,
+            kind,
+            goes,
+        }
+    }
+    [
+        column("ORGANIZATION", "organization", Kind::Name, None),
+        column("GROUP", "group", Kind::Word, None),
+        column("TOTAL", "taken_tokens", Kind::Number, None),
+        column("ALLOWANCE", "allowance_tokens", Kind::Number, Some(1)),
+        column("REMAINING", "remaining_tokens", Kind::Number, None),
+        column("UNCOUNTED", "uncounted_tokens", Kind::Number, Some(0)),
+    ]
+};
+
+fn show(desk: &Desk, options: &Show, terminal: &Terminal) -> Result<ExitCode, NoAnswer> {
+    let mut standings = desk.standings()?;
+    if let Some(name) = &options.organization {
+        standings
+            .organizations
+            .retain(|one| one.organization == *name);
+        if standings.organizations.is_empty() {
+            standings.organizations.push(desk.standing_of_new(name));
+        }
+    }
+    if options.json {
+        return Ok(print(&format!("{:#}\n", as_object(&standings))));
+    }
+    let table = table(&standings.organizations);
+    if !terminal.is_terminal {
+        return Ok(print(&table.as_rows(options.header)));
+    }
+    if standings.organizations.is_empty() {
+        return Ok(print(&format!(
+            "No calls today (UTC).\n{}\n",
+            desk.export_line()
+        )));
+    }
+    Ok(print(&for_people(&standings, &table, terminal)))
+}
+
+fn for_people(standings: &Standings, table: &Table, terminal: &Terminal) -> String {
+    let stopped = match standings.source {
+        Source::Running => "",
+        Source::Stopped { .. } => ", proxy not running",
+    };
+    let head = format!("tokens of {} UTC{stopped}", standings.day);
+    let mut out = wrapped(&head, terminal.width);
+    out.push_str(&table.as_seen(terminal));
+    let groups = standings.organizations.iter().flat_map(|one| &one.groups);
+    let mut sources: Vec<&str> = Vec::new();
+    for source in groups.flat_map(|group| &group.slack.sources) {
+        if !sources.contains(&source.as_str()) {
+            sources.push(source);
+        }
+    }
+    if !sources.is_empty() {
+        let note = format!(
+            "uncounted: {}. What OpenAI's dashboard says: tollfree total set --group GROUP TOKENS",
+            sources.join(", ")
+        );
+        for line in wrapped(&note, terminal.width).lines() {
+            out.push_str(&terminal.paint(Role::Dim, line));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn table(organizations: &[OrganizationStanding]) -> Table {
+    let mut table = Table::of(&COLUMNS);
+    for organization in organizations {
+        for group in &organization.groups {
+            table.push(vec![
+                Cell::same(&organization.organization),
+                Cell::same(&group.group),
+                Cell::number(group.taken_tokens),
+                Cell::number(group.allowance_tokens),
+                Cell::number(group.remaining_tokens),
+                uncounted(group),
+            ]);
+        }
+    }
+    table
+}
+
+/// What may have been taken uncounted: none, at most so many tokens, or any number.
+fn uncounted(group: &GroupStanding) -> Cell {
+    if group.slack.without_limit {
+        return Cell::same("no limit");
+    }
+    Cell::number(group.slack.tokens)
+}
+
+fn as_object(standings: &Standings) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "running": standings.source == Source::Running,
+        "day": standings.day.to_string(),
+        "organizations": standings.organizations,
+    })
+}
+
+fn state(desk: &Desk, set: &Set) -> Result<ExitCode, NoAnswer> {
+    if desk.offer().group_named(&set.group).is_none() {
+        let groups = desk.offer().groups();
+        let names: Vec<&str> = groups.map(|(_, group)| group.name.as_ref()).collect();
+        let why = format!(
+            "no group `{}`. help: there is {}",
+            set.group,
+            names.join(", ")
+        );
+        return Err(NoAnswer::Asked(why));
+    }
+    let stated = match desk.proxy() {
+        Some(proxy) => {
+            let asked = StateTotal {
+                organization: set.organization.clone(),
+                group: set.group.clone(),
+                tokens: set.tokens,
+            };
+            proxy.post(admin::TOTALS, &asked)?
+        }
+        None => in_ledger(desk, set)?,
+    };
+    let StatedTotal {
+        organization,
+        group,
+        day,
+        before_tokens,
+        tokens,
+        recorded,
+        ..
+    } = &stated;
+    if set.json {
+        // A struct of texts and numbers cannot fail to be a value.
+        let object = serde_json::to_value(&stated).unwrap_or_default();
+        return Ok(print(&format!("{object:#}\n")));
+    }
+    let lasting = if *recorded {
+        ""
+    } else {
+        " (not in the ledger: it holds until a restart)"
+    };
+    Ok(print(&format!(
+        "{organization}, {group}: {} tokens on {day} UTC, before {}{lasting}\n",
+        grouped(*tokens),
+        grouped(*before_tokens),
+    )))
+}
+
+/// Writes it into the ledger while no proxy runs.
+fn in_ledger(desk: &Desk, set: &Set) -> Result<StatedTotal, NoAnswer> {
+    let standings = desk.standings()?;
+    let all = &standings.organizations;
+    let organization = desk.one_organization(&standings, set.organization.as_deref())?;
+    let name = &organization.organization;
+    if !all.iter().any(|one| one.organization == *name) {
+        let names: Vec<&str> = all.iter().map(|one| one.organization.as_str()).collect();
+        let known = match names.is_empty() {
+            true => "no organization was seen yet".to_owned(),
+            false => format!("no organization `{name}`; known: {}", names.join(", ")),
+        };
+        let why = format!("{known}. help: declare it under [[organizations]]");
+        return Err(NoAnswer::Asked(why));
+    }
+    let at = now() * 1000;
+    let day = figures::day_of(at);
+    let stated = Stated {
+        organization: name.into(),
+        group: set.group.as_str().into(),
+        day: day.number(),
+        at,
+        tokens: set.tokens,
+        change: 0,
+    };
+    match ledger::state_total(desk.folder(), &stated) {
+        Ok(Some(change)) => Ok(StatedTotal {
+            schema: SCHEMA,
+            organization: name.clone(),
+            group: set.group.clone(),
+            day: day.to_string(),
+            before_tokens: set.tokens.saturating_add_signed(change.saturating_neg()),
+            tokens: set.tokens,
+            recorded: true,
+        }),
+        Ok(None) => Err(NoAnswer::InUse),
+        Err(source) => Err(NoAnswer::NotWritten(source)),
+    }
+}

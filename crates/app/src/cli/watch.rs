@@ -1,0 +1,121 @@
+//! What is shown again and again: on a terminal in place, in a pipe a line for each change. It must not know what is
+//! shown.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+
+use super::terminal::Terminal;
+
+/// Where it is shown.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    terminal: Terminal,
+    /// Lines that stand there now.
+    standing: usize,
+    /// What a pipe was told last.
+    told: Vec<String>,
+}
+
+impl Screen {
+    pub(crate) fn new(terminal: Terminal) -> Self {
+        Self {
+            terminal,
+            standing: 0,
+            told: Vec::new(),
+        }
+    }
+
+    /// Shows it in place of what stood there; a pipe gets the lines that changed.
+    pub(crate) fn show(&mut self, text: &str) -> ControlFlow<()> {
+        let out = if self.terminal.is_terminal {
+            self.in_place(text)
+        } else {
+            self.changed(text)
+        };
+        if out.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        put(&out)
+    }
+
+    /// Writes a text once, whatever was shown before.
+    pub(crate) fn line(&self, text: &str) -> ControlFlow<()> {
+        put(text)
+    }
+
+    /// Moves up over what stands there and writes over it, line by line, so that nothing flickers. A frame higher than
+    /// the terminal would scroll: it is cut.
+    fn in_place(&mut self, text: &str) -> String {
+        let most = self
+            .terminal
+            .height
+            .map_or(usize::MAX, |height| height.saturating_sub(1));
+        let mut out = match self.standing {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A\r"),
+        };
+        self.standing = 0;
+        for line in text.lines().take(most) {
+            out.push_str(line);
+            out.push_str("\x1b[K\n");
+            self.standing += 1;
+        }
+        out.push_str("\x1b[J");
+        out
+    }
+
+    fn changed(&mut self, text: &str) -> String {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let new = lines.iter().filter(|line| !self.told.contains(line));
+        let out = new.fold(String::new(), |out, line| out + line + "\n");
+        self.told = lines;
+        out
+    }
+}
+
+/// Writes at once; a reader that left ends the show.
+fn put(text: &str) -> ControlFlow<()> {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::terminal::Colour;
+    use crate::config::Environment;
+
+    fn screen(is_terminal: bool, height: Option<usize>) -> Screen {
+        let terminal =
+            Terminal::from_facts(is_terminal, None, Colour::Never, &Environment::default());
+        Screen::new(Terminal { height, ..terminal })
+    }
+
+    #[test]
+    fn a_terminal_is_written_over_and_never_scrolls() {
+        let mut screen = screen(true, Some(4));
+        assert_eq!(screen.in_place("a\nb\n"), "a\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(
+            screen.in_place("c\nd\ne\nf\n"),
+            "\x1b[2A\rc\x1b[K\nd\x1b[K\ne\x1b[K\n\x1b[J"
+        );
+        assert_eq!(screen.in_place("g\n"), "\x1b[3A\rg\x1b[K\n\x1b[J");
+    }
+
+    #[test]
+    fn a_pipe_is_told_what_changed() {
+        let mut screen = screen(false, None);
+        assert_eq!(
+            screen.changed("large\t1\nsmall\t2\n"),
+            "large\t1\nsmall\t2\n"
+        );
+        assert_eq!(screen.changed("large\t1\nsmall\t2\n"), "");
+        assert_eq!(screen.changed("large\t1\nsmall\t3\n"), "small\t3\n");
+    }
+}
