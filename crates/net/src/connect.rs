@@ -1,6 +1,7 @@
 //! Where everything goes upstream: one function, [`Connector::send`]. It must not know what it sends.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use crate::body::UpstreamBody;
 use crate::dial::{self, Dialer, Proxy};
 use crate::error::{BoxedError, ConnectSettingsError, SendError};
+use crate::origins::Origins;
 use crate::pool::Pool;
 use crate::tls;
 use crate::warm::{Undelivered, Warm};
@@ -134,6 +136,7 @@ struct Shared<B> {
     /// What every request says in `host`.
     host: HeaderValue,
     pool: Arc<Pool<B>>,
+    origins: Arc<Origins>,
     opened: AtomicU64,
     failed: AtomicU64,
 }
@@ -192,6 +195,7 @@ where
                 connect_timeout,
             },
             pool: Pool::new(idle_timeout, most_idle),
+            origins: Arc::default(),
             opened: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         };
@@ -238,6 +242,12 @@ where
         &self.shared.dialer.address
     }
 
+    /// Whether `address` is our own end of a connection that is open now: who calls from there is ourselves.
+    #[must_use]
+    pub fn calls_from(&self, address: SocketAddr) -> bool {
+        self.shared.origins.contains(address)
+    }
+
     /// Counts of this connector and its clones.
     #[must_use]
     pub fn figures(&self) -> ConnectFigures {
@@ -276,7 +286,9 @@ where
             }
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
-        Warm::new(transport, Arc::downgrade(&self.pool))
+        let origin = transport.local_address().ok();
+        let origin = origin.map(|address| self.origins.note(address));
+        Warm::new(transport, origin, Arc::downgrade(&self.pool))
             .await
             .map_err(|error| self.broke(false, error))
     }

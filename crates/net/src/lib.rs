@@ -16,6 +16,7 @@ mod dial;
 mod drain;
 mod error;
 mod listen;
+mod origins;
 mod pool;
 mod tls;
 mod transport;

@@ -1,6 +1,7 @@
 //! A byte stream that is either a plain socket or TLS over one, for both sides. It must not know HTTP.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,6 +12,16 @@ use tokio::net::TcpStream;
 pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// Our end of it.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+        }
+    }
 }
 
 macro_rules! on_either {

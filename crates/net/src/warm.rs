@@ -7,28 +7,38 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::Weak;
-use std::task::{Context, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 
 use crate::body::UpstreamBody;
 use crate::error::BoxedError;
+use crate::origins::Origin;
 use crate::pool::Pool;
 use crate::transport::Transport;
 
 /// Bytes of a response that are read ahead, and of a request body that wait to be written.
 const MOST_BUFFERED: usize = 64 * 1024;
 
+/// Bytes that upstream may send before the head of its answer is whole, interim answers (1xx) included. They are passed
+/// over, not kept; without a limit they could go on for ever.
+const MOST_BEFORE_HEAD: u64 = 1024 * 1024;
+
 /// An open connection to upstream with nothing on it, or with one exchange on it.
 pub(crate) struct Warm<B> {
     sender: http1::SendRequest<B>,
     connection: Driven,
+    /// Bytes that came on it.
+    came: Arc<AtomicU64>,
     home: Weak<Pool<B>>,
 }
 
@@ -72,15 +82,26 @@ where
     B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     /// Speaks HTTP/1.1 on a fresh transport.
-    pub(crate) async fn new(transport: Transport, home: Weak<Pool<B>>) -> hyper::Result<Box<Self>> {
+    pub(crate) async fn new(
+        transport: Transport,
+        origin: Option<Origin>,
+        home: Weak<Pool<B>>,
+    ) -> hyper::Result<Box<Self>> {
+        let came = Arc::default();
+        let counted = Counted {
+            transport,
+            came: Arc::clone(&came),
+            _origin: origin,
+        };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MOST_BUFFERED)
-            .handshake(TokioIo::new(transport))
+            .handshake(TokioIo::new(counted))
             .await?;
         let work: Work = Box::pin(connection.with_upgrades());
         Ok(Box::new(Self {
             sender,
             connection: Driven { work: Some(work) },
+            came,
             home,
         }))
     }
@@ -105,8 +126,13 @@ where
     ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
         // Outside of tokio's budget, which would want to wake us through a waker that does nothing.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let most = self.came.load(Ordering::Relaxed) + MOST_BEFORE_HEAD;
         let response = poll_fn(|cx| {
             self.connection.drive(cx);
+            if self.came.load(Ordering::Relaxed) > most {
+                // Whoever waits for the answer hears that the connection is gone.
+                self.connection.work = None;
+            }
             answer
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))
@@ -145,6 +171,60 @@ where
         {
             pool.put(self);
         }
+    }
+}
+
+/// Upstream's transport, whose incoming bytes are counted.
+struct Counted {
+    transport: Transport,
+    came: Arc<AtomicU64>,
+    /// Noted as long as the connection is open.
+    _origin: Option<Origin>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let done = Pin::new(&mut this.transport).poll_read(cx, buf);
+        let came = (buf.filled().len() - before) as u64;
+        // Only this connection's driver writes and reads it.
+        this.came.fetch_add(came, Ordering::Relaxed);
+        done
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().transport).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().transport).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) enum Refusal {
     /// The client's request body broke off.
     #[error("the request body broke off before its end")]
     RequestBroke,
+    /// Upstream is this proxy.
+    #[error("upstream {0} is this proxy. help: remove TOLLFREE_UPSTREAM, or name the real API")]
+    Loop(Box<str>),
     /// Nothing could be sent.
     #[error("tollfree {cause}. nothing was sent, nothing was counted. help: {help}")]
     Unreachable {
@@ -122,6 +125,7 @@ impl Refusal {
             Refusal::TooManyWaits => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unreachable { .. } | Refusal::Broke { .. } => StatusCode::BAD_GATEWAY,
             Refusal::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::Loop(_) => StatusCode::LOOP_DETECTED,
             Refusal::Overloaded | Refusal::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -141,6 +145,7 @@ impl Refusal {
             Refusal::RequestBroke => "request_broke",
             Refusal::Unreachable { .. } => "upstream_unreachable",
             Refusal::TimedOut { .. } => "upstream_timeout",
+            Refusal::Loop(_) => "proxy_loop",
             Refusal::Broke { .. } => "upstream_broke",
             Refusal::NoRandomness(_) => "no_randomness",
         }
@@ -179,6 +184,11 @@ impl Refusal {
             answer
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(self, Refusal::Loop(_)) {
+            answer
+                .headers_mut()
+                .insert("x-should-retry", HeaderValue::from_static("false"));
         }
         if matches!(self, Refusal::LookupMethod(_)) {
             answer

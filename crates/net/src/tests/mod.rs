@@ -2,6 +2,7 @@
 
 mod connect;
 mod drain;
+mod hostile;
 mod listen;
 mod through;
 mod tls;
