@@ -20,15 +20,16 @@ impl<'a> Cursor<'a> {
         let start = start.saturating_sub(self.base);
         self.bytes.get(start..end).unwrap_or_default()
     }
+}
 
-    /// Runs past whitespace; indentation is much of what a pretty-printed answer is.
-    pub(super) fn skip_spaces(&mut self) {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        self.at += rest
-            .iter()
-            .position(|&byte| !is_space(byte))
-            .unwrap_or(rest.len());
+/// The place of the first byte from `at` on that is no whitespace; indentation is much of what a
+/// pretty-printed answer is.
+#[inline]
+pub(super) fn past_spaces(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).copied().is_some_and(is_space) {
+        at += 1;
     }
+    at
 }
 
 pub(super) const fn is_space(byte: u8) -> bool {

@@ -2,7 +2,7 @@
 //! is wanted of a document, only at which depth to stop and tell.
 
 use super::ScanError;
-use super::cursor::{Cursor, is_space};
+use super::cursor::{Cursor, is_space, past_spaces};
 use super::literal::Literal;
 use super::number::Number;
 use super::stack::Stack;
@@ -136,6 +136,53 @@ impl Grammar {
         ends
     }
 
+    /// Whether the innermost container is an object, if there are so many open around the place and
+    /// its next member or item begins there.
+    #[inline]
+    pub(super) fn is_before_next(&self, depth: usize) -> Option<bool> {
+        let is_there = match self.state {
+            State::KeyOrEnd | State::Key => true,
+            State::ItemOrEnd | State::Value => !self.open.in_object(),
+            _ => false,
+        };
+        (is_there && self.open.depth() == depth).then_some(self.open.in_object())
+    }
+
+    /// The byte that closes the innermost container, if there are so many open around the place and a
+    /// value of it has just ended.
+    #[inline]
+    pub(super) fn is_behind_value(&self, depth: usize) -> Option<u8> {
+        let is_there = matches!(self.state, State::AfterValue) && self.open.depth() == depth;
+        is_there.then(|| self.open.closing())
+    }
+
+    /// A comma was read.
+    #[inline]
+    pub(super) fn go_to_next(&mut self) {
+        self.state = if self.open.in_object() {
+            State::Key
+        } else {
+            State::Value
+        };
+    }
+
+    /// A value was read.
+    #[inline]
+    pub(super) fn go_behind_value(&mut self) {
+        self.value(None);
+    }
+
+    /// The byte that opens a container was read; false if there is no room for it.
+    #[must_use]
+    pub(super) fn go_into(&mut self, is_object: bool) -> bool {
+        self.state = if is_object {
+            State::KeyOrEnd
+        } else {
+            State::ItemOrEnd
+        };
+        self.open.push(is_object)
+    }
+
     /// Says that the document ends here.
     pub(super) fn finish(&self) -> Result<(), ScanError> {
         match self.state {
@@ -206,7 +253,7 @@ impl Grammar {
                 State::Broken(error) => return Err(error),
                 // Whitespace is asked for last: most documents have none.
                 _ if is_space(byte) => {
-                    cursor.skip_spaces();
+                    cursor.at = past_spaces(cursor.bytes, cursor.at);
                     false
                 }
                 _ => return Err(ScanError::Malformed),
@@ -241,7 +288,8 @@ impl Grammar {
     fn begin_key(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Key>, ScanError> {
         self.key_start = cursor.position();
         cursor.at += 1;
-        if string::closes(cursor) {
+        if let Some(end) = string::plain_end(cursor.bytes, cursor.at) {
+            cursor.at = end;
             return Ok(Some(self.end_key(false, cursor)));
         }
         self.key(Part::Plain, cursor)
@@ -250,7 +298,8 @@ impl Grammar {
     /// Runs on in a key that has escapes or is cut, and gives it past its end.
     #[inline(never)]
     fn key(&mut self, part: Part, cursor: &mut Cursor<'_>) -> Result<Option<Key>, ScanError> {
-        let cut = string::run(cursor, part)?;
+        let cut;
+        (cursor.at, cut) = string::run(cursor.bytes, cursor.at, part)?;
         if let Some(part) = cut {
             self.state = State::InKey(part);
             return Ok(None);
@@ -274,21 +323,20 @@ impl Grammar {
 
     /// Runs on in a string that is a value; true past its end.
     fn text(&mut self, part: Part, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
-        if part == Part::Plain && string::closes(cursor) {
-            return Ok(self.value(None));
-        }
-        let cut = string::run(cursor, part)?;
+        let cut;
+        (cursor.at, cut) = string::run(cursor.bytes, cursor.at, part)?;
         Ok(self.value(cut.map(State::InText)))
     }
 
     /// Runs on in a number; true past its end, which only another byte can tell.
     #[inline]
     fn number(&mut self, number: Number, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
-        let number = number.run(cursor);
+        let reached;
+        (cursor.at, reached) = number.run(cursor.bytes, cursor.at);
         if cursor.at == cursor.bytes.len() {
-            return Ok(self.value(Some(State::InNumber(number))));
+            return Ok(self.value(Some(State::InNumber(reached))));
         }
-        if !number.may_end() {
+        if !reached.may_end() {
             return Err(ScanError::Malformed);
         }
         Ok(self.value(None))
@@ -296,12 +344,13 @@ impl Grammar {
 
     /// Runs on in a literal; true past its end.
     fn literal(&mut self, literal: Literal, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
-        let cut = literal.run(cursor)?;
+        let cut;
+        (cursor.at, cut) = literal.run(cursor.bytes, cursor.at)?;
         Ok(self.value(cut.map(State::InLiteral)))
     }
 
     /// Takes the byte that closes the innermost container, which ends a value: true.
-    fn leave(&mut self, cursor: &mut Cursor<'_>) -> bool {
+    pub(super) fn leave(&mut self, cursor: &mut Cursor<'_>) -> bool {
         cursor.at += 1;
         self.open.pop();
         self.value(None)

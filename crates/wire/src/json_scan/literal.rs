@@ -1,6 +1,6 @@
 //! `true`, `false` and `null`, byte by byte. It must not know what they say.
 
-use super::{Cursor, ScanError};
+use super::ScanError;
 
 /// A literal, and how many of its bytes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,26 +28,29 @@ impl Literal {
         Some(Self { word, read: 1 })
     }
 
-    /// Runs on in the literal: `None` past its end, else where it is cut again.
-    pub(super) fn run(mut self, cursor: &mut Cursor<'_>) -> Result<Option<Self>, ScanError> {
+    /// Runs on in the literal from `at`: the place past its end and `None`, or the end of the bytes
+    /// and where it is cut again.
+    #[inline]
+    pub(super) fn run(
+        mut self,
+        bytes: &[u8],
+        at: usize,
+    ) -> Result<(usize, Option<Self>), ScanError> {
         let text: &[u8] = match self.word {
             Word::True => b"true",
             Word::False => b"false",
             Word::Null => b"null",
         };
         let expected = text.get(usize::from(self.read)..).unwrap_or_default();
-        let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
+        let rest = bytes.get(at..).unwrap_or_default();
         if rest.starts_with(expected) {
-            cursor.at += expected.len();
-            return Ok(None);
+            return Ok((at + expected.len(), None));
         }
-        for (byte, expected) in rest.iter().zip(expected) {
-            if byte != expected {
-                return Err(ScanError::Malformed);
-            }
-            cursor.at += 1;
-            self.read += 1;
+        if !expected.starts_with(rest) {
+            return Err(ScanError::Malformed);
         }
-        Ok(Some(self))
+        // Shorter than what is expected, which is at most four bytes.
+        self.read += u8::try_from(rest.len()).unwrap_or_default();
+        Ok((bytes.len(), Some(self)))
     }
 }

@@ -11,6 +11,7 @@
 
 mod cursor;
 mod grammar;
+mod leap;
 mod literal;
 mod node;
 mod number;
@@ -20,6 +21,7 @@ mod string;
 #[cfg(test)]
 mod tests;
 mod text;
+mod whole;
 
 use thiserror::Error;
 
@@ -142,6 +144,7 @@ impl<T: Copy> Scanner<T> {
         sink: &mut impl FnMut(Found<'_, T>),
     ) -> Result<(), ScanError> {
         loop {
+            self.leap(cursor, sink);
             let watch = Watch {
                 depth: self.levels.len(),
                 is_wanted: self.pending.is_some(),

@@ -1,7 +1,5 @@
 //! The grammar of JSON's numbers, byte by byte. It must not know their values.
 
-use super::Cursor;
-
 /// How far a number has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
@@ -27,24 +25,23 @@ impl Number {
         }
     }
 
-    /// Runs on in a number, to the byte that is no part of it or to the end of the bytes.
+    /// Runs on in a number from `at`: to the place of the byte that is no part of it, or to the end
+    /// of the bytes.
     #[inline]
-    pub(super) fn run(mut self, cursor: &mut Cursor<'_>) -> Self {
-        let rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
-        let mut rest = rest.iter();
-        for &byte in rest.by_ref() {
-            // Most numbers are digits and nothing else.
-            if self == Self::Integer && byte.is_ascii_digit() {
-                continue;
+    pub(super) fn run(mut self, bytes: &[u8], mut at: usize) -> (usize, Self) {
+        loop {
+            // Most numbers are digits and little else.
+            if matches!(self, Self::Integer | Self::Fraction) {
+                while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                    at += 1;
+                }
             }
-            let Some(next) = self.next(byte) else {
-                cursor.at = cursor.bytes.len() - rest.len() - 1;
-                return self;
+            let Some(next) = bytes.get(at).and_then(|&byte| self.next(byte)) else {
+                return (at, self);
             };
             self = next;
+            at += 1;
         }
-        cursor.at = cursor.bytes.len();
-        self
     }
 
     /// The state after one more byte; `None` if the number does not go on with it.

@@ -3,7 +3,7 @@
 
 use memchr::memchr2;
 
-use super::{Cursor, ScanError};
+use super::ScanError;
 
 /// Words looked at one by one before the vector search, whose start costs as much.
 const SHORT_WORDS: usize = 4;
@@ -20,77 +20,82 @@ pub(super) enum Part {
     Hex(u8),
 }
 
-/// Runs on from where the string was cut: `None` past its closing quote, else where it is cut
-/// again.
-pub(super) fn run(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Option<Part>, ScanError> {
+/// The place past the closing quote, if the string goes on to it in plain characters from `at`:
+/// this is all there is to most strings.
+#[inline]
+pub(super) fn plain_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let stop = next_stop(bytes, at)?;
+    (bytes.get(stop) == Some(&b'"')).then_some(stop + 1)
+}
+
+/// Runs on from `at`, where the string was cut: the place past its closing quote and `None`, or
+/// the end of the bytes and where it is cut again.
+pub(super) fn run(
+    bytes: &[u8],
+    mut at: usize,
+    mut part: Part,
+) -> Result<(usize, Option<Part>), ScanError> {
     loop {
         if part == Part::Plain {
-            if closes(cursor) {
-                return Ok(None);
+            let Some(stop) = next_stop(bytes, at) else {
+                return Ok((bytes.len(), Some(part)));
+            };
+            at = stop + 1;
+            if bytes.get(stop) == Some(&b'"') {
+                return Ok((at, None));
             }
-            if cursor.at == cursor.bytes.len() {
-                return Ok(Some(part));
+            // Most escapes are one character, and here.
+            if bytes.get(at).copied().is_some_and(is_escapable) {
+                at += 1;
+                continue;
             }
-            cursor.at += 1;
             part = Part::Escaped;
         }
-        part = escape(cursor, part)?;
+        (at, part) = escape(bytes, at, part)?;
         if part != Part::Plain {
-            return Ok(Some(part));
+            return Ok((at, Some(part)));
         }
     }
 }
 
-/// Runs through plain characters: true past the closing quote, else at a backslash or at the end
-/// of the bytes. This is all there is to most strings.
-#[inline]
-pub(super) fn closes(cursor: &mut Cursor<'_>) -> bool {
-    let Some(rest) = cursor.bytes.get(cursor.at..) else {
-        return false;
-    };
-    let stop = next_stop(rest).unwrap_or(rest.len());
-    let closes = rest.get(stop) == Some(&b'"');
-    cursor.at += stop + usize::from(closes);
-    closes
+/// Whether a backslash before this character is a whole escape.
+const fn is_escapable(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 
 /// Runs on in an escape: [`Part::Plain`] past its end, else where it is cut again.
-fn escape(cursor: &mut Cursor<'_>, mut part: Part) -> Result<Part, ScanError> {
+fn escape(bytes: &[u8], mut at: usize, mut part: Part) -> Result<(usize, Part), ScanError> {
     while part != Part::Plain
-        && let Some(&byte) = cursor.bytes.get(cursor.at)
+        && let Some(&byte) = bytes.get(at)
     {
-        part = match (part, byte) {
-            (Part::Escaped, b'u') => Part::Hex(4),
-            (Part::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
-            | (Part::Hex(1), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => Part::Plain,
-            (Part::Hex(left), _) if byte.is_ascii_hexdigit() => Part::Hex(left - 1),
+        part = match part {
+            Part::Escaped if byte == b'u' => Part::Hex(4),
+            Part::Escaped if is_escapable(byte) => Part::Plain,
+            Part::Hex(1) if byte.is_ascii_hexdigit() => Part::Plain,
+            Part::Hex(left) if byte.is_ascii_hexdigit() => Part::Hex(left - 1),
             _ => return Err(ScanError::Malformed),
         };
-        cursor.at += 1;
+        at += 1;
     }
-    Ok(part)
+    Ok((at, part))
 }
 
-/// The place of the first quote or backslash.
+/// The place of the first quote or backslash from `at` on.
 #[inline]
-fn next_stop(bytes: &[u8]) -> Option<usize> {
-    let (words, tail) = bytes.as_chunks::<WORD_BYTES>();
-    for (word, at) in words
-        .iter()
-        .take(SHORT_WORDS)
-        .zip((0..).step_by(WORD_BYTES))
-    {
+fn next_stop(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut rest = bytes.get(at..)?;
+    for _ in 0..SHORT_WORDS {
+        let Some((word, after)) = rest.split_first_chunk() else {
+            let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            return Some(bytes.len() - rest.len() + stop);
+        };
         let stops = stops_in(u64::from_le_bytes(*word));
         if stops != 0 {
-            return Some(at + stops.trailing_zeros() as usize / 8);
+            return Some(bytes.len() - rest.len() + stops.trailing_zeros() as usize / 8);
         }
+        rest = after;
     }
-    if words.len() > SHORT_WORDS {
-        let seen = SHORT_WORDS * WORD_BYTES;
-        return memchr2(b'"', b'\\', bytes.get(seen..)?).map(|stop| seen + stop);
-    }
-    let stop = tail.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    Some(words.len() * WORD_BYTES + stop)
+    memchr2(b'"', b'\\', rest).map(|stop| bytes.len() - rest.len() + stop)
 }
 
 /// Sets the high bit of the lowest byte that is a quote or a backslash (bits above it may be set

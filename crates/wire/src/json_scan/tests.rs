@@ -177,6 +177,24 @@ fn nesting_is_bounded_and_flat() {
 }
 
 #[test]
+fn what_nobody_wants_is_checked_whole_however_deep() {
+    for depth in [1, 63, 64, 65, 200] {
+        for (open, close) in [("[", "]"), (r#"{"x":"#, "}"), (r#"[{"y" : "#, "\n}]")] {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            let json = format!(r#"{{"z":{open}0{close},"a":1}}"#);
+            let found = scan(&[json.as_bytes()]).unwrap();
+            assert_eq!(found.len(), 2, "{json}");
+            let wrong = json.replacen('0', "00", 1);
+            assert_eq!(
+                scan(&[wrong.as_bytes()]),
+                Err(ScanError::Malformed),
+                "{wrong}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_error_stays() {
     let mut scanner = Scanner::new(&ROOT);
     assert_eq!(scanner.push(b"{]", |_| {}), Err(ScanError::Malformed));
@@ -379,5 +397,8 @@ proptest! {
         // Lone surrogates are the one leniency the comparison cannot even out.
         prop_assume!(!text.windows(3).any(|three| three[..2] == *b"\\u" && matches!(three[2], b'd' | b'D')));
         prop_assert_eq!(accepts(&text), serde_accepts(&text), "{}", text.escape_ascii());
+        // Whole, it is read by leaps; byte by byte, by the grammar alone.
+        let single: Vec<&[u8]> = text.chunks(1).collect();
+        prop_assert_eq!(scan(&[&text]), scan(&single), "{}", text.escape_ascii());
     }
 }
