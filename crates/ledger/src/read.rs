@@ -54,6 +54,8 @@ pub struct CallFilter {
     pub organization: Option<String>,
     /// Only this model's: the one that answered, else the one asked for.
     pub model: Option<String>,
+    /// Only models whose name has this in it.
+    pub model_part: Option<String>,
     /// Only this reason.
     pub reason: Option<String>,
     /// Only this model group; empty: none.
@@ -121,7 +123,7 @@ pub struct DayRow {
 }
 
 /// The rows of these days lie between the first number and the last.
-type Numbers = (i64, i64);
+pub(crate) type Numbers = (i64, i64);
 
 impl Reader {
     /// Opens the ledger in `folder` for reading.
@@ -207,7 +209,7 @@ impl Reader {
             ":least": least, ":greatest": greatest, ":from": from, ":to": to, ":at_most": at_most,
         }
         .to_vec();
-        let choices: [(&str, &str, &Option<String>); 6] = [
+        let choices: [(&str, &str, &Option<String>); 7] = [
             (":verdict", "verdict = :verdict", &filter.verdict),
             (":certainty", "certainty = :certainty", &filter.certainty),
             (":organization", OF_ORGANIZATION, &filter.organization),
@@ -215,6 +217,11 @@ impl Reader {
                 ":model",
                 "coalesce(model, model_asked) = :model",
                 &filter.model,
+            ),
+            (
+                ":model_part",
+                "instr(coalesce(model, model_asked), :model_part) > 0",
+                &filter.model_part,
             ),
             (":reason", "reason = :reason", &filter.reason),
             (
@@ -239,7 +246,7 @@ impl Reader {
     }
 
     /// Between which numbers the rows of these days lie; `None`: there are none.
-    fn numbers(&self, from: i32, to: i32) -> rusqlite::Result<Option<Numbers>> {
+    pub(crate) fn numbers(&self, from: i32, to: i32) -> rusqlite::Result<Option<Numbers>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT min(first_number), max(last_number) FROM totals WHERE day BETWEEN ?1 AND ?2",
         )?;

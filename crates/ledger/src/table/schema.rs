@@ -18,7 +18,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), TableError> {
     migrate_by(connection, &MIGRATIONS)
 }
 
-fn migrate_by(connection: &mut Connection, migrations: &[&str]) -> Result<(), TableError> {
+pub(super) fn migrate_by(
+    connection: &mut Connection,
+    migrations: &[&str],
+) -> Result<(), TableError> {
     let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let found = version(connection)?;
     if found > newest {
