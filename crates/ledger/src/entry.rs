@@ -12,10 +12,6 @@ use serde::{Deserialize, Serialize};
 ///
 /// The order of the variants is the format of the tail: new ones go to the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all entries are settled calls, and none is kept long"
-)]
 pub enum Entry<'a> {
     /// A call was settled.
     #[serde(borrow)]

@@ -1,16 +1,26 @@
 //! The ledger as the program sees it: open, keep, look up, close. Must not know how a record or a row looks.
 
-use std::path::Path;
-use std::time::Duration;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::{Entry, Health, HealthState, Kept, LedgerSettings, Lock, Restored, Row, Stated};
+use crate::shared::{Shared, Stage, chain, lock};
+use crate::start::{Started, start};
+use crate::{Entry, Kept, LedgerSettings, Lock};
+use crate::{Health, ReadError, Reader, Restored, Row};
 
 /// The ledger: cheap to clone, all clones are one.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct Ledger(Arc<Held>);
+
+/// What all clones hold together.
+struct Held {
+    shared: Arc<Shared>,
     key_secret: [u8; 32],
+    /// For look-ups; opened with the first.
+    reader: Mutex<Option<Reader>>,
 }
 
 /// An opened ledger and what it brought from before.
@@ -48,87 +58,109 @@ impl Ledger {
     /// `now_ms` is Unix milliseconds by the corrected clock.
     #[must_use]
     pub fn open(settings: LedgerSettings, lock: Option<Lock>, now_ms: i64) -> Opened {
-        drop((settings, lock));
+        let Started {
+            shared,
+            key_secret,
+            restored,
+            troubles,
+        } = start(settings, lock, now_ms);
+        let reader = Mutex::new(None);
         Opened {
-            ledger: Ledger {
-                key_secret: [0; 32],
-            },
-            restored: Restored::empty(now_ms),
-            troubles: Vec::new(),
+            ledger: Ledger(Arc::new(Held {
+                shared,
+                key_secret,
+                reader,
+            })),
+            restored,
+            troubles,
         }
     }
 
-    /// Commits entries together, in this order. Waits for nobody and for no disk, but for one short write in the
-    /// usual case.
+    /// Commits entries together, in this order. Waits for nobody, and for the disk as long as one short write
+    /// takes, if at all.
     pub fn keep(&self, entries: &[Entry<'_>]) -> Kept {
-        let _ = entries;
-        Kept::No
+        self.0.shared.keep(entries)
     }
 
     /// The secret that keys are hashed with: the folder's own, or one that lasts as long as this program where the
     /// folder cannot be used.
     #[must_use]
     pub fn key_secret(&self) -> [u8; 32] {
-        self.key_secret
+        self.0.key_secret
     }
 
-    /// The latest row of a call by our id. Blocking; not what was kept within the last moments.
+    /// The latest row of a call by our id. Blocking; does not see what was kept within the last moments.
     #[must_use]
     pub fn find_call(&self, call: &str) -> Option<Row> {
-        let _ = call;
-        None
+        self.0.find(|reader| reader.find_call(call))
     }
 
-    /// The newest row with this response id or `x-request-id` made with the key of this hash. Blocking.
+    /// The newest row with this response id or `x-request-id` made with the key of this hash. Blocking; does not
+    /// see what was kept within the last moments.
     #[must_use]
     pub fn find_openai_id(&self, key_hash: &[u8; 16], id: &str) -> Option<Row> {
-        let _ = (key_hash, id);
-        None
+        self.0.find(|reader| reader.find_openai_id(key_hash, id))
     }
 
     /// How the ledger does now.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health {
-            state: HealthState::Ok,
-            waiting: 0,
-            dropped: 0,
-            unmoved_bytes: 0,
-            last_moved_at: None,
-            late: 0,
-        }
+        self.0.shared.health()
     }
 
-    /// Stops cleanly: says that nothing is under way, moves everything into the tables, syncs them; at most
-    /// `at_most` long. What is given later is refused. Blocking. Closing twice is fine.
+    /// Stops cleanly: says that nothing is under way, moves everything into the tables, syncs them, and frees the
+    /// folder; at most `at_most` long. What is given later is refused. Blocking. Closing twice is fine.
     ///
     /// # Errors
     ///
-    /// [`NotClosed`] says what was not done in that time; the next start catches up on it.
+    /// [`NotClosed`] says what was not done in that time; the next start catches up on what is committed.
     pub fn close(&self, at_most: Duration) -> Result<(), NotClosed> {
-        let _ = at_most;
-        Ok(())
+        let shared = &self.0.shared;
+        let until = Instant::now() + at_most;
+        shared.enter(Stage::Closing);
+        let state = shared.closer_waits(until);
+        if state.folded {
+            return Ok(());
+        }
+        // The last one is the note that the program stopped: without it the next start knows no worse.
+        match state.queue.entries().saturating_sub(1) {
+            0 => Err(NotClosed::Unmoved {
+                bytes: state.unmoved,
+            }),
+            waiting => Err(NotClosed::Unwritten { waiting }),
+        }
     }
 }
 
-/// Moves what an unclean stop left in the tail into the tables, for commands while no proxy runs. `Ok(false)`:
-/// somebody holds the ledger, or there is nothing to do.
-///
-/// # Errors
-///
-/// When the folder cannot be written.
-pub fn fold_tail(folder: &Path, now_ms: i64) -> std::io::Result<bool> {
-    let _ = (folder, now_ms);
-    Ok(false)
+impl Held {
+    /// Looks something up. A ledger that cannot be read has nothing, and is opened anew next time.
+    fn find(&self, look_up: impl FnOnce(&Reader) -> Result<Option<Row>, ReadError>) -> Option<Row> {
+        let mut reader = lock(&self.reader);
+        if reader.is_none() {
+            *reader = Reader::open(&self.shared.folder).ok();
+        }
+        match look_up(reader.as_ref()?) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!("a look-up in the ledger failed: {}", chain(&error));
+                *reader = None;
+                None
+            }
+        }
+    }
 }
 
-/// Writes a stated total into the ledger while no proxy runs. `stated.change` is not read: it is worked out here,
-/// from the total in the ledger. `Ok(Some(change))`: done; `Ok(None)`: somebody holds the ledger.
-///
-/// # Errors
-///
-/// When the folder cannot be written.
-pub fn state_total(folder: &Path, stated: &Stated<'_>) -> std::io::Result<Option<i64>> {
-    let _ = (folder, stated);
-    Ok(None)
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.enter(Stage::Left);
+    }
+}
+
+impl fmt::Debug for Held {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("folder", &self.shared.folder)
+            .finish_non_exhaustive()
+    }
 }

@@ -3,20 +3,33 @@
 //! how a call was read, or HTTP.
 
 mod commit;
+mod curve;
 mod entry;
+mod fold;
 mod health;
 mod ledger;
 mod lock;
 mod look_up;
+mod mover;
+mod queue;
 mod read;
 mod restored;
 mod row;
+#[cfg(test)]
+mod samples;
+mod secret;
 mod settings;
+mod shared;
+mod start;
+mod sync;
+mod table;
+mod tail;
 
 pub use commit::{Commit, Kept};
 pub use entry::{Adjustment, Entry, OpenCalls, SettledCall, Slack, Stated, Tokens};
+pub use fold::{fold_tail, state_total};
 pub use health::{Health, HealthState};
-pub use ledger::{Ledger, NotClosed, Opened, fold_tail, state_total};
+pub use ledger::{Ledger, NotClosed, Opened};
 pub use lock::{Lock, LockError};
 pub use read::{CallFilter, Crossing, DayRow, ReadError, Reader};
 pub use restored::{CarriedTotal, Restored, SeenKey};

@@ -1,0 +1,289 @@
+//! The mover thread: when to move, when to rest, when to sync and to clear away. Must not know how a group is
+//! moved.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{MoveError, Mover, TABLES};
+use crate::Restored;
+use crate::shared::{Half, RETRY, Shared, Stage, chain, lock, unix_ms};
+use crate::table::{Position, TableError};
+
+/// Entries gather for so long between two transactions: the first after a rest is moved at once.
+const GATHER: Duration = Duration::from_millis(20);
+/// The tables are synced after so many bytes moved.
+const SYNC_BYTES: u64 = 4 * 1024 * 1024;
+/// Or so long after they were synced last.
+const SYNC_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked for days that are kept no longer.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// The most rows that are deleted at once.
+const PRUNE_ROWS: usize = 500;
+/// The rest between two such deletions.
+const PRUNE_REST: Duration = Duration::from_millis(100);
+
+/// Opens the tables; damaged ones are put aside and new ones begun, which `said` tells.
+pub(crate) fn open(folder: &Path, mut said: impl FnMut(String)) -> Result<Mover, MoveError> {
+    match Mover::open(folder) {
+        Err(TableError::Corrupt { source }) => {
+            let aside = put_aside(folder)?;
+            said(format!(
+                "{TABLES} in {} is damaged ({source}); it is kept as {aside} and a new one is begun, so what was \
+                 counted before is not known. help: tollfree total set states today's totals",
+                folder.display(),
+            ));
+            Ok(Mover::open(folder)?)
+        }
+        mover => Ok(mover?),
+    }
+}
+
+/// Renames damaged tables, and says how they are called now.
+fn put_aside(folder: &Path) -> io::Result<String> {
+    let aside = format!("{TABLES}.corrupt-{}", unix_ms() / 1000);
+    // The log first: beside new tables it would be taken for theirs.
+    for suffix in ["-wal", "-shm", ""] {
+        let from = folder.join(format!("{TABLES}{suffix}"));
+        match fs::rename(from, folder.join(format!("{aside}{suffix}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Moves until everything is in the tables after closing, or nobody holds the ledger any more. Without a `mover`
+/// it opens one as soon as that can be had.
+pub(crate) fn run(shared: &Shared, mut mover: Option<Mover>) {
+    let mut rounds = Rounds::begin();
+    loop {
+        let Some(opened) = &mut mover else {
+            if !is_ours(shared) {
+                return;
+            }
+            match open_late(shared) {
+                Ok(opened) => mover = Some(opened),
+                Err(error) => failed(shared, &error),
+            }
+            continue;
+        };
+        let duty = next_duty(shared, opened, &rounds);
+        let done = match duty {
+            Duty::Leave => return,
+            Duty::Fold => fold(shared, opened),
+            Duty::Move(tail_end) => step(shared, opened, tail_end, &mut rounds),
+            Duty::Tidy => rounds.tidy(shared, opened),
+        };
+        match (done, duty) {
+            (Ok(()), Duty::Fold) => {
+                // The tables are closed before anybody is told, and the folder is free.
+                drop(mover);
+                return folded(shared);
+            }
+            (Ok(()), _) => shared.trouble(Half::Table, None),
+            (Err(MoveError::Table(TableError::Corrupt { .. })), _) => mover = None,
+            (Err(error), _) => failed(shared, &error),
+        }
+    }
+}
+
+/// What there is to do.
+#[derive(Clone, Copy)]
+enum Duty {
+    Move(Option<Position>),
+    Tidy,
+    Fold,
+    Leave,
+}
+
+/// Waits for something to do.
+fn next_duty(shared: &Shared, mover: &Mover, rounds: &Rounds) -> Duty {
+    let mut state = shared.state();
+    loop {
+        let due = rounds.due(shared, mover);
+        if state.stage == Stage::Left {
+            return Duty::Leave;
+        }
+        if state.tail_end.is_some_and(|end| end != mover.at()) {
+            return Duty::Move(state.tail_end);
+        }
+        if state.stage == Stage::Closing && state.queue.entries() == 0 {
+            return Duty::Fold;
+        }
+        if due.is_some_and(|due| due <= Instant::now()) {
+            return Duty::Tidy;
+        }
+        state = shared.mover_waits(state, due);
+    }
+}
+
+fn step(
+    shared: &Shared,
+    mover: &mut Mover,
+    tail_end: Option<Position>,
+    rounds: &mut Rounds,
+) -> Result<(), MoveError> {
+    let segment = mover.at().segment;
+    let step = mover.step(tail_end)?;
+    rounds.passed |= segment != mover.at().segment;
+    moved(shared, mover.at(), step.bytes);
+    let due = rounds.due(shared, mover);
+    if due.is_some_and(|due| due <= Instant::now()) {
+        rounds.tidy(shared, mover)?;
+    }
+    if !step.more {
+        shared.mover_pauses(GATHER);
+    }
+    Ok(())
+}
+
+/// Books what was moved.
+fn moved(shared: &Shared, at: Position, bytes: u64) {
+    let mut state = shared.state();
+    state.moved_to = Some(at);
+    state.unmoved = if state.tail_end == Some(at) {
+        0
+    } else {
+        state.unmoved.saturating_sub(bytes)
+    };
+    if bytes > 0 {
+        state.moved_at = Some(unix_ms());
+    }
+}
+
+/// After closing: everything is moved; the tables are synced and need no tail any more.
+fn fold(shared: &Shared, mover: &mut Mover) -> Result<(), MoveError> {
+    // Where a reader stands in the way, the next start finds the tail wholly moved and clears it away.
+    if mover.checkpoint(true)? {
+        mover.retire(u32::MAX)?;
+    }
+    moved(shared, mover.at(), 0);
+    Ok(())
+}
+
+fn folded(shared: &Shared) {
+    let mut writer = lock(&shared.writer);
+    writer.tail = None;
+    writer.lock = None;
+    drop(writer);
+    shared.state().folded = true;
+    shared.wake_closer();
+}
+
+fn failed(shared: &Shared, error: &MoveError) {
+    shared.trouble(Half::Table, Some(trouble(shared, error)));
+    shared.mover_pauses(RETRY);
+}
+
+/// What to say when entries cannot be moved.
+pub(crate) fn trouble(shared: &Shared, error: &MoveError) -> String {
+    let help = match error {
+        MoveError::Table(TableError::Newer { .. }) | MoveError::NewerTail { .. } => {
+            "run the newer tollfree, or give this one --data-dir of its own"
+        }
+        _ => "see that the folder is writable and has room",
+    };
+    format!(
+        "the ledger in {} cannot be brought up to date: {}. calls are committed all the same. help: {help}",
+        shared.folder.display(),
+        chain(error),
+    )
+}
+
+/// Waits until the folder is ours. `false`: nobody holds the ledger any more.
+fn is_ours(shared: &Shared) -> bool {
+    let mut state = shared.state();
+    while !state.ours && state.stage != Stage::Left {
+        state = shared.mover_waits(state, None);
+    }
+    state.stage != Stage::Left
+}
+
+/// Opens the tables while the program is running already: it goes on from what it knows, not from them.
+fn open_late(shared: &Shared) -> Result<Mover, MoveError> {
+    let mut mover = open(&shared.folder, |said| {
+        tracing::error!("{said}");
+    })?;
+    let began = shared.state().tail_began;
+    restore(shared, &mut mover, began, unix_ms())?;
+    shared.trouble(Half::Table, None);
+    Ok(mover)
+}
+
+/// Moves what was left before this run began.
+pub(crate) fn restore(
+    shared: &Shared,
+    mover: &mut Mover,
+    began: Option<Position>,
+    now_ms: i64,
+) -> Result<Restored, MoveError> {
+    let restored = mover.restore(began, now_ms, |bytes| {
+        let mut state = shared.state();
+        state.unmoved = state.unmoved.saturating_sub(bytes);
+    })?;
+    moved(shared, mover.at(), 0);
+    Ok(restored)
+}
+
+/// What comes round again: syncing, clearing away.
+struct Rounds {
+    /// There are segments that are wholly moved.
+    passed: bool,
+    synced: Instant,
+    /// A reader stood in the way: not again before this.
+    not_before: Instant,
+    prune_at: Instant,
+}
+
+impl Rounds {
+    /// What an earlier run left is wholly moved at the beginning.
+    fn begin() -> Rounds {
+        let now = Instant::now();
+        Rounds {
+            passed: true,
+            synced: now,
+            not_before: now,
+            prune_at: now,
+        }
+    }
+
+    /// When there is something to do next.
+    fn due(&self, shared: &Shared, mover: &Mover) -> Option<Instant> {
+        let sync = if self.passed || mover.unsynced() >= SYNC_BYTES {
+            Some(self.not_before)
+        } else {
+            (mover.unsynced() > 0).then(|| self.not_before.max(self.synced + SYNC_EVERY))
+        };
+        let prune = (shared.keep_days > 0).then_some(self.prune_at);
+        sync.into_iter().chain(prune).min()
+    }
+
+    /// Does what is due.
+    fn tidy(&mut self, shared: &Shared, mover: &mut Mover) -> Result<(), MoveError> {
+        let now = Instant::now();
+        let much = mover.unsynced() >= SYNC_BYTES;
+        let old = mover.unsynced() > 0 && self.synced + SYNC_EVERY <= now;
+        if (self.passed || much || old) && self.not_before <= now {
+            self.synced = now;
+            self.not_before = now + RETRY;
+            if mover.checkpoint(self.passed)? && self.passed {
+                mover.retire(mover.at().segment)?;
+                self.passed = false;
+            }
+        }
+        if shared.keep_days > 0 && self.prune_at <= now {
+            self.prune_at = now + prune(shared.keep_days, mover)?;
+        }
+        Ok(())
+    }
+}
+
+/// Deletes a few rows of days that are kept no longer, and says how long to rest then.
+fn prune(keep_days: u32, mover: &mut Mover) -> Result<Duration, MoveError> {
+    let today = unix_ms().div_euclid(86_400_000);
+    let before = today - i64::from(keep_days);
+    let pruned = mover.prune(i32::try_from(before).unwrap_or(i32::MIN), PRUNE_ROWS)?;
+    Ok(if pruned == 0 { PRUNE_EVERY } else { PRUNE_REST })
+}

@@ -1,0 +1,115 @@
+//! The start of a ledger: what is there is taken up, what is not there is said and tried again by the threads.
+//! Must not know records or rows.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use crate::shared::{Half, Shared, lock};
+use crate::{LedgerSettings, Lock, Restored, mover, secret, sync};
+
+/// What a start has.
+pub(crate) struct Started {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) key_secret: [u8; 32],
+    pub(crate) restored: Restored,
+    pub(crate) troubles: Vec<String>,
+}
+
+/// Starts the ledger, with whatever can be had.
+pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i64) -> Started {
+    let LedgerSettings {
+        folder,
+        durability,
+        keep_days,
+    } = settings;
+    let shared = Arc::new(Shared::new(folder, durability, keep_days));
+    let mut troubles = Vec::new();
+    let ours = lock_held.is_some();
+    lock(&shared.writer).lock = lock_held;
+    shared.state().ours = ours;
+
+    let key_secret = key_secret(&shared.folder, ours, &mut troubles);
+    let mut mover = None;
+    if ours {
+        match mover::open(&shared.folder, |said| troubles.push(said)) {
+            Ok(opened) => {
+                shared.state().moved_to = Some(opened.at());
+                shared.state().unmoved = opened.left().unwrap_or(0);
+                mover = Some(opened);
+            }
+            Err(error) => shared.trouble(Half::Table, Some(mover::trouble(&shared, &error))),
+        }
+    }
+    sync::begin(&shared, &key_secret);
+    let began = shared.state().tail_began;
+    let restored = mover
+        .as_mut()
+        .map(|mover| mover::restore(&shared, mover, began, now_ms));
+    let restored = match restored {
+        Some(Ok(restored)) => restored,
+        Some(Err(error)) => {
+            // The thread begins again, with tables opened anew.
+            mover = None;
+            shared.trouble(Half::Table, Some(mover::trouble(&shared, &error)));
+            Restored::empty(now_ms)
+        }
+        None => Restored::empty(now_ms),
+    };
+    troubles.extend(shared.started());
+    spawn(&shared, mover, key_secret, &mut troubles);
+    Started {
+        shared,
+        key_secret,
+        restored,
+        troubles,
+    }
+}
+
+fn spawn(
+    shared: &Arc<Shared>,
+    mover: Option<mover::Mover>,
+    key_secret: [u8; 32],
+    troubles: &mut Vec<String>,
+) {
+    let syncing = Arc::clone(shared);
+    let moving = Arc::clone(shared);
+    let threads = [
+        thread::Builder::new()
+            .name("ledger-sync".into())
+            .spawn(move || sync::run(&syncing, &key_secret)),
+        thread::Builder::new()
+            .name("ledger-mover".into())
+            .spawn(move || mover::run(&moving, mover)),
+    ];
+    for error in threads.into_iter().filter_map(Result::err) {
+        troubles.push(format!(
+            "a thread of the ledger cannot be started: {error}. help: allow this user more processes"
+        ));
+    }
+}
+
+/// The folder's secret, made if it has none; else one for this run.
+fn key_secret(folder: &Path, ours: bool, troubles: &mut Vec<String>) -> [u8; 32] {
+    let kept = if ours { secret::read(folder) } else { Ok(None) };
+    let secret = match kept {
+        Ok(Some(secret)) => return secret,
+        Ok(None) => secret::random().map_err(io::Error::other),
+        Err(error) => {
+            troubles.push(format!(
+                "key.secret in {} cannot be used: {error}. keys seen before are strangers now. help: put the file \
+                 back, or delete it for a new one",
+                folder.display()
+            ));
+            secret::random().map_err(io::Error::other)
+        }
+    };
+    secret.unwrap_or_else(|error| {
+        troubles.push(format!(
+            "this system gives no random numbers: {error}. keys are hashed without a secret. help: see that \
+             getrandom works here"
+        ));
+        [0; 32]
+    })
+}
