@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use tokio::time::Sleep;
@@ -55,6 +56,12 @@ impl AnswerBody {
             sized,
             _share: share,
         })
+    }
+
+    /// No body, of an answer whose head may tell the length that one would have had: HTTP/1.1's library leaves that
+    /// out where it is told that there is none.
+    pub(crate) fn without(version: Version) -> AnswerBody {
+        AnswerBody::whole(Bytes::new(), version == Version::HTTP_2, None)
     }
 
     /// Upstream's body, unread.
