@@ -93,6 +93,16 @@ async fn the_node_sdk_sees_what_it_sees_without() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn websockets_of_the_sdks_and_of_the_packages_under_them_are_settled_response_by_response() {
+    if installed().await {
+        all_passed(&client(&begin().await, ACME, python("sockets.py")).await);
+        let mut node = Command::new("node");
+        node.arg(target().join("clients/node/sockets.mjs"));
+        all_passed(&client(&begin().await, ACME, node).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_programs_of_the_readme_print_the_verdict() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("text");
     let shown = |file: &str| {

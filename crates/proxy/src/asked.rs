@@ -28,6 +28,16 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// What a message of a WebSocket asks, as far as it was read.
+    pub(crate) fn on_socket(endpoint: Metered, facts: Option<RequestFacts>) -> Asked {
+        Asked {
+            endpoint,
+            facts,
+            usage_asked_by_us: false,
+            in_hand: Instant::now(),
+        }
+    }
+
     /// Reads the request's body where it is small enough, and asks for usage where the client did not.
     pub(crate) async fn read(
         endpoint: Metered,

@@ -39,7 +39,8 @@ pub(crate) fn by_key(meter: &Meter, keys: &Keys, key: Option<KeyHash>) -> Whose 
     }
 }
 
-/// With the answer's head: what it names wins, and on 2xx is remembered for the key.
+/// With the answer's head: what it names wins, and where it accepts the key is remembered for it: 2xx, and the 101
+/// that opens a WebSocket.
 pub(crate) fn by_answer(
     meter: &Meter,
     keys: &Keys,
@@ -51,7 +52,7 @@ pub(crate) fn by_answer(
     if !answer.contains_key(&ORGANIZATION) {
         let by_key = by_key(meter, keys, key);
         return Whose {
-            may_know: status.is_success() && !by_key.organization.is_unknown(),
+            may_know: accepts(status) && !by_key.organization.is_unknown(),
             project: project.map_or(by_key.project, |project| Some(project.into())),
             organization: by_key.organization,
         };
@@ -65,7 +66,7 @@ pub(crate) fn by_answer(
             may_know: false,
         };
     };
-    if status.is_success()
+    if accepts(status)
         && let Some(key) = key
     {
         keys.remember(key, &organization, project);
@@ -80,10 +81,14 @@ pub(crate) fn by_answer(
 /// Learns that the organization id of the request and the one that a 2xx answer named are one, and says whether
 /// that was new.
 pub(crate) fn learn_alias(meter: &Meter, whose: &Whose, id: &str, answer: &Parts) -> bool {
-    answer.status.is_success()
+    accepts(answer.status)
         && answer.headers.contains_key(&ORGANIZATION)
         && id.starts_with("org-")
         && meter.learn_alias(&whose.organization, id)
+}
+
+fn accepts(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// The organization that a request asks to be counted for.

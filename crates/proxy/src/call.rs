@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::{CONTENT_TYPE, DATE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
-use net::{SendError, UpstreamBody};
+use net::{Peer, SendError, UpstreamBody};
 use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader};
 
 use crate::answer::Refusal;
@@ -18,6 +18,7 @@ use crate::attribute::{self, Whose};
 use crate::body::AnswerBody;
 use crate::call_id::CallId;
 use crate::call_under_way::{Answered, CallUnderWay, Caller};
+use crate::clear_head;
 use crate::edit::Edit;
 use crate::forward::{self, Accept};
 use crate::hold::{self, Held, Patience};
@@ -34,12 +35,13 @@ use crate::tags::Tags;
 pub(crate) async fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
+    peer: Peer,
 ) -> Response<AnswerBody> {
     let id = match CallId::new() {
         Ok(id) => id,
         Err(error) => return Refusal::from(error).into_answer(),
     };
-    match story(&shared, id, request).await {
+    match story(&shared, id, request, peer).await {
         Ok(answer) => answer,
         Err(Ending {
             refusal,
@@ -58,7 +60,7 @@ pub(crate) async fn handle(
 }
 
 /// A call that ended without an answer of upstream's.
-struct Ending {
+pub(crate) struct Ending {
     refusal: Refusal,
     verdict: Verdict,
     reason: Reason,
@@ -78,11 +80,18 @@ async fn story(
     shared: &Arc<Shared>,
     id: CallId,
     request: Request<Incoming>,
+    peer: Peer,
 ) -> Result<Response<AnswerBody>, Ending> {
     let (head, body) = request.into_parts();
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method(head.method).into());
     }
+    clear_head::check(&head).map_err(Refusal::from)?;
+    let connector = shared.connector.load();
+    if connector.calls_from(peer.address) {
+        return Err(Refusal::Loop(connector.address().into()).into());
+    }
+    drop(connector);
     let target = head
         .uri
         .path_and_query()
@@ -106,16 +115,17 @@ async fn story(
     match route.endpoint {
         Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
         Endpoint::Replay => call.unmetered(body, Reason::Replay).await,
-        Endpoint::PassThrough | Endpoint::Socket(_) => call.unmetered(body, Reason::NoUsage).await,
+        Endpoint::Socket(socket) => call.socket(socket, body, peer).await,
+        Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
     }
 }
 
 /// What is known of a call before it goes upstream.
-struct Call<'s> {
-    shared: &'s Arc<Shared>,
+pub(crate) struct Call<'s> {
+    pub(crate) shared: &'s Arc<Shared>,
     id: CallId,
-    head: request::Parts,
-    key: Option<KeyHash>,
+    pub(crate) head: request::Parts,
+    pub(crate) key: Option<KeyHash>,
     /// The organization that the request asks to be counted for.
     organization: Option<Box<str>>,
     /// Path and query for upstream, where the client's base URL had another form.
@@ -124,7 +134,7 @@ struct Call<'s> {
 
 impl Call<'_> {
     /// A call whose answer settles nothing: it passes unread.
-    async fn unmetered(
+    pub(crate) async fn unmetered(
         mut self,
         body: Incoming,
         reason: Reason,
@@ -133,6 +143,15 @@ impl Call<'_> {
             .send(RequestBody::unread(body), Accept::AsAsked)
             .await
             .map_err(|error| Ending::from(Self::refusal(&error)))?;
+        Ok(self.pass_unread(answer, reason))
+    }
+
+    /// Passes an answer on that nobody reads.
+    pub(crate) fn pass_unread(
+        &self,
+        answer: Response<UpstreamBody>,
+        reason: Reason,
+    ) -> Response<AnswerBody> {
         let (head, body) = answer.into_parts();
         self.whose(&head);
         let reason = if head.status.is_success() {
@@ -140,7 +159,7 @@ impl Call<'_> {
         } else {
             Reason::ErrorResponse
         };
-        Ok(self.pass_on(head, body, None, reason))
+        self.pass_on(head, body, None, reason)
     }
 
     /// A call that takes tokens if it succeeds.
@@ -157,8 +176,6 @@ impl Call<'_> {
         let memory = &self.shared.request_memory;
         let (body, asked, accept) = Asked::read(endpoint, request, &settings, memory).await?;
         let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
-        let asked_by_us = asked.usage_asked_by_us;
-        let in_hand = asked.in_hand;
         let mut under_way = CallUnderWay::begin(
             Arc::clone(self.shared),
             self.id,
@@ -170,18 +187,32 @@ impl Call<'_> {
             whose,
             body.leaving(),
         );
-        let ours = in_hand.elapsed();
+        under_way.leaves();
         let answer = match self.send(body, accept).await {
             Ok(answer) => answer,
             Err(error) => return Err(Self::unanswered(under_way, &error).await),
         };
-        let head_came = Instant::now();
-        let (mut head, body) = answer.into_parts();
+        let (head, body) = answer.into_parts();
         let whose = self.whose(&head);
         if !head.status.is_success() {
             under_way.dismiss();
             return Ok(self.pass_on(head, body, Some(endpoint), Reason::ErrorResponse));
         }
+        Ok(self
+            .answered((head, body), whose, under_way, &settings)
+            .await)
+    }
+
+    /// A 2xx answer: read, settled and tagged in the way of its form.
+    async fn answered(
+        &self,
+        (mut head, body): (response::Parts, UpstreamBody),
+        whose: Whose,
+        mut under_way: CallUnderWay,
+        settings: &Settings,
+    ) -> Response<AnswerBody> {
+        let head_came = Instant::now();
+        let endpoint = under_way.endpoint();
         let form = Form::of(text(&head.headers, &CONTENT_TYPE));
         let codings = Coding::of(asked::coding_values(&head.headers));
         let reader = match &codings {
@@ -192,11 +223,11 @@ impl Call<'_> {
             whose,
             status: head.status.as_u16(),
             request_id: request_id(&head.headers),
-            reader,
+            reader: Some(reader),
         });
         // A coding that cannot be undone cannot be edited either: such a stream goes on as it came.
         let edit = codings
-            .filter(|_| asked_by_us && form == Form::EventStream)
+            .filter(|_| under_way.is_asked_by_us() && form == Form::EventStream)
             .map(|codings| Box::new(Edit::new(&codings)));
         let is_edited = edit.is_some() && !body.is_end_stream();
         forward::answer_head(&mut head, is_edited);
@@ -204,11 +235,12 @@ impl Call<'_> {
             // Nothing follows that could be read, or that would end.
             let settled = under_way.settle_before_head(End::Complete).await;
             settled.tags().put_on(&mut head.headers);
-            return Ok(Response::from_parts(head, AnswerBody::passing(body)));
+            return Response::from_parts(head, AnswerBody::passing(body));
         }
         if form == Form::Json && is_held(endpoint) {
-            return Ok(self.held(head, body, under_way, (&settings, ours)).await);
+            return self.held(head, body, under_way, settings).await;
         }
+        let ours = under_way.ours();
         let answer = Self::streamed(
             head,
             under_way,
@@ -220,30 +252,48 @@ impl Call<'_> {
                 edit,
             },
         );
-        let figures = &self.shared.figures;
-        figures
-            .added_first_token
-            .observe(ours + head_came.elapsed());
-        Ok(answer)
+        let added = ours + head_came.elapsed();
+        self.shared.figures.added_first_token.observe(added);
+        answer
     }
 
-    /// Sends the request; its headers go with it.
+    /// Sends the request; its headers go with it. No answer may switch to another protocol.
     async fn send(
         &mut self,
         body: RequestBody,
         accept: Accept,
+    ) -> Result<Response<UpstreamBody>, NotSent> {
+        let answer = self.exchange(body, accept, |_| {}).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(NotSent::Switched);
+        }
+        Ok(answer)
+    }
+
+    /// Sends the request, with what `finish` makes of its head, and gives whatever answer comes.
+    pub(crate) async fn exchange(
+        &mut self,
+        body: RequestBody,
+        accept: Accept,
+        finish: impl FnOnce(&mut Request<RequestBody>),
     ) -> Result<Response<UpstreamBody>, NotSent> {
         let length = http_body::Body::size_hint(&body).exact().filter(|length| {
             // A length of nothing is told only where the client told it.
             *length > 0 || self.head.headers.contains_key(http::header::CONTENT_LENGTH)
         });
         let target = self.target.as_deref();
-        let request = forward::request(&mut self.head, target, accept, body, length)
+        let mut request = forward::request(&mut self.head, target, accept, body, length)
             .map_err(NotSent::Head)?;
+        finish(&mut request);
         let connector = self.shared.connector.load_full();
-        let answer = connector.send(request).await.map_err(NotSent::Upstream)?;
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(NotSent::Switched);
+        let mut answer = connector.send(request).await.map_err(NotSent::Upstream)?;
+        if !clear_head::is_framed_once(answer.headers()) {
+            return Err(NotSent::Unclear);
+        }
+        // An answer without a body may say the length that one would have had.
+        if self.head.method != Method::HEAD && answer.status() != StatusCode::NOT_MODIFIED {
+            let length = answer.body().size_hint().exact();
+            clear_head::set_length(answer.headers_mut(), length);
         }
         if let Some(date) = text(answer.headers(), &DATE) {
             self.shared.clock.learn(date);
@@ -251,7 +301,7 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    fn whose(&self, answer: &response::Parts) -> Whose {
+    pub(crate) fn whose(&self, answer: &response::Parts) -> Whose {
         let Shared {
             meter,
             keys,
@@ -268,7 +318,7 @@ impl Call<'_> {
     }
 
     /// Passes an answer on that settles nothing.
-    fn pass_on(
+    pub(crate) fn pass_on(
         &self,
         mut head: response::Parts,
         body: UpstreamBody,
@@ -286,7 +336,12 @@ impl Call<'_> {
         let tags = Tags::bare(self.id, Verdict::None, reason);
         let recent = self.shared.recent.unmetered(names, tags);
         recent.tags().put_on(&mut head.headers);
-        Response::from_parts(head, AnswerBody::passing(body))
+        let body = if head.status == StatusCode::NOT_MODIFIED {
+            AnswerBody::without(self.head.version)
+        } else {
+            AnswerBody::passing(body)
+        };
+        Response::from_parts(head, body)
     }
 
     /// A JSON answer: its head waits for its verdict, within limits.
@@ -295,7 +350,7 @@ impl Call<'_> {
         mut head: response::Parts,
         body: UpstreamBody,
         mut under_way: CallUnderWay,
-        (settings, ours): (&Settings, Duration),
+        settings: &Settings,
     ) -> Response<AnswerBody> {
         let mut share = self.shared.answer_memory.share();
         let patience = Patience {
@@ -306,6 +361,7 @@ impl Call<'_> {
         match hold::hold(body, &mut under_way, &mut share, &patience).await {
             Held::Whole { bytes, sized } => {
                 let came = Instant::now();
+                let ours = under_way.ours();
                 let settled = under_way.settle_before_head(End::Complete).await;
                 settled.tags().put_on(&mut head.headers);
                 self.shared.figures.overhead.observe(ours + came.elapsed());
@@ -351,11 +407,14 @@ impl Call<'_> {
         refusal.into()
     }
 
-    fn refusal(error: &NotSent) -> Refusal {
+    pub(crate) fn refusal(error: &NotSent) -> Refusal {
         match error {
             NotSent::Head(error) => Refusal::Head(error.clone()),
             NotSent::Switched => Refusal::Broke {
                 cause: "upstream switched protocols unasked".into(),
+            },
+            NotSent::Unclear => Refusal::Broke {
+                cause: "upstream framed its answer in more than one way".into(),
             },
             NotSent::Upstream(error) => {
                 let cause = error.to_string().into();
@@ -372,11 +431,13 @@ impl Call<'_> {
 }
 
 /// Why no answer came.
-enum NotSent {
+pub(crate) enum NotSent {
     Head(crate::hop_by_hop::ProtectedHeader),
     Upstream(SendError),
     /// The answer speaks another protocol, which nobody asked for.
     Switched,
+    /// Nobody can be sure where the answer ends.
+    Unclear,
 }
 
 /// Images and audio are never held: megabytes for a few numbers.
@@ -391,7 +452,7 @@ fn is_held(endpoint: Metered) -> bool {
 const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
     attribute::name(headers, &REQUEST_ID).map(Into::into)
 }
 

@@ -2,7 +2,7 @@
 
 use dashmap::DashMap;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use meter::Organization;
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -33,6 +33,14 @@ impl std::fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyHash(..)")
     }
+}
+
+/// The key that a browser, which can set no header, names among the protocols of a WebSocket it asks for.
+fn key_of_protocols(headers: &HeaderMap) -> Option<&str> {
+    let protocols = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    protocols
+        .split(',')
+        .find_map(|protocol| protocol.trim().strip_prefix("openai-insecure-api-key."))
 }
 
 /// What the last 2xx answer to a key said.
@@ -75,8 +83,12 @@ impl Keys {
 
     /// The hash of the credential that a request carries, if it carries one.
     pub(crate) fn hash(&self, headers: &HeaderMap) -> Option<KeyHash> {
-        let credential = headers.get(AUTHORIZATION)?;
-        let tag = hmac::sign(&self.secret, credential.as_bytes());
+        let tag = if let Some(credential) = headers.get(AUTHORIZATION) {
+            hmac::sign(&self.secret, credential.as_bytes())
+        } else {
+            let key = key_of_protocols(headers)?;
+            hmac::sign(&self.secret, format!("Bearer {key}").as_bytes())
+        };
         let mut hash = [0; 16];
         for (slot, byte) in hash.iter_mut().zip(tag.as_ref()) {
             *slot = *byte;
@@ -115,5 +127,26 @@ impl Keys {
                 project: project.map(Into::into),
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_key_is_the_same_key_wherever_a_client_can_put_it() {
+        let keys = Keys::new().unwrap();
+        let hash = |name, value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            keys.hash(&headers)
+        };
+        let key = hash(AUTHORIZATION, "Bearer sk-1");
+        let protocols = "realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1";
+        assert!(key.is_some());
+        assert_eq!(hash(SEC_WEBSOCKET_PROTOCOL, protocols), key);
+        assert_eq!(hash(SEC_WEBSOCKET_PROTOCOL, "realtime"), None);
     }
 }

@@ -8,6 +8,7 @@ mod body;
 mod call;
 mod call_id;
 mod call_under_way;
+mod clear_head;
 mod clock;
 mod edit;
 mod figures;
@@ -28,7 +29,9 @@ mod row;
 mod settings;
 mod standings;
 mod tags;
+mod tunnel;
 
+pub use answer::unserved;
 pub use body::{AnswerBody, Broken};
 pub use call_id::{CallId, NoRandomness};
 pub use clock::Clock;

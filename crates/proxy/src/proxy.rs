@@ -7,6 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use ledger::Opened;
 use meter::{Day, Meter, Rules};
+use net::Peer;
 use tokio::sync::Semaphore;
 
 use crate::body::AnswerBody;
@@ -121,6 +122,12 @@ impl Proxy {
         &self.shared.figures
     }
 
+    /// The UTC day that calls are settled on now.
+    #[must_use]
+    pub fn today(&self) -> Day {
+        Day::at(self.shared.clock.now())
+    }
+
     /// The correction of this machine's clock, in milliseconds; 0 while it agrees with OpenAI's.
     #[must_use]
     pub fn clock_correction_milliseconds(&self) -> i64 {
@@ -147,8 +154,8 @@ impl Proxy {
         self.shared.state_total(organization, group, tokens).await
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        call::handle(Arc::clone(&self.shared), request).await
+    /// Answers one request. A WebSocket keeps its peer as long as it is open.
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+        call::handle(Arc::clone(&self.shared), request, peer).await
     }
 }

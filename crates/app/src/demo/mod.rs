@@ -163,9 +163,9 @@ async fn proxy(
     let address = listener.local_address();
     let (handle, drain) = DrainHandle::new();
     tokio::spawn(listener.serve(
-        move |request, _peer| {
+        move |request, peer| {
             let proxy = proxy.clone();
-            async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+            async move { Ok::<_, Infallible>(proxy.handle(request, peer).await) }
         },
         drain,
     ));

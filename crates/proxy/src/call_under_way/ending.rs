@@ -58,6 +58,13 @@ impl CallUnderWay {
         true
     }
 
+    /// The same, by what another reader found.
+    pub(crate) fn settle_read(&mut self, reading: &Reading) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.committing = Some(self.outcome(reading));
+        }
+    }
+
     /// Ready once nothing waits for a commit; what was settled can then be looked up.
     pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some((outcome, commit)) = &mut self.committing {
@@ -83,12 +90,16 @@ impl CallUnderWay {
             Some(reader) => reader.finish(end),
             None => unanswered(end),
         };
+        Some(self.outcome(&reading))
+    }
+
+    fn outcome(&mut self, reading: &Reading) -> (Outcome, Commit) {
         let in_flight = self.in_flight.take();
         let settled_at = self.shared.clock.now_milliseconds();
         let now = settled_at.div_euclid(1000);
         let shared = Arc::clone(&self.shared);
         let rules = shared.rules.load();
-        let seen = match &reading {
+        let seen = match reading {
             Reading::Reported(reported) => &reported.seen,
             Reading::Missing(missing) => &missing.seen,
         };
@@ -98,7 +109,7 @@ impl CallUnderWay {
             .service_tier
             .as_deref()
             .or_else(|| self.asked.service_tier().filter(|tier| *tier != "auto"));
-        let settlement = match &reading {
+        let settlement = match reading {
             Reading::Reported(reported) => shared.meter.settle(
                 &rules,
                 &FinishedCall {
@@ -146,7 +157,7 @@ impl CallUnderWay {
             model: model.map(Into::into),
         };
         log(&outcome, &settlement, endpoint);
-        Some((outcome, commit))
+        (outcome, commit)
     }
 
     /// Gives the settlement to the ledger; its span is taken, so the forecast goes with it.

@@ -5,10 +5,11 @@ mod ending;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::HeaderValue;
 use meter::{Expectation, InFlight, Rules, StreamHead};
-use wire::{End, ResponseReader};
+use wire::{End, Metered, ResponseReader};
 
 use crate::asked::Asked;
 use crate::attribute::Whose;
@@ -20,7 +21,7 @@ use crate::recent::{Outcome, RecentCall};
 use crate::tags::{Allowance, Tags};
 
 /// Who calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) key: Option<KeyHash>,
     /// `user-agent`.
@@ -33,7 +34,8 @@ pub(crate) struct Answered {
     pub(crate) status: u16,
     /// OpenAI's `x-request-id`.
     pub(crate) request_id: Option<Box<str>>,
-    pub(crate) reader: ResponseReader,
+    /// Reads what follows; a WebSocket's calls are read by the reader of them all.
+    pub(crate) reader: Option<ResponseReader>,
 }
 
 /// One metered call.
@@ -43,6 +45,8 @@ pub(crate) struct CallUnderWay {
     /// Corrected Unix milliseconds of the call's arrival.
     began_at: i64,
     asked: Asked,
+    /// How long its request was in our hands.
+    ours: Duration,
     caller: Caller,
     whose: Whose,
     /// 0: no answer came.
@@ -76,6 +80,7 @@ impl CallUnderWay {
             id,
             began_at,
             asked,
+            ours: Duration::ZERO,
             caller,
             whose,
             status: 0,
@@ -89,6 +94,25 @@ impl CallUnderWay {
         };
         call.enter_flight(call.began());
         call
+    }
+
+    /// The request goes out of our hands.
+    pub(crate) fn leaves(&mut self) {
+        self.ours = self.asked.in_hand.elapsed();
+    }
+
+    /// How long the request was in our hands.
+    pub(crate) fn ours(&self) -> Duration {
+        self.ours
+    }
+
+    pub(crate) fn endpoint(&self) -> Metered {
+        self.asked.endpoint
+    }
+
+    /// The traces of our asking for usage are to be taken out of the answer.
+    pub(crate) fn is_asked_by_us(&self) -> bool {
+        self.asked.usage_asked_by_us
     }
 
     /// Unix seconds of the call's arrival.
@@ -132,10 +156,12 @@ impl CallUnderWay {
         self.whose = answered.whose;
         self.status = answered.status;
         self.request_id = answered.request_id;
-        self.reader = Some(if self.asked.is_unasked() {
-            answered.reader.not_asked()
-        } else {
-            answered.reader
+        self.reader = answered.reader.map(|reader| {
+            if self.asked.is_unasked() {
+                reader.not_asked()
+            } else {
+                reader
+            }
         });
         if moved {
             self.enter_flight(self.shared.clock.now());
@@ -226,10 +252,9 @@ impl Drop for CallUnderWay {
     /// Whoever drops a call before its end was left by the client. A request of which nothing has left cannot have
     /// been carried out.
     fn drop(&mut self) {
-        if self.reader.is_some() || self.leaving.load(Ordering::Relaxed) {
-            if self.settle(End::ClientGone) {
-                self.shared.figures.clients_gone.one();
-            }
+        let has_left = self.reader.is_some() || self.leaving.load(Ordering::Relaxed);
+        if has_left && self.settle(End::ClientGone) {
+            self.shared.figures.clients_gone.one();
         }
         self.leave_flight();
         // Nobody waits any more: what is to be kept is on its way.

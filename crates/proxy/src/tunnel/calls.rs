@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use http::StatusCode;
 use meter::Reason;
-use wire::{Missing, Reading, Seen, Socket, SocketEvent, SocketReader, SocketRequest, SocketRequests};
+use wire::{
+    Missing, Reading, Seen, Socket, SocketEvent, SocketReader, SocketRequest, SocketRequests,
+};
 
 use crate::asked::Asked;
 use crate::attribute::Whose;
@@ -93,11 +95,7 @@ impl Calls {
         let mut asked = Vec::new();
         requests.push(bytes, |request| asked.push(request));
         for SocketRequest { lane, facts } in asked {
-            let asked = Asked {
-                endpoint: self.socket.calls(),
-                facts,
-                usage_asked_by_us: false,
-            };
+            let asked = Asked::on_socket(self.socket.calls(), facts);
             if self.waiting.len() < MOST_WAITING
                 && let Some(call) = self.begin(asked)
             {
@@ -143,10 +141,10 @@ impl Calls {
         response_id: Box<str>,
         model: Option<Box<str>>,
     ) {
-        let call = self
-            .asked_in(lane)
-            .or_else(|| self.begin(self.unasked()))
-            .filter(|_| self.open.len() < MOST_OPEN);
+        if self.open.len() == MOST_OPEN {
+            return;
+        }
+        let call = self.asked_in(lane).or_else(|| self.begin(self.unasked()));
         if let Some(call) = call {
             self.open.push(Open {
                 response_id,
@@ -165,31 +163,25 @@ impl Calls {
         let mut call = match place {
             Some(place) => self.open.remove(place).call,
             // Its beginning was not seen.
-            None => self
-                .asked_in(lane)
-                .or_else(|| self.begin(self.unasked()))?,
+            None => self.asked_in(lane).or_else(|| self.begin(self.unasked()))?,
         };
         call.settle_read(reading);
         Some(call)
     }
 
-    /// The call asked for first in this lane; where upstream names another lane than the client did, the first of all.
+    /// The call asked for first in this lane; where upstream names no lane though the client did, the first of all.
     fn asked_in(&mut self, lane: Option<&str>) -> Option<CallUnderWay> {
         let place = self
             .waiting
             .iter()
-            .position(|waiting| waiting.lane.as_deref() == lane);
-        let waiting = self.waiting.remove(place.unwrap_or(0))?;
-        Some(waiting.call)
+            .position(|waiting| waiting.lane.as_deref() == lane)
+            .or(lane.is_none().then_some(0))?;
+        Some(self.waiting.remove(place)?.call)
     }
 
     /// What is known of a response nobody was seen to ask for.
     fn unasked(&self) -> Asked {
-        Asked {
-            endpoint: self.socket.calls(),
-            facts: None,
-            usage_asked_by_us: false,
-        }
+        Asked::on_socket(self.socket.calls(), None)
     }
 
     /// A call of this connection; none where no id can be made.

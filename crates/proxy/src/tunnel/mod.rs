@@ -7,7 +7,8 @@ mod pump;
 use std::sync::Arc;
 
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, UPGRADE, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS,
+    UPGRADE, USER_AGENT,
 };
 use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
@@ -65,10 +66,11 @@ impl Call<'_> {
             },
         );
         let mut answer = self.pass_on(head, body, None, Reason::NoUsage);
-        answer
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        answer.headers_mut().insert(UPGRADE, WEBSOCKET);
+        let headers = answer.headers_mut();
+        // What follows is no body, and has no length.
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, WEBSOCKET);
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
             if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {

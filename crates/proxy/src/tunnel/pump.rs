@@ -104,7 +104,11 @@ async fn pass(
 }
 
 /// Passes the client's bytes on until it ends. Those that upstream does not take any more are taken all the same.
-async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(mut from: R, mut to: W, watched: &Watched) {
+async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    mut from: R,
+    mut to: W,
+    watched: &Watched,
+) {
     let mut bytes = vec![0; STEP_BYTES];
     let mut listens = true;
     while let Ok(count @ 1..) = from.read(&mut bytes).await {

@@ -1,0 +1,461 @@
+//! WebSockets through the proxy: opened only where upstream opens them, bytes unchanged, each response settled as it
+//! ends and found by its id; and every way in which such a connection can end.
+//!
+//! Knows what a client sends and sees and what reaches upstream; how frames are read is the product's affair.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use harness::day::{ACME, Day, GLOBEX, settings};
+use harness::http1::{Head, Source};
+use harness::patience::eventually;
+use harness::proxy::{Proxy, ProxySetup};
+use harness::raw::{Answer, Request};
+use harness::websocket::{CLOSE, TEXT, WebSocket, ask, asking, frame, opening, plain_frame};
+use serde_json::{Value, json};
+use simulator::{AfterCrossing, PayerShown};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const RESPONSES: &str = "/v1/responses";
+const REALTIME: &str = "/v1/realtime?model=gpt-realtime";
+const MODEL: &str = "gpt-5-mini-2025-08-07";
+/// Far more than what is waited for takes; shorter than any limit of the product's.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn begin() -> Day {
+    Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await
+}
+
+fn create(text: &str, lane: Option<&str>) -> Value {
+    let mut create = json!({"type": "response.create", "model": "gpt-5-mini", "input": text});
+    if let Some(lane) = lane {
+        create["stream_id"] = json!(lane);
+    }
+    create
+}
+
+async fn look_up(proxy: &Proxy, id: &str, key: &str) -> Answer {
+    let request = Request::get(&format!("/v1/_tollfree/calls/{id}"));
+    proxy
+        .exchange(&request.header("authorization", &format!("Bearer {key}")))
+        .await
+}
+
+/// What is known of a response, at once: nothing is waited for.
+async fn settled(proxy: &Proxy, id: &str) -> Value {
+    let answer = look_up(proxy, id, ACME).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body.bytes).expect("JSON")
+}
+
+fn id_of(event: &Value) -> String {
+    let id = event["response"]["id"].as_str();
+    id.unwrap_or_else(|| panic!("{event}")).to_owned()
+}
+
+#[tokio::test]
+async fn each_response_is_settled_before_its_last_event_can_be_read() {
+    let day = begin().await;
+    let mut socket = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+    for round in 0..30 {
+        let text = format!("[tokens in={} out=7]", 100 + round);
+        socket.say(&create(&text, None)).await;
+        let done = socket.hear_until("response.completed").await;
+        let call = settled(&day.proxy, &id_of(&done)).await;
+        assert_eq!(call["verdict"], "free", "{call}");
+        assert_eq!(call["tokens"], 107 + round);
+        assert_eq!(
+            (&call["model"], &call["endpoint"]),
+            (&json!(MODEL), &json!("responses"))
+        );
+        let stranger = look_up(&day.proxy, &id_of(&done), GLOBEX).await;
+        assert_eq!(stranger.status(), 404);
+    }
+}
+
+#[tokio::test]
+async fn lanes_end_in_any_order_and_the_bill_agrees() {
+    let day = begin().await;
+    let mut socket = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+    for lane in 0..20 {
+        let wait = 200 - 10 * lane;
+        let text = format!("[tokens in=30000 out={lane}1] [delay {wait}] [chunks 40]");
+        socket
+            .say(&create(&text, Some(&format!("lane-{lane}"))))
+            .await;
+    }
+    socket.say(&create("[status 429]", Some("lane-3"))).await;
+    let (mut ended, mut refused) = (Vec::new(), 0);
+    while ended.len() < 20 || refused < 1 {
+        let event = socket.hear().await;
+        match event["type"].as_str() {
+            Some("response.completed") => ended.push(id_of(&event)),
+            Some("error") => refused += 1,
+            _ => {}
+        }
+    }
+    let bill = day.simulator.bill();
+    assert_eq!(bill.len(), 20);
+    for line in bill {
+        assert!(ended.contains(&line.response_id));
+        let call = settled(&day.proxy, &line.response_id).await;
+        assert_eq!(call["tokens"], line.tokens);
+        assert_eq!(
+            call["verdict"],
+            if line.free { "free" } else { "billed" },
+            "{call}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_realtime_session_is_settled_by_the_model_that_it_named_once() {
+    let day = begin().await;
+    let mut socket = WebSocket::open(day.proxy.address(), REALTIME, ACME).await;
+    let item = json!({"type": "message", "role": "user",
+        "content": [{"type": "input_text", "text": "[tokens in=16 out=63 cached=4]"}]});
+    socket
+        .say(&json!({"type": "conversation.item.create", "item": item}))
+        .await;
+    socket.say(&json!({"type": "response.create"})).await;
+    let done = socket.hear_until("response.done").await;
+    let call = settled(&day.proxy, &id_of(&done)).await;
+    assert_eq!(
+        (&call["verdict"], &call["reason"]),
+        (&json!("billed"), &json!("model-not-listed"))
+    );
+    assert_eq!(
+        (&call["model"], &call["tokens"]),
+        (&json!("gpt-realtime"), &json!(79))
+    );
+    let session =
+        json!({"audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}});
+    socket
+        .say(&json!({"type": "session.update", "session": session}))
+        .await;
+    socket
+        .say(&json!({"type": "input_audio_buffer.commit"}))
+        .await;
+    let written = socket
+        .hear_until("conversation.item.input_audio_transcription.completed")
+        .await;
+    let call = settled(&day.proxy, written["item_id"].as_str().expect("an id")).await;
+    assert_eq!(
+        (&call["model"], &call["tokens"]),
+        (&json!("gpt-4o-mini-transcribe"), &json!(30))
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_upstream_breaks_ends_and_leaves_what_was_open_unknown() {
+    let day = begin().await;
+    for word in ["[break]", "[truncate]"] {
+        let mut socket = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+        socket
+            .say(&create(&format!("{word} [chunks 50]"), None))
+            .await;
+        let begun = socket.hear_until("response.created").await;
+        while socket.frame().await.is_some() {}
+        let id = id_of(&begun);
+        let deadline = Instant::now() + SOON;
+        while look_up(&day.proxy, &id, ACME).await.status() != 200 {
+            assert!(Instant::now() < deadline, "{word}: never settled");
+        }
+        let call = settled(&day.proxy, &id).await;
+        assert_eq!(
+            (&call["verdict"], &call["reason"]),
+            (&json!("unknown"), &json!("upstream-broke"))
+        );
+        assert_eq!(call["model"], MODEL);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_upstream_and_leaves_what_was_open_unknown() {
+    let mut settings = settings(AfterCrossing::Billed, PayerShown::NineOfTen);
+    settings.chunk_interval = Duration::from_millis(5);
+    let day = Day::of(settings).await;
+    let mut socket = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+    socket
+        .say(&create(
+            "[chunks 100000] [bytes 200000] [tokens in=5 out=100000]",
+            None,
+        ))
+        .await;
+    let begun = socket.hear_until("response.created").await;
+    drop(socket);
+    // The simulated upstream bills what it generated as soon as it sees its client gone.
+    let entry = eventually("upstream sees the end", || day.simulator.log().pop()).await;
+    assert!(!entry.complete && entry.output_tokens < 100_000);
+    let call = settled(&day.proxy, &id_of(&begun)).await;
+    assert_eq!(
+        (&call["verdict"], &call["reason"]),
+        (&json!("unknown"), &json!("client-gone"))
+    );
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_sockets_at_once_and_lets_responses_end() {
+    let mut day = begin().await;
+    let mut idle = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+    let mut busy = WebSocket::open(day.proxy.address(), RESPONSES, ACME).await;
+    busy.say(&create("[tokens in=5 out=6] [delay 1500]", None))
+        .await;
+    // An answered ping: what was said before it has reached upstream.
+    busy.send(0x89, b"?").await;
+    assert_eq!(busy.frame().await, Some((0x8a, b"?".to_vec())));
+    let began = Instant::now();
+    day.proxy.terminate();
+    assert_eq!(idle.frame().await, None);
+    assert!(
+        began.elapsed() < Duration::from_millis(1400),
+        "the idle one waited"
+    );
+    let done = busy.hear_until("response.completed").await;
+    assert_eq!(done["response"]["usage"]["total_tokens"], 11);
+    assert_eq!(busy.frame().await, None);
+    assert!(day.proxy.wait_for_exit().success());
+}
+
+/// An upstream that opens what it is asked to: gives the head it saw and the connection.
+async fn upstream() -> (TcpListener, Proxy) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, Proxy::start(ProxySetup::to(&url)))
+}
+
+/// The next request: its head and the connection. Reads not one byte more.
+async fn asked(listener: &TcpListener) -> (Head, TcpStream) {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        bytes.push(stream.read_u8().await.expect("a head"));
+    }
+    let head = Source::new(&bytes[..]).head().await;
+    (head.expect("a head").expect("a head"), stream)
+}
+
+/// Opens a WebSocket from end to end, and gives both ends and what each side saw.
+async fn opened(
+    listener: &TcpListener,
+    at: SocketAddr,
+    lines: &str,
+) -> (Head, Head, TcpStream, TcpStream) {
+    let head = asking(RESPONSES, lines);
+    let (client, upstream) = tokio::join!(ask(at, &head), async {
+        let (head, mut stream) = asked(listener).await;
+        let answer = opening("openai-organization: acme\r\nX-Odd: 1\r\n");
+        stream.write_all(answer.as_bytes()).await.expect("a socket");
+        (head, stream)
+    });
+    (client.0, upstream.0, client.1, upstream.1)
+}
+
+#[tokio::test]
+async fn the_handshake_passes_whole_but_for_extensions() {
+    let (listener, proxy) = upstream().await;
+    let lines = "authorization: Bearer sk-1\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+        Sec-WebSocket-Protocol: realtime, b\r\nOpenAI-Beta: responses_multi_agent=v1\r\nx-tollfree-verdict: free\r\n";
+    let (answer, request, ..) = opened(&listener, proxy.address(), lines).await;
+    assert_eq!(request.start, "GET /v1/responses HTTP/1.1");
+    for (name, value) in [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", "realtime, b"),
+        ("openai-beta", "responses_multi_agent=v1"),
+        ("authorization", "Bearer sk-1"),
+    ] {
+        assert_eq!(request.headers.all(name), [value], "{request:?}");
+    }
+    for name in [
+        "sec-websocket-extensions",
+        "x-tollfree-verdict",
+        "content-length",
+        "transfer-encoding",
+    ] {
+        assert!(!request.headers.has(name), "{request:?}");
+    }
+    assert!(answer.start.contains(" 101 "), "{answer:?}");
+    assert!(!answer.headers.has("content-length"), "{answer:?}");
+    for (name, value) in [
+        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("x-odd", "1"),
+        ("x-tollfree-verdict", "none"),
+    ] {
+        assert_eq!(answer.headers.all(name), [value], "{answer:?}");
+    }
+}
+
+/// Bytes without a pattern.
+fn noise(length: usize, mut seed: u64) -> Vec<u8> {
+    let next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed.to_be_bytes()[1]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[tokio::test]
+async fn bytes_pass_unchanged_both_ways_whatever_they_are() {
+    let (listener, proxy) = upstream().await;
+    let text = noise(70_000, 3)
+        .iter()
+        .map(|byte| char::from(b' ' + byte % 64))
+        .collect::<String>();
+    let mut frames = plain_frame(0x01, b"{\"type\":\"resp");
+    frames.extend(plain_frame(0x89, b"ping"));
+    frames.extend(plain_frame(0x80, b"onse.completed\"}"));
+    frames.extend(plain_frame(TEXT, text.as_bytes()));
+    frames.extend(plain_frame(0xc1, b"compressed, unasked"));
+    for sent in [frames, noise(1_000_000, 1), Vec::new()] {
+        let (_, _, client, upstream) = opened(&listener, proxy.address(), "").await;
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_upstream, mut to_upstream) = upstream.into_split();
+        let (mut down, mut up) = (vec![0; sent.len()], vec![0; sent.len()]);
+        let all = async {
+            tokio::try_join!(
+                async { to_client.write_all(&sent).await },
+                async { to_upstream.write_all(&sent).await },
+                async { from_client.read_exact(&mut down).await.map(|_| ()) },
+                async { from_upstream.read_exact(&mut up).await.map(|_| ()) },
+            )
+        };
+        timeout(SOON, all)
+            .await
+            .expect("in time")
+            .expect("two sockets");
+        assert!(down == sent && up == sent, "changed on the way");
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_up_before_upstream_opens_it() {
+    let (listener, proxy) = upstream().await;
+    let mut client = TcpStream::connect(proxy.address())
+        .await
+        .expect("a connection");
+    let early = frame(TEXT, b"{}");
+    let mut bytes = asking(RESPONSES, "").into_bytes();
+    bytes.extend(&early);
+    client.write_all(&bytes).await.expect("a socket");
+    let (_, mut upstream) = asked(&listener).await;
+    let mut read = vec![0; early.len()];
+    let before = timeout(Duration::from_millis(300), upstream.read_exact(&mut read)).await;
+    assert!(before.is_err(), "the client's bytes came before the 101");
+    upstream
+        .write_all(opening("").as_bytes())
+        .await
+        .expect("a socket");
+    timeout(SOON, upstream.read_exact(&mut read))
+        .await
+        .expect("in time")
+        .expect("bytes");
+    assert_eq!(read, early);
+}
+
+#[tokio::test]
+async fn what_upstream_does_not_open_passes_as_usual() {
+    let (listener, proxy) = upstream().await;
+    for (answer, status) in [
+        ("HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\n{}", 401),
+        (
+            "HTTP/1.1 426 Up\r\nupgrade: websocket\r\ncontent-length: 0\r\n\r\n",
+            426,
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 200),
+        (
+            "HTTP/1.1 101 To h2c\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+            502,
+        ),
+    ] {
+        let head = asking(RESPONSES, "");
+        let ((head, _), ()) = tokio::join!(ask(proxy.address(), &head), async {
+            let (_, mut stream) = asked(&listener).await;
+            stream.write_all(answer.as_bytes()).await.expect("a socket");
+        });
+        assert!(head.start.contains(&format!(" {status} ")), "{head:?}");
+        assert!(head.headers.has("x-tollfree-call") && !head.headers.has("sec-websocket-accept"));
+    }
+}
+
+#[tokio::test]
+async fn other_paths_are_not_upgraded() {
+    let (listener, proxy) = upstream().await;
+    let head = asking("/v1/models", "");
+    let ((head, _), request) = tokio::join!(ask(proxy.address(), &head), async {
+        let (head, mut stream) = asked(&listener).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.expect("a socket");
+        head
+    });
+    assert!(
+        head.start.contains(" 200 ") && !request.headers.has("upgrade"),
+        "{request:?}"
+    );
+}
+
+/// Whether the other side has ended, soon.
+async fn ends(stream: &mut TcpStream) -> Duration {
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = timeout(SOON, stream.read_to_end(&mut rest))
+        .await
+        .expect("an end");
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn an_end_on_one_side_ends_the_other_and_a_goodbye_arrives_first() {
+    let (listener, proxy) = upstream().await;
+    let (_, _, client, mut upstream) = opened(&listener, proxy.address(), "").await;
+    drop(client);
+    assert!(ends(&mut upstream).await < Duration::from_secs(1));
+    let (_, _, mut client, mut upstream) = opened(&listener, proxy.address(), "").await;
+    let goodbye = plain_frame(CLOSE, &1001_u16.to_be_bytes());
+    // What the client says meanwhile must not cost it the end of what it is told.
+    client
+        .write_all(&noise(100_000, 2))
+        .await
+        .expect("a socket");
+    upstream.write_all(&goodbye).await.expect("a socket");
+    drop(upstream);
+    let mut heard = Vec::new();
+    let read = timeout(SOON, client.read_to_end(&mut heard))
+        .await
+        .expect("an end");
+    read.expect("no reset");
+    assert_eq!(heard, goodbye);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_nobody_else() {
+    let (listener, proxy) = upstream().await;
+    let (_, _, client, mut upstream) = opened(&listener, proxy.address(), "").await;
+    let flood = async {
+        let bytes = vec![0; 1 << 20];
+        while timeout(Duration::from_millis(500), upstream.write_all(&bytes))
+            .await
+            .is_ok()
+        {}
+    };
+    timeout(SOON, flood)
+        .await
+        .expect("upstream is held up, not buffered without end");
+    let (_, _, mut other, mut its_upstream) = opened(&listener, proxy.address(), "").await;
+    its_upstream
+        .write_all(b"\x81\x02{}")
+        .await
+        .expect("a socket");
+    let mut read = [0; 4];
+    timeout(SOON, other.read_exact(&mut read))
+        .await
+        .expect("in time")
+        .expect("bytes");
+    drop(client);
+    assert!(ends(&mut upstream).await < Duration::from_secs(1));
+}
