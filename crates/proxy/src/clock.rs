@@ -1,41 +1,54 @@
 //! What time it is for OpenAI. The day of the offer is OpenAI's, so a wrong local clock is corrected with the
 //! `date` headers of its answers. Knows nothing of calls.
+//!
+//! What is learned is learned against a steady clock, one that nobody sets: a machine whose clock jumps still
+//! knows OpenAI's time, from the next moment on.
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Answers whose offset is remembered: the median of these is the correction.
+/// Answers whose offset is remembered: the median of these is what counts.
 const OFFSETS: usize = 15;
-/// Below this the offset is the rounding of a header that counts whole seconds, not a wrong clock.
+/// Below this the difference is the rounding of a header that counts whole seconds, not a wrong clock.
 const TOLERATED: Duration = Duration::from_secs(2);
-/// One answer in this time is looked at: parsing a date for each call would buy nothing.
-const EVERY: Duration = Duration::from_secs(1);
+/// One answer in this time is looked at: parsing a date for each call would buy nothing. The golden section of the
+/// second that the header counts in, so that looks fall on all parts of it and the median says more than a second.
+const EVERY: Duration = Duration::from_millis(382);
+/// No answer has told the time yet.
+const NOT_KNOWN: i64 = i64::MIN;
 
 /// A clock that answers in milliseconds since 1970-01-01 UTC.
 #[derive(Debug)]
 pub struct Clock {
     source: Source,
-    /// Milliseconds to add to the source's time.
-    correction: AtomicI64,
-    /// The source's time of the last look at a `date` header.
+    /// Milliseconds to add to the steady clock to get OpenAI's time, or [`NOT_KNOWN`].
+    apart: AtomicI64,
+    /// The steady clock's time of the last look at a `date` header.
     looked: AtomicI64,
-    /// The last offsets in milliseconds, oldest first; at most [`OFFSETS`].
+    /// The last offsets from the steady clock in milliseconds, oldest first; at most [`OFFSETS`].
     offsets: Mutex<Vec<i64>>,
+    /// The machine's clock is wrong, and that was said.
+    is_wrong: AtomicBool,
 }
 
 #[derive(Debug)]
 enum Source {
-    System,
+    System(Instant),
     Given(Arc<AtomicI64>),
+    #[cfg(test)]
+    Both {
+        machine: Arc<AtomicI64>,
+        steady: Arc<AtomicI64>,
+    },
 }
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Clock {
-        Clock::of(Source::System)
+        Clock::of(Source::System(Instant::now()))
     }
 
     /// A clock that somebody else moves, in Unix milliseconds: a simulated day runs through in seconds.
@@ -47,16 +60,18 @@ impl Clock {
     fn of(source: Source) -> Clock {
         Clock {
             source,
-            correction: AtomicI64::new(0),
-            looked: AtomicI64::new(i64::MIN),
+            apart: AtomicI64::new(NOT_KNOWN),
+            looked: AtomicI64::new(NOT_KNOWN),
             offsets: Mutex::new(Vec::with_capacity(OFFSETS)),
+            is_wrong: AtomicBool::new(false),
         }
     }
 
     /// Now, corrected, in Unix milliseconds.
     #[must_use]
     pub fn now_milliseconds(&self) -> i64 {
-        self.uncorrected() + self.correction.load(Ordering::Relaxed)
+        let machine = self.machine();
+        machine.saturating_add(self.correction_of(machine))
     }
 
     /// Now, corrected, in whole Unix seconds.
@@ -68,30 +83,56 @@ impl Clock {
     /// The correction in force, in milliseconds to add to the local clock; 0 while the two agree.
     #[must_use]
     pub fn correction_milliseconds(&self) -> i64 {
-        self.correction.load(Ordering::Relaxed)
+        self.correction_of(self.machine())
     }
 
-    fn uncorrected(&self) -> i64 {
+    fn correction_of(&self, machine: i64) -> i64 {
+        let apart = self.apart.load(Ordering::Relaxed);
+        if apart == NOT_KNOWN {
+            return 0;
+        }
+        let difference = self.steady().saturating_add(apart).saturating_sub(machine);
+        if is_tolerated(difference) {
+            0
+        } else {
+            difference
+        }
+    }
+
+    /// The machine's clock, which may be wrong and may be set at any moment.
+    fn machine(&self) -> i64 {
         match &self.source {
             Source::Given(milliseconds) => milliseconds.load(Ordering::Relaxed),
-            Source::System => SystemTime::now()
+            Source::System(_) => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| {
                     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
                 }),
+            #[cfg(test)]
+            Source::Both { machine, .. } => machine.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Milliseconds since some moment, on a clock that nobody sets. It may stand still while the machine sleeps.
+    fn steady(&self) -> i64 {
+        match &self.source {
+            Source::Given(milliseconds) => milliseconds.load(Ordering::Relaxed),
+            Source::System(began) => i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+            #[cfg(test)]
+            Source::Both { steady, .. } => steady.load(Ordering::Relaxed),
         }
     }
 
     /// Learns from the `date` header of an answer that just arrived. A header that is no date is passed over.
     pub fn learn(&self, date: &str) {
-        let local = self.uncorrected();
+        let steady = self.steady();
         let looked = self.looked.load(Ordering::Relaxed);
         let every = i64::try_from(EVERY.as_millis()).unwrap_or(i64::MAX);
         // A clock that was set back is looked at anew at once.
-        if (0..every).contains(&local.saturating_sub(looked))
+        if (0..every).contains(&steady.saturating_sub(looked))
             || self
                 .looked
-                .compare_exchange(looked, local, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(looked, steady, Ordering::Relaxed, Ordering::Relaxed)
                 .is_err()
         {
             return;
@@ -100,21 +141,28 @@ impl Clock {
             return;
         };
         // The header says whole seconds, cut off: on average half a second has passed since.
-        let offset = date.as_millisecond() + 500 - local;
+        self.learn_instant(date.as_millisecond() + 500, steady);
+    }
+
+    fn learn_instant(&self, openai: i64, steady: i64) {
+        let (machine, offset) = (self.machine(), openai.saturating_sub(steady));
         let Ok(mut offsets) = self.offsets.lock() else {
             return;
         };
+        let slept = !is_tolerated(offset.saturating_sub(median(&offsets).unwrap_or(offset)));
+        if slept && is_tolerated(openai.saturating_sub(machine)) {
+            // Two witnesses against the steady clock: the machine slept, and it did not count.
+            offsets.clear();
+        }
         if offsets.len() == OFFSETS {
             offsets.remove(0);
         }
         offsets.push(offset);
-        let mut sorted = offsets.clone();
+        let apart = median(&offsets).unwrap_or(offset);
         drop(offsets);
-        sorted.sort_unstable();
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
-        let tolerated = i64::try_from(TOLERATED.as_millis()).unwrap_or(i64::MAX);
-        let correction = if median.abs() > tolerated { median } else { 0 };
-        if self.correction.swap(correction, Ordering::Relaxed) == 0 && correction != 0 {
+        self.apart.store(apart, Ordering::Relaxed);
+        let correction = self.correction_of(machine);
+        if !self.is_wrong.swap(correction != 0, Ordering::Relaxed) && correction != 0 {
             tracing::warn!(
                 offset_seconds = correction / 1000,
                 "this clock differs from OpenAI's; days are taken from OpenAI's date header until it is right. \
@@ -122,6 +170,16 @@ impl Clock {
             );
         }
     }
+}
+
+fn is_tolerated(milliseconds: i64) -> bool {
+    u128::from(milliseconds.unsigned_abs()) <= TOLERATED.as_millis()
+}
+
+fn median(offsets: &[i64]) -> Option<i64> {
+    let mut sorted = offsets.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]
@@ -167,6 +225,79 @@ mod tests {
             source.fetch_add(1000, Ordering::Relaxed);
         }
         assert_eq!(meter::Day::at(clock.now()).to_string(), "2026-11-21");
+    }
+
+    /// A machine's clock and a steady one, and what is asked for the time.
+    struct Machine {
+        machine: Arc<AtomicI64>,
+        steady: Arc<AtomicI64>,
+        clock: Clock,
+    }
+
+    impl Machine {
+        fn right() -> Machine {
+            let (machine, steady) = (Arc::new(AtomicI64::new(LATE)), Arc::default());
+            let clock = Clock::of(Source::Both {
+                machine: Arc::clone(&machine),
+                steady: Arc::clone(&steady),
+            });
+            Machine {
+                machine,
+                steady,
+                clock,
+            }
+        }
+
+        fn passes(&self, milliseconds: i64) {
+            self.machine.fetch_add(milliseconds, Ordering::Relaxed);
+            self.steady.fetch_add(milliseconds, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_not_followed_from_the_first_moment_on() {
+        for jump in [7_200_000, -7_200_000, 86_400_000, -86_400_000] {
+            let time = Machine::right();
+            time.clock.learn("Sat, 21 Nov 2026 23:59:50 GMT");
+            time.passes(1_000);
+            time.machine.fetch_add(jump, Ordering::Relaxed);
+            let off = time.clock.now_milliseconds() - (LATE + 1_000);
+            assert!(off.abs() <= 500, "{jump}: {off}");
+            assert_eq!(meter::Day::at(time.clock.now()).to_string(), "2026-11-21");
+            time.machine.fetch_sub(jump, Ordering::Relaxed);
+            assert_eq!(time.clock.now_milliseconds(), LATE + 1_000, "right again");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_believed_once_openai_says_the_same() {
+        let time = Machine::right();
+        for second in 50..58 {
+            time.clock
+                .learn(&format!("Sat, 21 Nov 2026 23:59:{second} GMT"));
+            time.passes(1_000);
+        }
+        // An hour of sleep, which the steady clock does not count.
+        time.machine.fetch_add(3_600_000, Ordering::Relaxed);
+        time.clock.learn("Sun, 22 Nov 2026 00:59:58 GMT");
+        assert_eq!(time.clock.now_milliseconds(), LATE + 3_608_000);
+        assert_eq!(time.clock.correction_milliseconds(), 0);
+    }
+
+    #[test]
+    fn looks_fall_on_all_parts_of_the_second_the_header_counts_in() {
+        let time = Machine::right();
+        // Two hours behind, and a quarter of a second into OpenAI's second at the first look.
+        let openai = LATE + 7_200_250;
+        for answer in 0..800 {
+            let instant = jiff::Timestamp::from_millisecond(openai + answer * 10).unwrap();
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new();
+            time.clock
+                .learn(&date.timestamp_to_rfc9110_string(&instant).unwrap());
+            time.passes(10);
+        }
+        let off = time.clock.now_milliseconds() - (openai + 8_000);
+        assert!(off.abs() < 50, "{off}");
     }
 
     #[test]
