@@ -46,6 +46,15 @@ fn main() -> ExitCode {
             Ok(loaded) => cli::offer::run(&loaded, &options, asked.colour, &environment),
             Err(mistakes) => refuse(mistakes),
         },
+        Command::Ask(question, flags) => match config::load(&Sources::of_process(flags)) {
+            Ok(loaded) => question.answer(loaded, asked.colour, &environment),
+            Err(mistakes) => refuse(mistakes),
+        },
+        Command::Check(options, flags) => {
+            let loaded = config::load(&Sources::of_process(flags));
+            let output = Terminal::of(Stream::Output, asked.colour, &environment);
+            run(cli::check::run(loaded, options, &output))
+        }
         Command::Demo(seconds) => match config::built_in_offer() {
             Ok(offer) => {
                 let output = Terminal::of(Stream::Output, asked.colour, &environment);

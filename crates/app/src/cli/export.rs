@@ -92,7 +92,7 @@ fn write_header(format: Format, output: &mut impl Write) -> io::Result<()> {
         call: ledger::SettledCall::default(),
         adjusts: None,
     };
-    let names = call_fields::fields(&nothing);
+    let names = admin::fields(&nothing);
     output.write_all(csv::line(names.iter().map(|(name, _)| *name)).as_bytes())
 }
 
@@ -100,7 +100,7 @@ fn write(format: Format, row: &Row, output: &mut impl Write) -> io::Result<()> {
     let line = match format {
         Format::Jsonl => call_fields::as_line(row),
         Format::Csv => {
-            let fields = call_fields::fields(row).into_iter();
+            let fields = admin::fields(row).into_iter();
             let texts: Vec<String> = fields
                 .map(|(_, value)| call_fields::as_text(&value))
                 .collect();

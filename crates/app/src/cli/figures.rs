@@ -39,10 +39,11 @@ pub(crate) fn exact_dollars(picodollars: u64) -> String {
     meter::Dollars(picodollars.into()).to_string()
 }
 
-/// `46 min`, `5 h 12 min`, `35 s`: whole minutes from one minute up.
+/// `46 min`, `5 h 12 min`, `35 s`: from one minute up the nearest minute.
 pub(crate) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
-    match (seconds / 3600, seconds / 60 % 60) {
+    let minutes = if seconds < 60 { 0 } else { (seconds + 30) / 60 };
+    match (minutes / 60, minutes % 60) {
         (0, 0) => format!("{seconds} s"),
         (0, minutes) => format!("{minutes} min"),
         (hours, 0) => format!("{hours} h"),
@@ -120,12 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_whole_minutes_and_then_seconds() {
+    fn durations_are_the_nearest_minute_and_below_one_seconds() {
         for (seconds, shown) in [
             (-5, "0 s"),
             (35, "35 s"),
             (60, "1 min"),
-            (2_799, "46 min"),
+            (2_751, "46 min"),
+            (3_599, "1 h"),
             (3_600, "1 h"),
             (18_720, "5 h 12 min"),
         ] {

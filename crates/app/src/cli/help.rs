@@ -21,7 +21,14 @@ Examples:
   tollfree --usage-tier 3 --enrolled true --coverage all
   tollfree --listen 127.0.0.1:8810 --upstream https://eu.api.openai.com
   tollfree demo                                        no key, no network
+  tollfree status --watch                              is the next call free, again each second
+  tollfree calls --verdict billed                      which calls were billed today, and why
+  tollfree report --days 30                            what each day took, cost and saved
 ";
+
+/// The order of a help: on a usual screen the short one has no line to spare.
+pub(crate) const TEMPLATE: &str =
+    "{before-help}{about}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// What `--upstream` is; not a doc comment, which would take the URL for a link.
 pub(crate) const UPSTREAM: &str = "Base URL of the API [default: https://api.openai.com]";
@@ -30,16 +37,18 @@ pub(crate) const UPSTREAM: &str = "Base URL of the API [default: https://api.ope
 pub(crate) const AFTER_LONG: &str = "\
 Each flag of serve is also a variable and a key of the file; a flag wins over a variable, a variable
 over the file. All of them: tollfree help config, tollfree help environment.
-Exit codes: tollfree help exit-codes.";
+Completions: tollfree completions bash (or zsh, fish, ...). Exit codes: tollfree help exit-codes.";
 
 const EXIT_CODES: &str = "\
-0    fine
-1    serve: stopped, but not everything is in the ledger
-     demo: a verdict differs from the simulated bill
+0    fine; check: at most warnings
+1    demo: a verdict differs from the simulated bill
+     check: the ledger cannot be read
+     status, calls, report, total, export: no such call, or the ledger cannot be read
+     serve: stopped, but not everything is in the ledger
      any command: the output could not be written
-64   wrong flags
-69   cannot listen
-75   another tollfree has the ledger
+64   wrong flags, or a group or organization that is not known
+69   cannot listen; check: cannot listen, or upstream cannot be reached
+75   the ledger is in use by another tollfree
 78   mistakes in the configuration; nothing was started
 130  demo: interrupted
 ";

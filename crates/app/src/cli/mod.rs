@@ -172,6 +172,7 @@ pub(crate) fn refuse(text: &str, code: u8) -> ExitCode {
     before_long_help = help::EXAMPLES,
     after_long_help = help::AFTER_LONG,
     disable_help_subcommand = true,
+    help_template = help::TEMPLATE,
     subcommand_help_heading = "Commands (serve, if none is named)",
     max_term_width = 100
 )]
@@ -184,12 +185,13 @@ struct Cli {
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the ledger; off: none is kept
-    #[arg(long, global = true, value_name = "FOLDER", value_parser = form(config::data_dir))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FOLDER", value_parser = form(config::data_dir))]
     data_dir: Option<DataDir>,
     /// Colour: auto, always or never
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_enum,
         default_value_t,
         hide_possible_values = true,
@@ -205,6 +207,18 @@ struct Cli {
 enum Task {
     /// Run the proxy
     Serve(ServeFlags),
+    /// Is the next call free, and what did today cost
+    Status(status::Options),
+    /// Calls one by one, or one of them in full
+    Calls(calls::Options),
+    /// What each day took, cost and saved
+    Report(report::Options),
+    /// Today's totals; total set states one
+    Total(total::Options),
+    /// Look whether everything is as it should be
+    Check(check::Options),
+    /// Settled calls as CSV or JSON lines
+    Export(export::Options),
     /// Show the idea in 20 seconds, simulated: no key, no network
     Demo {
         /// Seconds that the simulated day takes
@@ -220,19 +234,8 @@ enum Task {
         #[arg(long, conflicts_with = "json")]
         header: bool,
     },
-    /// Is the next call free, and what did today cost
-    Status(status::Options),
-    /// Calls one by one, or one of them in full
-    Calls(calls::Options),
-    /// What each day took, cost and saved
-    Report(report::Options),
-    /// Today's totals; total set states one
-    Total(total::Options),
-    /// Look whether everything is as it should be
-    Check(check::Options),
-    /// Settled calls as CSV or JSON lines
-    Export(export::Options),
     /// Print a completion script
+    #[command(hide = true)]
     Completions {
         /// The shell it is for
         shell: Shell,
@@ -252,16 +255,16 @@ struct ServeFlags {
     #[arg(short, long, help = help::UPSTREAM, value_name = "URL", value_parser = form(config::upstream_url))]
     upstream: Option<UpstreamUrl>,
     /// Usage tier, 1 to 5 [default: 1, marked assumed]
-    #[arg(long, value_name = "N", value_parser = form(config::usage_tier))]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = form(config::usage_tier))]
     usage_tier: Option<UsageTier>,
     /// Enrolled in the offer: true or false
-    #[arg(long, value_name = "BOOL", value_parser = form(config::boolean))]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", value_parser = form(config::boolean))]
     enrolled: Option<bool>,
     /// Projects that share with OpenAI: all, or ids with commas
     #[arg(long, hide_short_help = true, value_name = "IDS", value_parser = form(config::shared_projects))]
     shared_projects: Option<SharedProjects>,
     /// Traffic that passes here: all or part
-    #[arg(long, value_name = "HOW", value_parser = form(config::coverage))]
+    #[arg(long, hide_short_help = true, value_name = "HOW", value_parser = form(config::coverage))]
     coverage: Option<Coverage>,
     /// Log lines: pretty or json [default: pretty]
     #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = form(config::log_format))]

@@ -257,7 +257,7 @@ impl Table {
                 .max()
                 .unwrap_or(0);
             let value = named().map(|(_, cell)| cell.shown.chars().count()).max();
-            for (column, cell) in named() {
+            for (column, cell) in named().filter(|(_, cell)| !cell.shown.is_empty()) {
                 let shown = match cell.role {
                     Some(role) => terminal.paint(role, &cell.shown),
                     None => cell.shown.clone(),
@@ -353,7 +353,7 @@ mod tests {
         assert!(seen(50).starts_with(without_unknown), "{}", seen(50));
         let without_both = "MODEL                  TOKENS\ngpt-5.4-2026-03-05  1,234,567\n";
         assert!(seen(30).starts_with(without_both), "{}", seen(30));
-        let cut = "MODEL         TOKENS\ngpt-~-05  1,234,567\n";
+        let cut = "MODEL        TOKENS\ngpt-~-05  1,234,567\n";
         assert!(seen(19).starts_with(cut), "{}", seen(19));
     }
 

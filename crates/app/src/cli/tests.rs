@@ -93,7 +93,7 @@ fn a_flag_says_the_right_form_itself() {
         "--upstream ftp://x",
         "--enrolled yes",
         "--log-format xml",
-        "status",
+        "statuses",
         "offer --json --header",
         "--usage-tier 3 offer",
     ] {

@@ -223,7 +223,7 @@ fn day(call: &SettledCall<'_>) -> String {
 
 /// For programs: name and value of each field, a tab between them; nothing for what is not known.
 pub(super) fn as_rows(row: &Row) -> String {
-    let fields = call_fields::fields(row).into_iter();
+    let fields = admin::fields(row).into_iter();
     fields
         .map(|(name, value)| format!("{name}\t{}\n", one_line(&call_fields::as_text(&value))))
         .collect()

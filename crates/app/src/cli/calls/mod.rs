@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const MOST_AT_ONCE: usize = 1_000;
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct Options {
     /// One call in full: its id, OpenAI's response id or x-request-id, or its number in the list
     #[arg(value_name = "CALL", conflicts_with_all = ["verdict", "certainty", "model", "reason", "organization", "day", "limit", "watch"])]

@@ -55,6 +55,9 @@ pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) 
         if organization.rows.is_empty() {
             out.push_str(&no_calls(status));
         } else {
+            if terminal.width < BLOCKS_BELOW {
+                out.push_str("today\n");
+            }
             out.push_str(&today(organization).as_seen(terminal));
         }
     }
@@ -152,7 +155,8 @@ fn group_lines(
             .collect()
     };
     if group.allowance_tokens == 0 {
-        return in_lines(&format!("{label}{sentence}"), 0);
+        let lines = in_lines(&sentence, indent);
+        return lines.replacen(&" ".repeat(indent), &label, 1);
     }
     let taken = taken(group, crossing);
     let bar = Bar {
@@ -302,7 +306,7 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     }
     if status.further > 0 {
         notes.push(format!(
-            "{} more: tollfree status --organization NAME",
+            "{} not shown: tollfree status --organization NAME",
             counted(status.further as u64, "organization")
         ));
     }

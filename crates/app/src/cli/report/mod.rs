@@ -1,6 +1,9 @@
 //! `tollfree report`: what each day and group took, what stayed unused, and what it cost and saved. It must not know how
 //! the sums are kept.
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,14 +11,14 @@ use ledger::DayRow;
 use meter::{AfterCrossing, Day, Offer};
 use serde_json::{Value, json};
 
-use super::csv;
-use super::desk::{Desk, NoAnswer};
-use super::figures::{NOT_APPLICABLE, UNKNOWN};
-use super::layout::{grouped, wrapped};
-use super::print;
-use super::sums::{self, Sums};
-use super::table::{BLOCKS_BELOW, Cell, Column, Kind, Table};
-use super::terminal::{Role, Terminal};
+use crate::cli::csv;
+use crate::cli::desk::{Desk, NoAnswer};
+use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
+use crate::cli::layout::{grouped, wrapped};
+use crate::cli::print;
+use crate::cli::sums::{self, Sums};
+use crate::cli::table::{BLOCKS_BELOW, Cell, Column, Kind, Table};
+use crate::cli::terminal::{Role, Terminal};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
