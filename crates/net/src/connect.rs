@@ -1,7 +1,6 @@
 //! Where everything goes upstream: one function, [`Connector::send`]. It must not know what it sends.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +15,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use crate::body::UpstreamBody;
+use crate::connection::Peer;
 use crate::dial::{self, Dialer, Proxy};
 use crate::error::{BoxedError, ConnectSettingsError, SendError};
 use crate::origins::Origins;
@@ -242,10 +242,10 @@ where
         &self.shared.dialer.address
     }
 
-    /// Whether `address` is our own end of a connection that is open now: who calls from there is ourselves.
+    /// Whether a client's connection is one of ours to upstream: then the client is ourselves.
     #[must_use]
-    pub fn calls_from(&self, address: SocketAddr) -> bool {
-        self.shared.origins.contains(address)
+    pub fn is_client(&self, client: &Peer) -> bool {
+        self.shared.origins.contains(client.ends())
     }
 
     /// Counts of this connector and its clones.
@@ -286,8 +286,7 @@ where
             }
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
-        let origin = transport.local_address().ok();
-        let origin = origin.map(|address| self.origins.note(address));
+        let origin = transport.ends().map(|ends| self.origins.note(ends));
         Warm::new(transport, origin, Arc::downgrade(&self.pool))
             .await
             .map_err(|error| self.broke(false, error))

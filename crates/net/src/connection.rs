@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::drain::Drain;
 use crate::error::BoxedError;
 use crate::listen::{ListenFigures, RefusalAnswer};
+use crate::origins::Ends;
 use crate::transport::Transport;
 use crate::watch::{HeadNotice, Judgement, Overdue, Watch};
 use crate::watched::{First, Version, Watched};
@@ -37,6 +38,8 @@ use crate::watched::{First, Version, Watched};
 pub struct Peer {
     /// Where the client comes from.
     pub address: SocketAddr,
+    /// Where it came to.
+    local: SocketAddr,
     place: Arc<Place>,
 }
 
@@ -58,19 +61,25 @@ impl Drop for Place {
 
 impl Peer {
     pub(crate) fn new(
-        address: SocketAddr,
+        (address, local): (SocketAddr, SocketAddr),
         permit: OwnedSemaphorePermit,
         drain: Drain,
         figures: Arc<ListenFigures>,
     ) -> Self {
         Self {
             address,
+            local,
             place: Arc::new(Place {
                 _permit: permit,
                 drain,
                 figures,
             }),
         }
+    }
+
+    /// Both ends of its connection.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends::new(self.address, self.local)
     }
 
     /// Waits until no more connections are taken and idle ones are closed.

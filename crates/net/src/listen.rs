@@ -252,7 +252,14 @@ impl Listener {
                 continue;
             };
             figures.accepted.fetch_add(1, Ordering::Relaxed);
-            let peer = Peer::new(address, permit, drain.clone(), Arc::clone(&figures));
+            // The listener may be on all addresses: only the connection knows on which it came.
+            let came_to = stream.local_addr().unwrap_or(local);
+            let peer = Peer::new(
+                (address, came_to),
+                permit,
+                drain.clone(),
+                Arc::clone(&figures),
+            );
             let watch = Arc::new(Watch::new(patience));
             let served =
                 connection::serve(stream, tls, protocols.clone(), watch, peer, service.clone());

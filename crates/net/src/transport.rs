@@ -1,12 +1,13 @@
 //! A byte stream that is either a plain socket or TLS over one, for both sides. It must not know HTTP.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::origins::Ends;
 
 /// A socket, perhaps with TLS on it. TLS state is large and therefore boxed.
 pub(crate) enum Transport {
@@ -15,12 +16,13 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Our end of it.
-    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Plain(stream) => stream.local_addr(),
-            Self::Tls(stream) => stream.get_ref().0.local_addr(),
-        }
+    /// Both its ends, where it is one that we made.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        Ends::of(stream.local_addr(), stream.peer_addr())
     }
 }
 

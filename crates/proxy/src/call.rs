@@ -88,7 +88,7 @@ async fn story(
     }
     clear_head::check(&head).map_err(Refusal::from)?;
     let connector = shared.connector.load();
-    if connector.calls_from(peer.address) {
+    if connector.is_client(&peer) {
         return Err(Refusal::Loop(connector.address().into()).into());
     }
     drop(connector);

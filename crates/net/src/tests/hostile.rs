@@ -1,6 +1,14 @@
 //! Upstreams without an end, and ourselves as our own client.
 
-use super::{Raw, connector, post, sending, text, upstream, within};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+
+use super::{Raw, Serving, connector, listener, post, sending, text, upstream, within};
+use crate::origins::{Ends, Origins};
+use crate::{ConnectSettings, Scheme, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
@@ -41,20 +49,43 @@ async fn interim_answers_are_passed_over_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn our_own_end_of_a_connection_is_known_while_it_is_open() {
+async fn a_client_that_is_ourselves_is_known_and_nobody_else_is() {
     within(async {
-        let (listener, settings) = upstream().await;
-        let connector = connector(settings);
-        let answer = sending(&connector, post("/", "one"));
-        let (stream, ours) = listener.accept().await.unwrap();
-        let mut far = Raw::over(stream);
-        far.until("one").await;
-        assert!(connector.calls_from(ours));
-        assert!(!connector.calls_from(listener.local_addr().unwrap()));
-        far.say(OK.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"))
-            .await;
-        assert_eq!(text(answer.await.unwrap().unwrap()).await, "ok");
-        assert!(!connector.calls_from(ours));
+        let listener = listener(|_| {}).await;
+        let port = listener.local_address().port();
+        let connector = connector(ConnectSettings::new(Upstream {
+            scheme: Scheme::Http,
+            host: "127.0.0.1".to_owned(),
+            port,
+        }));
+        let ours = connector.clone();
+        let serving = Serving::start(listener, move |_, peer| {
+            let word = if ours.is_client(&peer) {
+                "ourselves"
+            } else {
+                "another"
+            };
+            async move { Ok(Response::new(Full::new(Bytes::from(word)))) }
+        });
+        let answer = connector.send(post("/", "")).await.unwrap();
+        assert_eq!(text(answer).await, "ourselves");
+        let mut another = Raw::connect(serving.address).await;
+        another.say("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        another.until("another").await;
     })
     .await;
+}
+
+#[test]
+fn a_port_of_ours_may_lead_to_several_others() {
+    let origins: Arc<Origins> = Arc::default();
+    let end = |text: &str| text.parse().unwrap();
+    let noted = origins.note(Ends::new(end("127.0.0.1:50000"), end("127.0.0.1:9")));
+    assert!(origins.contains(Ends::new(end("127.0.0.1:50000"), end("127.0.0.1:9"))));
+    assert!(!origins.contains(Ends::new(end("127.0.0.1:50000"), end("127.0.0.1:8800"))));
+    // As a listener on all addresses of both families writes it.
+    let mapped = Ends::new(end("[::ffff:127.0.0.1]:50000"), end("[::ffff:127.0.0.1]:9"));
+    assert!(origins.contains(mapped));
+    drop(noted);
+    assert!(!origins.contains(mapped));
 }
