@@ -44,7 +44,7 @@ struct Known {
 /// The sums in memory. What they hold is what the tables hold once [`Cells::write`] is committed.
 #[derive(Default)]
 pub(super) struct Cells {
-    known: HashMap<Vec<u8>, Known>,
+    known: HashMap<Vec<u8>, Known, ahash::RandomState>,
     touched: Vec<Vec<u8>>,
     key: Vec<u8>,
 }

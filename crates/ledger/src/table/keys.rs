@@ -23,7 +23,7 @@ struct Seen {
 /// What is written of each key that was seen since the start.
 #[derive(Default)]
 pub(super) struct Keys {
-    seen: HashMap<[u8; 16], Seen>,
+    seen: HashMap<[u8; 16], Seen, ahash::RandomState>,
 }
 
 impl Keys {

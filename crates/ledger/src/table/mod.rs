@@ -8,6 +8,7 @@ pub(crate) mod date;
 mod error;
 mod joining;
 mod keys;
+mod kinds;
 mod names;
 mod open_calls;
 mod restore;

@@ -32,7 +32,7 @@ impl Pending {
     pub(super) fn read(connection: &Connection, last_number: i64) -> Result<Pending, TableError> {
         let mut pending = Pending::default();
         let mut rows = connection.prepare(
-            "SELECT number, call, response_id, request_id FROM settlements WHERE number >= ?1",
+            "SELECT number, call, response_id, request_id FROM settled WHERE number >= ?1",
         )?;
         let mut rows = rows.query([unsealed_from(last_number)])?;
         while let Some(row) = rows.next()? {
@@ -116,7 +116,7 @@ pub(crate) fn find<T>(
         }
     }
     let first_number: Option<i64> =
-        connection.query_row("SELECT min(number) FROM settlements", [], |row| row.get(0))?;
+        connection.query_row("SELECT min(number) FROM settled", [], |row| row.get(0))?;
     let Some(first_number) = first_number else {
         return Ok(None);
     };

@@ -19,7 +19,7 @@ pub(super) fn prune(
         return Ok(deleted);
     }
     let first: Option<i64> = connection
-        .prepare_cached("SELECT min(number) FROM settlements")?
+        .prepare_cached("SELECT min(number) FROM settled")?
         .query_row([], |row| row.get(0))?;
     if let Some(first) = first {
         let gone = connection
@@ -36,6 +36,7 @@ pub(super) fn prune(
         ("slacks", "(day, organization, model_group, source)"),
         ("open_calls", "(day, organization, model_group)"),
         ("statements", "(number)"),
+        ("kinds", "(kind)"),
     ] {
         let columns = key.trim_matches(['(', ')']);
         let gone = connection
@@ -66,7 +67,7 @@ fn settlements(
     };
     let deleted = connection
         .prepare_cached(
-            "DELETE FROM settlements WHERE number IN (
+            "DELETE FROM settled WHERE number IN (
                SELECT number FROM settlements WHERE number BETWEEN ?1 AND ?2 AND day < ?3 LIMIT ?4)",
         )?
         .execute(params![first, last, before_day, at_most])?;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::types::{FromSql, Null};
+use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection};
 
 use super::TableError;
@@ -13,7 +13,7 @@ use super::cells::column;
 use super::date;
 use crate::{Row, SettledCall, Slack, Tokens};
 
-/// The columns that [`row_of`] reads and [`Insert`] writes, in their order.
+/// The columns of `settlements` that [`row_of`] reads, in its order.
 pub(crate) const COLUMNS: &str = "number, call, response_id, request_id, began_at, settled_at, day, \
     organization, project, key_hash, endpoint, model_asked, model, service_tier, stream, status, client, model_group, \
     input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, span_before, span_after, \
@@ -29,125 +29,83 @@ pub(super) struct Adjusts<'a> {
     pub(super) changes: Option<(i64, i64)>,
 }
 
+/// The columns that [`Insert`] writes, in their order. What is not here is in the row's kind.
+const OWN_COLUMNS: &str = "number, kind, call, response_id, request_id, began_at, settled_at, \
+    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, span_before, span_after, \
+    slack_tokens, remaining_tokens, cost_picodollars, saved_picodollars, adjusts, taken_change, fitted_change";
+
 /// Writes rows.
-pub(super) struct Insert<'c> {
-    statement: CachedStatement<'c>,
-    /// The day written last, and as text: rows come in days.
-    day: (i32, String),
-}
+pub(super) struct Insert<'c>(CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
     pub(super) fn new(connection: &'c Connection) -> Result<Insert<'c>, TableError> {
-        let places = vec!["?"; COLUMNS.split(',').count() + 2].join(", ");
-        let sql = format!(
-            "INSERT INTO settlements ({COLUMNS}, taken_change, fitted_change) VALUES ({places})"
-        );
-        Ok(Insert {
-            statement: connection.prepare_cached(&sql)?,
-            day: (0, date::text_of(0)),
-        })
+        let places = vec!["?"; OWN_COLUMNS.split(',').count()].join(", ");
+        let sql = format!("INSERT INTO settled ({OWN_COLUMNS}) VALUES ({places})");
+        Ok(Insert(connection.prepare_cached(&sql)?))
     }
 
     /// Writes one row.
     pub(super) fn row(
         &mut self,
         number: i64,
+        kind: i64,
         call: &SettledCall<'_>,
         adjusts: Option<Adjusts<'_>>,
     ) -> Result<(), TableError> {
-        if self.day.0 != call.day {
-            self.day = (call.day, date::text_of(call.day));
-        }
-        let mut to = Binder {
-            statement: &mut self.statement,
-            place: 0,
-        };
+        let mut to = Binder::new(&mut self.0);
         to.bind(number)?;
-        to.who_and_what(call, &self.day.1)?;
-        to.tokens(call)?;
-        to.verdict(call)?;
+        to.bind(kind)?;
+        to.text(Some(&call.call))?;
+        to.text(call.response_id.as_ref())?;
+        to.text(call.request_id.as_ref())?;
+        to.bind(call.began_at)?;
+        to.bind(call.settled_at)?;
+        let usage = call.usage.as_ref();
+        to.number(usage.map(|usage| usage.input))?;
+        to.number(usage.map(|usage| usage.cached_input))?;
+        to.number(usage.map(|usage| usage.cache_write))?;
+        to.number(usage.map(|usage| usage.output))?;
+        to.number(usage.map(|usage| usage.reasoning))?;
+        to.number(call.span.map(|(before, _)| before))?;
+        to.number(call.span.map(|(_, after)| after))?;
+        to.number(call.slack.as_ref().and_then(|slack| slack.at_most))?;
+        to.number(call.remaining)?;
+        to.number(call.cost)?;
+        to.number(call.saved)?;
         let changes = adjusts.and_then(|adjusts| adjusts.changes);
         to.bind(adjusts.map(|adjusts| adjusts.call))?;
         to.bind(changes.map(|(taken, _)| taken))?;
         to.bind(changes.map(|(_, fitted)| fitted))?;
-        self.statement.raw_execute()?;
+        self.0.raw_execute()?;
         Ok(())
     }
 }
 
 /// Binds one value after the other.
-struct Binder<'s, 'c> {
+pub(super) struct Binder<'s, 'c> {
     statement: &'s mut CachedStatement<'c>,
     place: usize,
 }
 
-impl Binder<'_, '_> {
-    fn bind(&mut self, value: impl rusqlite::ToSql) -> Result<(), TableError> {
+impl<'s, 'c> Binder<'s, 'c> {
+    pub(super) fn new(statement: &'s mut CachedStatement<'c>) -> Self {
+        Binder {
+            statement,
+            place: 0,
+        }
+    }
+
+    pub(super) fn bind(&mut self, value: impl rusqlite::ToSql) -> Result<(), TableError> {
         self.place += 1;
         Ok(self.statement.raw_bind_parameter(self.place, value)?)
     }
 
-    fn text(&mut self, text: Option<&Cow<'_, str>>) -> Result<(), TableError> {
+    pub(super) fn text(&mut self, text: Option<&Cow<'_, str>>) -> Result<(), TableError> {
         self.bind(text.map(AsRef::<str>::as_ref))
     }
 
     fn number(&mut self, number: Option<u64>) -> Result<(), TableError> {
         self.bind(number.map(column))
-    }
-
-    fn who_and_what(&mut self, call: &SettledCall<'_>, day: &str) -> Result<(), TableError> {
-        self.text(Some(&call.call))?;
-        self.text(call.response_id.as_ref())?;
-        self.text(call.request_id.as_ref())?;
-        self.bind(call.began_at)?;
-        self.bind(call.settled_at)?;
-        self.bind(day)?;
-        self.text(Some(&call.organization))?;
-        self.text(call.project.as_ref())?;
-        match &call.key_hash {
-            Some(hash) => self.bind(hash.as_slice())?,
-            None => self.bind(Null)?,
-        }
-        self.text(Some(&call.endpoint))?;
-        self.text(call.model_asked.as_ref())?;
-        self.text(call.model.as_ref())?;
-        self.text(call.service_tier.as_ref())?;
-        self.bind(call.stream)?;
-        self.bind(call.status)?;
-        self.text(call.client.as_ref())?;
-        self.text(call.group.as_ref())
-    }
-
-    fn tokens(&mut self, call: &SettledCall<'_>) -> Result<(), TableError> {
-        let usage = call.usage.as_ref();
-        self.number(usage.map(|usage| usage.input))?;
-        self.number(usage.map(|usage| usage.cached_input))?;
-        self.number(usage.map(|usage| usage.cache_write))?;
-        self.number(usage.map(|usage| usage.output))?;
-        self.number(usage.map(|usage| usage.reasoning))?;
-        self.number(call.span.map(|(before, _)| before))?;
-        self.number(call.span.map(|(_, after)| after))?;
-        self.bind(call.fitted)?;
-        let slack = call.slack.as_ref();
-        self.text(slack.map(|slack| &slack.source))?;
-        self.number(slack.and_then(|slack| slack.at_most))?;
-        self.bind(slack.map(|slack| slack.any_group))?;
-        self.number(call.allowance)?;
-        self.number(call.remaining)
-    }
-
-    fn verdict(&mut self, call: &SettledCall<'_>) -> Result<(), TableError> {
-        self.text(Some(&call.verdict))?;
-        self.text(call.certainty.as_ref())?;
-        self.text(Some(&call.assumes))?;
-        self.text(Some(&call.reason))?;
-        self.text(Some(&call.ours))?;
-        self.text(call.payer.as_ref())?;
-        self.bind(call.disputed)?;
-        self.bind(call.straddles)?;
-        self.number(call.cost)?;
-        self.number(call.saved)?;
-        self.bind(call.standing_shown)
     }
 }
 

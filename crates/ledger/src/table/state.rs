@@ -11,6 +11,7 @@ use super::cells::{Cells, Place, column};
 use super::date;
 use super::joining;
 use super::keys::Keys;
+use super::kinds::Kinds;
 use super::names::{self, Pending};
 use super::open_calls::Announcements;
 use super::rows::{self, Adjusts, Insert};
@@ -28,6 +29,7 @@ pub(super) struct State {
     cells: Cells,
     pub(super) open_calls: Announcements,
     keys: Keys,
+    kinds: Kinds,
     names: Pending,
     /// Other names of organizations, and the one each is known under.
     aliases: HashMap<String, String>,
@@ -51,6 +53,7 @@ impl State {
             cells: Cells::default(),
             open_calls: Announcements::read(connection)?,
             keys: Keys::default(),
+            kinds: Kinds::read(connection)?,
             names: Pending::read(connection, last_number)?,
             aliases,
             seen: HashMap::new(),
@@ -170,12 +173,14 @@ impl State {
     ) -> Result<(), TableError> {
         self.last_number += 1;
         let number = self.last_number;
-        insert.row(number, call, adjusts)?;
+        let changes = adjusts.and_then(|adjusts| adjusts.changes);
+        let summed = is_summed(call, changes.is_some());
+        let kind = self.kinds.of(connection, call, summed)?;
+        insert.row(number, kind, call, adjusts)?;
         self.names.add(connection, number, call)?;
         self.keys.see(connection, call)?;
         self.see(call);
-        let changes = adjusts.and_then(|adjusts| adjusts.changes);
-        let group = summary_group(call, changes.is_some());
+        let group = call.group.as_deref().filter(|_| summed).unwrap_or_default();
         self.change(connection, call.day, &call.organization, group, |cell| {
             cell.settle(number, call);
         })?;
@@ -262,7 +267,7 @@ impl State {
         call: &str,
     ) -> Result<Option<(Row, String)>, TableError> {
         let adjusting: Option<i64> = connection
-            .prepare_cached("SELECT max(number) FROM settlements WHERE adjusts = ?1")?
+            .prepare_cached("SELECT max(number) FROM settled WHERE adjusts = ?1")?
             .query_row([call], |row| row.get(0))?;
         let columns = rows::COLUMNS;
         let group_column = columns.split(',').count();
@@ -343,13 +348,9 @@ fn known_as<'a>(aliases: &'a HashMap<String, String>, name: &'a str) -> &'a str 
     aliases.get(name).map_or(name, String::as_str)
 }
 
-/// The group that a row is summed up under, as the column `summary_group` says it.
-fn summary_group<'a>(call: &'a SettledCall<'_>, has_changes: bool) -> &'a str {
-    if call.span.is_some() || has_changes || call.verdict == "unknown" {
-        call.group.as_deref().unwrap_or_default()
-    } else {
-        ""
-    }
+/// Whether a row is summed up under its group, which the column `summary_group` then says.
+fn is_summed(call: &SettledCall<'_>, has_changes: bool) -> bool {
+    call.span.is_some() || has_changes || call.verdict == "unknown"
 }
 
 /// The group whose slack a row's is; `""`: any.

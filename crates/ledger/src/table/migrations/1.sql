@@ -1,12 +1,36 @@
 -- The first schema. docs/ledger.md says what each column means.
 
-CREATE TABLE settlements (
+-- What is different in each settlement. Everything else is the same in very many of them and stands in `kinds`, once:
+-- a row is half as long and costs half as much.
+CREATE TABLE settled (
   number INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,
   call TEXT NOT NULL,
   response_id TEXT,
   request_id TEXT,
   began_at INTEGER NOT NULL,
   settled_at INTEGER NOT NULL,
+  input_tokens INTEGER,
+  cached_input_tokens INTEGER,
+  cache_write_tokens INTEGER,
+  output_tokens INTEGER,
+  reasoning_tokens INTEGER,
+  span_before INTEGER,
+  span_after INTEGER,
+  slack_tokens INTEGER,
+  remaining_tokens INTEGER,
+  cost_picodollars INTEGER,
+  saved_picodollars INTEGER,
+  adjusts TEXT,
+  taken_change INTEGER,
+  fitted_change INTEGER
+);
+
+-- Nearly no row adjusts another, so this costs nothing.
+CREATE INDEX adjustments ON settled (adjusts) WHERE adjusts IS NOT NULL;
+
+CREATE TABLE kinds (
+  kind INTEGER PRIMARY KEY,
   day TEXT NOT NULL,
   organization TEXT NOT NULL,
   project TEXT,
@@ -19,19 +43,10 @@ CREATE TABLE settlements (
   status INTEGER NOT NULL,
   client TEXT,
   model_group TEXT,
-  input_tokens INTEGER,
-  cached_input_tokens INTEGER,
-  cache_write_tokens INTEGER,
-  output_tokens INTEGER,
-  reasoning_tokens INTEGER,
-  span_before INTEGER,
-  span_after INTEGER,
   fitted INTEGER NOT NULL,
   slack_source TEXT,
-  slack_tokens INTEGER,
   slack_any_group INTEGER,
   allowance_tokens INTEGER,
-  remaining_tokens INTEGER,
   verdict TEXT NOT NULL,
   certainty TEXT,
   assumes TEXT NOT NULL,
@@ -40,20 +55,60 @@ CREATE TABLE settlements (
   payer TEXT,
   disputed INTEGER NOT NULL,
   straddles INTEGER NOT NULL,
-  cost_picodollars INTEGER,
-  saved_picodollars INTEGER,
   standing_shown INTEGER NOT NULL,
-  adjusts TEXT,
-  taken_change INTEGER,
-  fitted_change INTEGER,
-  summary_group TEXT NOT NULL GENERATED ALWAYS AS (
-    CASE WHEN span_after IS NOT NULL OR taken_change IS NOT NULL OR verdict = 'unknown'
-    THEN coalesce(model_group, '') ELSE '' END
-  ) VIRTUAL
+  summary_group TEXT NOT NULL
 );
 
--- Nearly no row adjusts another, so this costs nothing.
-CREATE INDEX adjustments ON settlements (adjusts) WHERE adjusts IS NOT NULL;
+-- CROSS JOIN: rows in the order of their numbers, and the kind of each.
+CREATE VIEW settlements AS
+SELECT
+  number,
+  call,
+  response_id,
+  request_id,
+  began_at,
+  settled_at,
+  day,
+  organization,
+  project,
+  key_hash,
+  endpoint,
+  model_asked,
+  model,
+  service_tier,
+  stream,
+  status,
+  client,
+  model_group,
+  input_tokens,
+  cached_input_tokens,
+  cache_write_tokens,
+  output_tokens,
+  reasoning_tokens,
+  span_before,
+  span_after,
+  fitted,
+  slack_source,
+  slack_tokens,
+  slack_any_group,
+  allowance_tokens,
+  remaining_tokens,
+  verdict,
+  certainty,
+  assumes,
+  reason,
+  ours,
+  payer,
+  disputed,
+  straddles,
+  cost_picodollars,
+  saved_picodollars,
+  standing_shown,
+  adjusts,
+  taken_change,
+  fitted_change,
+  summary_group
+FROM settled CROSS JOIN kinds USING (kind);
 
 -- Where a call's ids are found: 64 rows for each 8,192 settlements.
 CREATE TABLE names (
@@ -191,7 +246,7 @@ WITH parts AS (
     organization,
     summary_group,
     NOT EXISTS (
-      SELECT 1 FROM settlements AS later
+      SELECT 1 FROM settled AS later
       WHERE later.adjusts = coalesce(settlements.adjusts, settlements.call)
         AND later.number > settlements.number
     ) AS counts,

@@ -187,7 +187,7 @@ fn a_transaction_that_fails_leaves_nothing_behind_in_memory_either() {
     put(&mut table, &[settled("c_1")]);
     sql(folder.path())
         .execute_batch(
-            "CREATE TRIGGER refuses BEFORE INSERT ON settlements WHEN NEW.call = 'c_4'
+            "CREATE TRIGGER refuses BEFORE INSERT ON settled WHEN NEW.call = 'c_4'
              BEGIN SELECT raise(ABORT, 'no'); END",
         )
         .unwrap();

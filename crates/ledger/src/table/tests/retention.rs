@@ -65,8 +65,8 @@ fn old_days_go_in_small_steps_and_wholly() {
     }
     assert!(steps >= 9, "{steps}");
     let settled = usize::try_from(2 * per_day + 1).unwrap();
-    // 64 slices of names, 2 x 2 totals, 2 slacks, 2 open, 2 statements.
-    assert_eq!(gone, settled + 64 + 4 + 2 + 2 + 2);
+    // 64 slices of names, 2 x 2 totals, 2 slacks, 2 open, 2 statements, 2 kinds.
+    assert_eq!(gone, settled + 64 + 4 + 2 + 2 + 2 + 2);
     let days: Vec<_> = all_days(folder.path()).iter().map(|day| day.day).collect();
     assert_eq!(days, [DAY + 2, DAY + 2]);
     let connection = sql(folder.path());

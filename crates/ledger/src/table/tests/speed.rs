@@ -33,7 +33,7 @@ fn entries(from: usize, count: usize, days: usize, all: usize) -> Vec<Entry<'sta
     let mut seed = 88_172_645_463_325_252 + u64::try_from(from).unwrap();
     (from..from + count)
         .map(|id| {
-            let days_back = days - 1 - id * days / all;
+            let days_back = (days - 1).saturating_sub(id * days / all);
             Entry::Settled(SettledCall {
                 call: format!("c_{id:010}{}", letters(&mut seed, 20)).into(),
                 response_id: Some(format!("resp_{}", letters(&mut seed, 48)).into()),
