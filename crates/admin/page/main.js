@@ -211,7 +211,7 @@ function problem(error) {
 
 async function drawOffer() {
   const offer = await ask('offer');
-  say(get('offer'), `model list of ${offer.list_date} · list prices of ${offer.prices_date} · counts what passed through this proxy`);
+  say(get('offer'), `model list of ${offer.list_date}, ${offer.age_days} days old · list prices · counts what passed through this proxy`);
 }
 
 async function showCall() {

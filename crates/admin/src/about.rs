@@ -8,8 +8,6 @@ use serde_json::Value;
 pub struct About {
     /// The model list's date, `2026-09-28`.
     pub list_date: String,
-    /// The date of its prices.
-    pub prices_date: String,
     /// The model list as JSON: groups with allowances, models, prices.
     pub offer: Value,
     /// What is set, as JSON, without secrets.

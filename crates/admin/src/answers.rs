@@ -126,7 +126,10 @@ impl Answers {
                 Err(refused) => refused,
             },
             "calls" => match asked.wanted() {
-                Ok(wanted) => self.from_ledger(move |history| history.calls(&wanted)).await,
+                Ok(wanted) => {
+                    self.from_ledger(move |history| history.calls(&wanted))
+                        .await
+                }
                 Err(refused) => refused,
             },
             "curve" => self.curve(&asked).await,
@@ -194,7 +197,8 @@ impl Answers {
     async fn curve(&self, asked: &Asked<'_>) -> Answer {
         let (Some(organization), Some(group)) = (asked.text("organization"), asked.text("group"))
         else {
-            let why = "a curve is of one organization and group. help: ?organization=acme&group=large";
+            let why =
+                "a curve is of one organization and group. help: ?organization=acme&group=large";
             return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
         };
         let day = match asked.day() {
@@ -238,7 +242,12 @@ impl Answers {
 
     fn state_value(&self, newest: i64) -> Value {
         let status = self.status();
-        let differs: u64 = self.proxy.figures().payer_differs().map(|(_, count)| count).sum();
+        let differs: u64 = self
+            .proxy
+            .figures()
+            .payer_differs()
+            .map(|(_, count)| count)
+            .sum();
         json!({
             "schema": SCHEMA,
             "now": Timestamp::now().to_string(),
@@ -264,7 +273,9 @@ impl Answers {
             counts: (settled, figures.open()),
             day: self.today(),
             notices: self.status().notices,
-            moved_at: self.health_of_ledger().and_then(|health| health.last_moved_at),
+            moved_at: self
+                .health_of_ledger()
+                .and_then(|health| health.last_moved_at),
         }
     }
 
@@ -367,6 +378,7 @@ impl Asked<'_> {
                 certainty: self.text("certainty"),
                 organization: self.text("organization"),
                 model: self.text("model"),
+                model_part: None,
                 reason: self.text("reason"),
                 group: self.text("group"),
                 below: self.number("below")?,

@@ -68,7 +68,7 @@ impl Api {
         }
     }
 
-    fn standings(&self) -> Standings {
+    pub(crate) fn standings(&self) -> Standings {
         let organizations = self.proxy.standings();
         // Where there is none yet, any day's midnight would do but today's is right.
         let day = organizations
@@ -160,7 +160,7 @@ impl OrganizationStanding {
 }
 
 impl Answer {
-    fn of(said: &impl Serialize) -> Self {
+    pub(crate) fn of(said: &impl Serialize) -> Self {
         match serde_json::to_vec(said) {
             Ok(json) => Self {
                 status: StatusCode::OK,

@@ -69,7 +69,7 @@ pub fn fields(row: &Row) -> Vec<(&'static str, Value)> {
 
 /// The fields as one object.
 #[must_use]
-pub fn of_row(row: &Row) -> Value {
+pub(crate) fn of_row(row: &Row) -> Value {
     let members = fields(row)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));
@@ -84,7 +84,7 @@ pub fn instant(at: i64) -> String {
 
 /// The names of the fields and the values of each row as one file: RFC 4180, with a header.
 #[must_use]
-pub fn csv(rows: &[Row]) -> String {
+pub(crate) fn csv(rows: &[Row]) -> String {
     let empty = Row {
         number: 0,
         call: ledger::SettledCall::default(),

@@ -60,14 +60,20 @@ async fn tell(answers: Answers, sender: Sender<Bytes>) {
     let mut seen = None;
     let mut spoke = Instant::now();
     // Sent at once, so that the browser knows that it is connected.
-    if sender.send(Bytes::from_static(b"retry: 1000\n\n")).await.is_err() {
+    if sender
+        .send(Bytes::from_static(b"retry: 1000\n\n"))
+        .await
+        .is_err()
+    {
         return;
     }
     loop {
         looks.tick().await;
         if answers.is_stopping() {
             // Nobody waits for it: the listener drains.
-            let _ = sender.send(Bytes::from_static(b"event: stop\ndata: {}\n\n")).await;
+            let _ = sender
+                .send(Bytes::from_static(b"event: stop\ndata: {}\n\n"))
+                .await;
             return;
         }
         let now = answers.mark();

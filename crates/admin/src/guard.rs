@@ -85,7 +85,9 @@ impl Guard {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
         let query = head.uri.query().unwrap_or_default();
-        let asked = query.split('&').find_map(|pair| pair.strip_prefix("token="));
+        let asked = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("token="));
         let shown = bearer.or(asked).ok_or(Denied::Token)?;
         hmac::verify(&token.key, shown.as_bytes(), token.tag.as_ref()).map_err(|_| Denied::Token)
     }
@@ -114,11 +116,28 @@ mod tests {
     #[test]
     fn a_rebound_name_is_not_answered() {
         let guard = Guard::new(&["Tollfree.internal".to_owned()], None).unwrap();
-        for ours in ["127.0.0.1:8801", "localhost:8801", "[::1]:8801", "[::1]", "tollfree.internal", "10.0.0.7:1"] {
+        for ours in [
+            "127.0.0.1:8801",
+            "localhost:8801",
+            "[::1]:8801",
+            "[::1]",
+            "tollfree.internal",
+            "10.0.0.7:1",
+        ] {
             assert_eq!(guard.host(&head(ours, None, "/")), Ok(()), "{ours}");
         }
-        for foreign in ["evil.example", "evil.example:8801", "localhost.evil.example", "127.0.0.1.evil.example", ""] {
-            assert_eq!(guard.host(&head(foreign, None, "/")), Err(Denied::Host), "{foreign}");
+        for foreign in [
+            "evil.example",
+            "evil.example:8801",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+        ] {
+            assert_eq!(
+                guard.host(&head(foreign, None, "/")),
+                Err(Denied::Host),
+                "{foreign}"
+            );
         }
     }
 
@@ -127,11 +146,24 @@ mod tests {
         let open = Guard::new(&[], None).unwrap();
         assert_eq!(open.token(&head("localhost", None, "/")), Ok(()));
         let guard = Guard::new(&[], Some("s3cret")).unwrap();
-        assert_eq!(guard.token(&head("localhost", None, "/")), Err(Denied::Token));
-        assert_eq!(guard.token(&head("localhost", Some("Bearer s3cret"), "/")), Ok(()));
-        assert_eq!(guard.token(&head("localhost", None, "/x?a=1&token=s3cret")), Ok(()));
+        assert_eq!(
+            guard.token(&head("localhost", None, "/")),
+            Err(Denied::Token)
+        );
+        assert_eq!(
+            guard.token(&head("localhost", Some("Bearer s3cret"), "/")),
+            Ok(())
+        );
+        assert_eq!(
+            guard.token(&head("localhost", None, "/x?a=1&token=s3cret")),
+            Ok(())
+        );
         for wrong in ["Bearer s3cre", "Bearer s3crett", "s3cret", "Basic s3cret"] {
-            assert_eq!(guard.token(&head("localhost", Some(wrong), "/")), Err(Denied::Token), "{wrong}");
+            assert_eq!(
+                guard.token(&head("localhost", Some(wrong), "/")),
+                Err(Denied::Token),
+                "{wrong}"
+            );
         }
     }
 }

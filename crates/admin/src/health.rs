@@ -9,24 +9,24 @@ use crate::about::About;
 
 /// The answer of `/healthz` and `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// `ok`, `degraded` (calls go on, something beside them does not work) or `stopping`.
-    pub status: &'static str,
+    pub(crate) status: &'static str,
     /// What does not work, one line each, with what to do.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
     /// What the ledger waits for.
-    pub ledger: LedgerStatus,
+    pub(crate) ledger: LedgerStatus,
 }
 
 /// How the ledger does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LedgerStatus {
+pub(crate) struct LedgerStatus {
     /// `ok`, `degraded` or `off`.
-    pub status: &'static str,
+    pub(crate) status: &'static str,
     /// Entries that wait to be written.
-    pub waiting_entries: usize,
+    pub(crate) waiting_entries: usize,
     /// Settlements that could not be kept.
-    pub dropped_entries: u64,
+    pub(crate) dropped_entries: u64,
 }
 
 /// How all does now.
@@ -76,7 +76,11 @@ fn clock(milliseconds: i64) -> Option<String> {
         return None;
     }
     let (way, off) = (
-        if milliseconds > 0 { "behind" } else { "ahead of" },
+        if milliseconds > 0 {
+            "behind"
+        } else {
+            "ahead of"
+        },
         match (seconds / 3600, seconds / 60 % 60) {
             (0, 0) => format!("{seconds} s"),
             (0, minutes) => format!("{minutes} min"),
@@ -97,8 +101,14 @@ mod tests {
     fn a_wrong_clock_is_said_as_people_say_it() {
         assert_eq!(clock(0), None);
         let ahead = clock(-11_520_000).unwrap();
-        assert!(ahead.starts_with("this clock is 3 h 12 min ahead of OpenAI's. "), "{ahead}");
+        assert!(
+            ahead.starts_with("this clock is 3 h 12 min ahead of OpenAI's. "),
+            "{ahead}"
+        );
         let behind = clock(61_000).unwrap();
-        assert!(behind.starts_with("this clock is 1 min behind OpenAI's. "), "{behind}");
+        assert!(
+            behind.starts_with("this clock is 1 min behind OpenAI's. "),
+            "{behind}"
+        );
     }
 }

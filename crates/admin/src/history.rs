@@ -65,27 +65,46 @@ impl History {
             at_most,
             ..wanted.filter.clone()
         };
-        match &wanted.search {
-            None => self.read(|reader| reader.calls(&filter)),
-            Some(words) => self.read(|reader| reader.search(&filter, words)),
-        }
+        let Some(words) = &wanted.search else {
+            return self.read(|reader| reader.calls(&filter));
+        };
+        self.read(|reader| {
+            let by_id = reader.find_rows(words)?;
+            if !by_id.is_empty() {
+                return Ok(by_id);
+            }
+            reader.calls(&CallFilter {
+                model_part: Some(words.clone()),
+                ..filter
+            })
+        })
     }
 
     /// One call by any of its ids. Whoever may see the page may see any call.
     pub(crate) fn call(&self, id: &str) -> Result<Option<Value>, ReadError> {
-        let row = self.read(|reader| reader.find(id))?;
-        Ok(row.as_ref().map(of_row))
+        let rows = self.read(|reader| reader.find_rows(id))?;
+        Ok(rows.last().map(of_row))
     }
 
     /// Days with their sums, oldest first.
-    pub(crate) fn days(&self, from: Day, to: Day, organization: Option<&str>) -> Result<Value, ReadError> {
+    pub(crate) fn days(
+        &self,
+        from: Day,
+        to: Day,
+        organization: Option<&str>,
+    ) -> Result<Value, ReadError> {
         let rows = self.read(|reader| reader.days(from.number(), to.number(), organization))?;
         let days: Vec<Value> = rows.iter().map(|row| day(row, to)).collect();
         Ok(json!({ "schema": SCHEMA, "days": days }))
     }
 
     /// The running total of one group over one day, at most a point a minute.
-    pub(crate) fn curve(&self, day: Day, organization: &str, group: &str) -> Result<Vec<(i64, u64)>, ReadError> {
+    pub(crate) fn curve(
+        &self,
+        day: Day,
+        organization: &str,
+        group: &str,
+    ) -> Result<Vec<(i64, u64)>, ReadError> {
         self.read(|reader| reader.curve(day.number(), organization, group))
     }
 

@@ -2,14 +2,28 @@
 //! said and how it is carried are apart, so that one content serves a socket file and a port. It must not know how a
 //! call is metered, nor how anything is shown.
 
+mod about;
+mod answers;
 mod api;
+mod call;
 mod control;
+mod events;
+mod guard;
+mod health;
+mod history;
+mod metrics;
+mod page;
 mod standing;
 mod total;
+mod web;
 
+pub use about::About;
+pub use answers::Answers;
 pub use api::{Answer, Api, Refusal, STANDING, TOTALS, Why};
+pub use call::{fields, instant};
 pub use control::{Control, SOCKET};
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, SlackStanding, Standings,
 };
 pub use total::{StateTotal, StatedTotal};
+pub use web::{NoRandomness, Said, Web};

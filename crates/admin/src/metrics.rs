@@ -6,7 +6,7 @@ use std::fmt;
 use ledger::{Health, HealthState};
 use meter::Reason;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use proxy::{Figures, Histogram, OrganizationStanding, Proxy};
@@ -56,7 +56,8 @@ pub(crate) fn text(
 /// Writes families one after the other.
 struct Families<'e>(DescriptorEncoder<'e>);
 
-type Labels<'l> = [(&'static str, &'l str)];
+/// Of an exemplar, which no figure of ours has.
+type NoLabels = [(&'static str, &'static str); 0];
 
 impl Families<'_> {
     fn counter<'l>(
@@ -65,9 +66,17 @@ impl Families<'_> {
         help: &str,
         samples: impl IntoIterator<Item = (Vec<(&'static str, &'l str)>, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, count) in samples {
-            counted(&mut family, &labels, count)?;
+            if labels.is_empty() {
+                family.encode_counter::<NoLabels, _, f64>(&count, None)?;
+            } else {
+                family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabels, _, f64>(&count, None)?;
+            }
         }
         Ok(())
     }
@@ -78,12 +87,14 @@ impl Families<'_> {
         help: &str,
         samples: impl IntoIterator<Item = (Vec<(&'static str, &'l str)>, f64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in samples {
             if labels.is_empty() {
                 family.encode_gauge(&value)?;
             } else {
-                family.encode_family(labels.as_slice())?.encode_gauge(&value)?;
+                family.encode_family(&labels)?.encode_gauge(&value)?;
             }
         }
         Ok(())
@@ -102,18 +113,9 @@ impl Families<'_> {
             buckets.push((end, so_far - below));
             below = so_far;
         }
-        buckets.push((f64::MAX, all.saturating_sub(below)));
-        family.encode_histogram::<[(&str, &str); 0]>(histogram.sum_seconds(), all, &buckets, None)
+        buckets.push((f64::INFINITY, all.saturating_sub(below)));
+        family.encode_histogram::<NoLabels>(histogram.sum_seconds(), all, &buckets, None)
     }
-}
-
-fn counted(family: &mut MetricEncoder<'_>, labels: &Labels<'_>, count: u64) -> fmt::Result {
-    if labels.is_empty() {
-        return family.encode_counter::<[(&str, &str); 0], _, f64>(&count, None);
-    }
-    family
-        .encode_family(labels)?
-        .encode_counter::<[(&str, &str); 0], _, f64>(&count, None)
 }
 
 impl Collector for Reading {
@@ -133,10 +135,16 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     families.counter(
         "calls",
         "Calls by endpoint, verdict and certainty; verdict none: nothing to settle",
-        figures.calls().map(|(endpoint, verdict, certainty, count)| {
-            let labels = [("endpoint", endpoint), ("verdict", verdict), ("certainty", certainty)];
-            (labels.to_vec(), count)
-        }),
+        figures
+            .calls()
+            .map(|(endpoint, verdict, certainty, count)| {
+                let labels = [
+                    ("endpoint", endpoint),
+                    ("verdict", verdict),
+                    ("certainty", certainty),
+                ];
+                (labels.to_vec(), count)
+            }),
     )?;
     families.counter(
         "settlements",
@@ -156,7 +164,9 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     families.counter(
         "payer_differs",
         "Calls on which OpenAI's own word was another than our verdict, by its word",
-        figures.payer_differs().map(|(payer, count)| (vec![("payer", payer)], count)),
+        figures
+            .payer_differs()
+            .map(|(payer, count)| (vec![("payer", payer)], count)),
     )?;
     let plain = |count: u64| [(Vec::new(), count)];
     families.counter(
@@ -174,9 +184,16 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
         "Metered calls that an OpenAI SDK sent again",
         plain(figures.retries.get()),
     )?;
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; calls open at once are few")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; calls open at once are few"
+    )]
     let open = figures.open() as f64;
-    families.gauge(("in_flight_calls", None), "Metered calls that are open now", [(Vec::new(), open)])
+    families.gauge(
+        ("in_flight_calls", None),
+        "Metered calls that are open now",
+        [(Vec::new(), open)],
+    )
 }
 
 /// The reasons why usage never came.
@@ -219,7 +236,10 @@ fn speed(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; tokens of a day stay below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; tokens of a day stay below 2^53"
+)]
 fn tokens(count: u64) -> f64 {
     count as f64
 }
@@ -229,19 +249,37 @@ impl Reading {
         let standings = self.proxy.standings();
         let names: Vec<Vec<String>> = standings
             .first()
-            .map(|first| first.groups.iter().map(|one| vec![one.group.clone()]).collect())
+            .map(|first| {
+                first
+                    .groups
+                    .iter()
+                    .map(|one| vec![one.group.clone()])
+                    .collect()
+            })
             .unwrap_or_default();
         families.counter(
             "tokens",
             "Tokens by model group (other: calls that are not eligible), verdict and direction",
-            self.proxy.figures().tokens().map(|(group, verdict, direction, count)| {
-                let group = group
-                    .and_then(|group| names.get(group)?.first())
-                    .map_or("other", String::as_str);
-                (vec![("group", group), ("verdict", verdict), ("direction", direction)], count)
-            }),
+            self.proxy
+                .figures()
+                .tokens()
+                .map(|(group, verdict, direction, count)| {
+                    let group = group
+                        .and_then(|group| names.get(group)?.first())
+                        .map_or("other", String::as_str);
+                    (
+                        vec![
+                            ("group", group),
+                            ("verdict", verdict),
+                            ("direction", direction),
+                        ],
+                        count,
+                    )
+                }),
         )?;
-        let shown = standings.get(..standings.len().min(MOST_ORGANIZATIONS)).unwrap_or_default();
+        let shown = standings
+            .get(..standings.len().min(MOST_ORGANIZATIONS))
+            .unwrap_or_default();
         let each = |value: fn(&proxy::GroupStanding) -> u64| samples(shown, value);
         families.gauge(
             ("allowance_tokens", None),
@@ -274,7 +312,10 @@ impl Reading {
             each(|group| group.standing.in_flight.tokens),
         )?;
         let reset = standings.first().map(|first| first.day.end());
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; the instant is far below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; the instant is far below 2^53"
+        )]
         let reset = reset.map(|reset| (Vec::new(), reset as f64));
         families.gauge(
             ("day_reset_timestamp", Some(&Unit::Seconds)),
@@ -332,7 +373,10 @@ impl Reading {
             "Version of tollfree and date of its model list",
             [(labels, 1.0)],
         )?;
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; seconds are enough")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; seconds are enough"
+        )]
         let skew = self.proxy.clock_correction_milliseconds() as f64 / 1000.0;
         families.gauge(
             ("clock_correction", Some(&Unit::Seconds)),

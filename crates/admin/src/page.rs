@@ -62,10 +62,19 @@ mod tests {
         for (path, name) in PATHS {
             let text = String::from_utf8_lossy(file(path).unwrap().bytes);
             let ours = !name.starts_with("uplot");
-            for link in ["src=\"http", "href=\"http", "url(http", "import('http", "from 'http"] {
+            for link in [
+                "src=\"http",
+                "href=\"http",
+                "url(http",
+                "import('http",
+                "from 'http",
+            ] {
                 assert!(!text.contains(link), "{name}: {link}");
             }
-            assert!(!ours || !text.contains("innerHTML"), "{name}: text is only ever text");
+            assert!(
+                !ours || !text.contains("innerHTML"),
+                "{name}: text is only ever text"
+            );
         }
     }
 }

@@ -46,7 +46,11 @@ impl Web {
     ///
     /// # Errors
     /// [`NoRandomness`].
-    pub fn new(answers: Answers, hosts: &[String], token: Option<&str>) -> Result<Self, NoRandomness> {
+    pub fn new(
+        answers: Answers,
+        hosts: &[String],
+        token: Option<&str>,
+    ) -> Result<Self, NoRandomness> {
         let guard = Guard::new(hosts, token).ok_or(NoRandomness)?;
         Ok(Self {
             answers,
@@ -56,10 +60,7 @@ impl Web {
     }
 
     /// Answers one request.
-    ///
-    /// # Errors
-    /// None.
-    pub async fn handle(&self, request: Request<Incoming>) -> Result<Response<Said>, Infallible> {
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<Said> {
         let (head, _) = request.into_parts();
         let mut answer = self.answer(&head).await;
         let headers = answer.headers_mut();
@@ -68,12 +69,15 @@ impl Web {
             (header::CONTENT_SECURITY_POLICY, POLICY),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
-            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin",
+            ),
         ];
         for (name, value) in fixed {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Ok(answer)
+        answer
     }
 
     async fn answer(&self, head: &Parts) -> Response<Said> {
@@ -83,9 +87,16 @@ impl Web {
         let path = head.uri.path();
         if matches!(head.method, Method::GET | Method::HEAD) {
             if let Some(file) = page::file(path) {
-                return said(StatusCode::OK, file.media_type, Bytes::from_static(file.bytes));
+                return said(
+                    StatusCode::OK,
+                    file.media_type,
+                    Bytes::from_static(file.bytes),
+                );
             }
-            if let Some(answer) = self.answers.health(path, head.uri.query().unwrap_or_default()) {
+            if let Some(answer) = self
+                .answers
+                .health(path, head.uri.query().unwrap_or_default())
+            {
                 return json(answer);
             }
         }
@@ -132,7 +143,9 @@ impl Web {
             Some(stream) => {
                 let mut answer = Response::new(Said::Stream(stream));
                 let media_type = HeaderValue::from_static("text/event-stream");
-                answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
+                answer
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, media_type);
                 answer
             }
             None => json(Answer::refusal(
@@ -173,7 +186,9 @@ fn denial(denied: Denied) -> Response<Said> {
     let mut answer = json(Answer::refusal(status, why.to_owned()));
     if denied == Denied::Token {
         let scheme = HeaderValue::from_static("Bearer");
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
     }
     answer
 }
@@ -186,7 +201,9 @@ fn said(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Response<
     let mut answer = Response::new(Said::Whole(Full::new(bytes)));
     *answer.status_mut() = status;
     let media_type = HeaderValue::from_static(media_type);
-    answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media_type);
     answer
 }
 

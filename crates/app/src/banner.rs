@@ -23,6 +23,8 @@ pub(crate) struct Started<'a> {
     pub(crate) home: Option<&'a Path>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where the page is; none where there is to be none.
+    pub(crate) page: Option<SocketAddr>,
     /// What was found in the ledger; none where none is kept.
     pub(crate) found: Option<&'a Found>,
     /// Now, Unix milliseconds.
@@ -45,6 +47,7 @@ pub(crate) fn announce(started: &Started<'_>, terminal: &Terminal) {
     let shown = |path: &Path| path.display().to_string();
     tracing::info!(
         address = %started.address,
+        page = started.page.map(|page| format!("http://{}/", reachable(page))),
         upstream = %loaded.config.upstream.url,
         config = loaded.origin.as_deref().map(shown),
         ledger = loaded.config.data_dir.folder().map(database).as_deref().map(shown),
@@ -83,6 +86,9 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
         "  use     export OPENAI_BASE_URL={scheme}://{}/v1\n",
         reachable(*address)
     );
+    let page = started.page.map_or_else(String::new, |page| {
+        format!("  page    http://{}/\n", reachable(page))
+    });
     let date = loaded.offer.list_date();
     let file = config.offer.file.as_deref().map(Path::display);
     let file = file.map_or_else(String::new, |file| format!(" {dot} {file}"));
@@ -95,6 +101,7 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
     [
         wrapped(&head, terminal.width),
         base_url,
+        page,
         beside("ledger", &[ledger(started, dot)], terminal.width),
         beside("offer", &[offer], terminal.width),
         beside("assume", &assumptions(started), terminal.width),

@@ -1,5 +1,6 @@
 //! The program `tollfree`: a table of contents. Each arm names the room that does the work.
 
+mod admin_listener;
 mod banner;
 mod busy_port;
 mod cli;

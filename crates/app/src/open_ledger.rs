@@ -112,6 +112,8 @@ pub(crate) struct Found {
     pub(crate) calls_today: u64,
     /// It is written.
     pub(crate) works: bool,
+    /// The data directory is ours: nobody else may write there.
+    pub(crate) is_ours: bool,
 }
 
 /// Opens the ledger, says what troubles it has, and what was found in it.
@@ -120,6 +122,7 @@ pub(crate) async fn open(
     lock: Option<Lock>,
     now_ms: i64,
 ) -> Option<(Opened, Found)> {
+    let is_ours = lock.is_some();
     let opened = spawn_blocking(move || {
         let folder = settings.folder.clone();
         let opened = Ledger::open(settings, lock, now_ms);
@@ -127,6 +130,7 @@ pub(crate) async fn open(
             began_at: opened.restored.began_at,
             calls_today: calls_of(Day::at(now_ms.div_euclid(1000)), &folder),
             works: works(&opened.ledger.health()),
+            is_ours,
         };
         (opened, found)
     });

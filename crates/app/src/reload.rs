@@ -19,11 +19,17 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks at what only time changes.
 const DAILY: Duration = Duration::from_hours(24);
 
-/// Begins to watch for SIGHUP and for changes of the files that were read.
+/// Begins to watch for SIGHUP and for changes of the files that were read; `reloaded` is told of each new
+/// configuration.
 ///
 /// # Errors
 /// When the system refuses to tell of SIGHUP, which would then end the program.
-pub(crate) fn watch(sources: Sources, loaded: Loaded, proxy: Proxy) -> std::io::Result<()> {
+pub(crate) fn watch(
+    sources: Sources,
+    loaded: Loaded,
+    proxy: Proxy,
+    reloaded: impl Fn(&Loaded) + Send + 'static,
+) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut daily = tokio::time::interval(DAILY);
     // One waiting word is enough: the files are read after it is taken.
@@ -41,6 +47,7 @@ pub(crate) fn watch(sources: Sources, loaded: Loaded, proxy: Proxy) -> std::io::
                     if let Some(warning) = offer_is_old(&running.offer, today()) {
                         tracing::warn!("{warning}");
                     }
+                    reloaded(&running);
                     continue;
                 }
             }
@@ -48,6 +55,7 @@ pub(crate) fn watch(sources: Sources, loaded: Loaded, proxy: Proxy) -> std::io::
             let Some(loaded) = reload(&sources, &running.config, &proxy) else {
                 continue;
             };
+            reloaded(&loaded);
             running = loaded;
             let named = files(&running);
             if named != known {
@@ -141,6 +149,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let changed = [
         ("listen", running.listen != wanted.listen),
         ("data_dir", running.data_dir != wanted.data_dir),
+        ("[admin]", running.admin != wanted.admin),
         ("[listener]", running.listener != wanted.listener),
         ("[ledger]", running.ledger != wanted.ledger),
         ("[drain]", running.drain != wanted.drain),

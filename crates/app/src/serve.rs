@@ -1,15 +1,18 @@
 //! `tollfree serve`: the proxy, from the bound port to the last open call and the last entry of the ledger.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use admin::{Api, Control};
 use ledger::{Ledger, Opened};
 use net::{Drain, DrainHandle, ListenError, Listener};
 use proxy::{Clock, NoRandomness, Proxy};
 use thiserror::Error;
 
+use crate::admin_listener::{AdminListener, Serving};
 use crate::banner::{self, Started};
 use crate::busy_port::BusyPort;
 use crate::cli::exit;
@@ -42,6 +45,7 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
         loaded: &loaded,
         home: home.as_deref(),
         address: running.listener.local_address(),
+        page: running.page,
         found: running.found.as_ref(),
         now_ms: Clock::system().now_milliseconds(),
         took: began.elapsed(),
@@ -66,6 +70,8 @@ enum NotStarted {
     InUse(#[from] InUse),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    #[error(transparent)]
+    Token(#[from] admin::NoRandomness),
     #[error("no word of signals from the system: {0}")]
     Signals(std::io::Error),
 }
@@ -95,6 +101,10 @@ struct Running {
     stop: Stop,
     ledger: Option<Ledger>,
     found: Option<Found>,
+    control: Option<Control>,
+    admin: Option<Serving>,
+    /// Where the page is.
+    page: Option<SocketAddr>,
 }
 
 /// Everything up to the first call: what refuses a start comes first, what takes long comes last.
@@ -105,6 +115,10 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         Ok(listener) => listener,
         Err(error) => return Err(cannot_listen(error, loaded).await),
     };
+    let admin = match AdminListener::bind(loaded).await {
+        Ok(admin) => admin,
+        Err(error) => return Err(cannot_listen(error, loaded).await),
+    };
     let clock = Clock::system();
     let (opened, found) = open(loaded, clock.now_milliseconds()).await?.unzip();
     let ledger = opened.as_ref().map(|opened| opened.ledger.clone());
@@ -113,7 +127,21 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let times = &config.drain;
     let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
         .map_err(NotStarted::Signals)?;
-    reload::watch(sources, loaded.clone(), proxy.clone()).map_err(NotStarted::Signals)?;
+    let api = Api::new(proxy.clone(), listener.local_address());
+    let page = admin.as_ref().map(AdminListener::address);
+    let admin = admin
+        .map(|admin| admin.serve(loaded, proxy.clone(), api.clone(), ledger.clone()))
+        .transpose()?;
+    let told = admin.as_ref().map(Serving::reloaded);
+    let reloaded = move |loaded: &Loaded| {
+        if let Some(told) = &told {
+            told(loaded);
+        }
+    };
+    reload::watch(sources, loaded.clone(), proxy.clone(), reloaded).map_err(NotStarted::Signals)?;
+    let is_ours = found.as_ref().is_some_and(|found| found.is_ours);
+    let folder = config.data_dir.folder().filter(|_| is_ours);
+    let control = folder.and_then(|folder| listen_to_commands(folder, api));
     Ok(Running {
         proxy,
         listener,
@@ -121,7 +149,19 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         stop,
         ledger,
         found,
+        control,
+        admin,
+        page,
     })
+}
+
+/// The socket by which commands ask; without it they read the ledger alone.
+fn listen_to_commands(folder: &Path, api: Api) -> Option<Control> {
+    let begun = Control::begin(folder, api);
+    let warn = |error: &std::io::Error| {
+        tracing::warn!(%error, folder = %folder.display(), "commands cannot ask this proxy, they see the ledger alone");
+    };
+    begun.inspect_err(warn).ok()
 }
 
 /// The ledger, where one is kept.
@@ -154,19 +194,25 @@ impl Running {
             drain,
             stop,
             ledger,
+            control,
+            admin,
             ..
         } = self;
         let serving = listener.serve(
-            move |request, _peer| {
+            move |request, peer| {
                 let proxy = proxy.clone();
-                async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+                async move { Ok::<_, Infallible>(proxy.handle(request, peer).await) }
             },
             drain,
         );
         tokio::join!(serving, async {
             stop.begun().await;
             systemd.stopping();
+            if let Some(admin) = &admin {
+                admin.stopping();
+            }
         });
+        drop(control);
         let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };
         if let Some(ledger) = ledger
             && let Err(error) = open_ledger::close(ledger, at_most).await

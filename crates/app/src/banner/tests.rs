@@ -15,6 +15,7 @@ const AGAIN: Found = Found {
     began_at: NOW - 86_400_000,
     calls_today: 1_224,
     works: true,
+    is_ours: true,
 };
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -41,6 +42,7 @@ fn banner_of(
         loaded: &load(&sources).unwrap(),
         home: Some(Path::new("/home/ada")),
         address: address.parse().unwrap(),
+        page: Some(([127, 0, 0, 1], 8801).into()),
         found,
         now_ms: NOW,
         took: Duration::from_millis(12),
@@ -56,6 +58,7 @@ fn banner(variables: &[(&str, &str)], address: &str, width: usize, locale: &str)
         began_at: NOW - 5,
         calls_today: 0,
         works: true,
+        is_ours: true,
     };
     banner_of(variables, address, (width, locale), Some(&new))
 }
@@ -74,6 +77,7 @@ fn at_the_usual_width_nothing_is_left_to_the_terminal_to_break() {
     assert_snapshot!(eighty, @"
     tollfree 0.1.0 · to https://api.openai.com · no config file, defaults
       use     export OPENAI_BASE_URL=http://127.0.0.1:8800/v1
+      page    http://127.0.0.1:8801/
       ledger  ~/.local/share/tollfree/ledger.sqlite · new
       offer   model list of 2026-09-28, 55 days old
       assume  usage tier 1: 250,000 large and 2,500,000 small tokens free a day
@@ -93,6 +97,7 @@ fn narrow_and_without_a_utf8_locale() {
     tollfree 0.1.0 - to https://api.openai.com -
     no config file, defaults
       use     export OPENAI_BASE_URL=http://[::1]:80/v1
+      page    http://127.0.0.1:8801/
       ledger  ~/.local/share/tollfree/ledger.sqlite
               - new
       offer   model list of 2026-09-28, 55 days
@@ -141,6 +146,7 @@ fn a_ledger_of_yesterday_leaves_nothing_to_assume() {
     assert_snapshot!(banner, @"
     tollfree 0.1.0 · to https://api.openai.com · no config file, defaults
       use     export OPENAI_BASE_URL=http://127.0.0.1:1/v1
+      page    http://127.0.0.1:8801/
       ledger  ~/.local/share/tollfree/ledger.sqlite · 1,224 calls of today restored
       offer   model list of 2026-09-28, 55 days old
     ready in 12 ms · waiting for the first call
@@ -177,6 +183,7 @@ fn without_a_ledger_that_can_be_written_it_says_what_follows() {
         began_at: NOW - 5,
         calls_today: 0,
         works: false,
+        is_ours: false,
     };
     let banner = with(Some(&degraded));
     assert!(

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use meter::{Day, ModelGroup, Offer, UsageTier};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::layout::{columns, grouped, side_by_side, wrapped};
 use super::terminal::{Colour, Role, Stream, Terminal};
@@ -232,6 +232,11 @@ fn as_rows(offer: &Offer, header: bool) -> String {
 }
 
 fn as_json(offer: &Offer, file: Option<&Path>, today: Day) -> String {
+    format!("{:#}\n", as_value(offer, file, today))
+}
+
+/// The list as one JSON object, as of this day.
+pub(crate) fn as_value(offer: &Offer, file: Option<&Path>, today: Day) -> Value {
     let groups: Vec<_> = offer
         .groups()
         .map(|(_, group)| json!({"name": &*group.name, "allowance_tokens": group.allowances}))
@@ -248,13 +253,12 @@ fn as_json(offer: &Offer, file: Option<&Path>, today: Day) -> String {
             })
         })
         .collect();
-    let object = json!({
+    json!({
         "schema": SCHEMA,
         "list_date": offer.list_date().to_string(),
         "age_days": today.number() - offer.list_date().number(),
         "file": file.map(|file| file.display().to_string()),
         "groups": groups,
         "models": models,
-    });
-    format!("{object:#}\n")
+    })
 }

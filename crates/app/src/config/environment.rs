@@ -30,6 +30,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
         about: "file that holds the value of TOLLFREE_UPSTREAM_PROXY",
     },
     Variable {
+        name: "TOLLFREE_ADMIN_TOKEN_FILE",
+        about: "file that holds the value of TOLLFREE_ADMIN_TOKEN",
+    },
+    Variable {
         name: "STATE_DIRECTORY",
         about: "folder of the ledger under systemd, if none is named",
     },

@@ -208,6 +208,36 @@ pub(crate) fn address(raw: Raw<'_>) -> Result<SocketAddr, Wrong> {
     text.parse().map_err(|_| Wrong::form(FORM))
 }
 
+/// An address and a port, or no listener at all.
+pub(crate) fn admin_address(raw: Raw<'_>) -> Result<Option<SocketAddr>, Wrong> {
+    const FORM: &str = "an address and a port, like \"127.0.0.1:8801\", or \"off\"";
+    if raw.text("").is_ok_and(|text| text == "off") {
+        return Ok(None);
+    }
+    address(raw).map(Some).map_err(|_| Wrong::form(FORM))
+}
+
+/// What is asked of those who read the page.
+pub(crate) fn token(raw: Raw<'_>) -> Result<Secret, Wrong> {
+    const FORM: &str = "a text of at least 16 characters, such as openssl rand -hex 16 gives";
+    let text = raw.text("").map_err(|_| Wrong::form(FORM))?;
+    let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| Secret::new(text.to_owned()))
+        .ok_or_else(|| Wrong::form(FORM))
+}
+
+/// Names of hosts.
+pub(crate) fn hosts(raw: Raw<'_>) -> Result<Vec<Box<str>>, Wrong> {
+    match raw {
+        Raw::Text(text) => text
+            .split(',')
+            .map(|host| name(Raw::Text(host.trim())))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Wrong::form("names separated by commas: tollfree.internal,metrics")),
+        list @ Raw::Toml(_) => names(list),
+    }
+}
+
 /// The base URL of the API.
 pub(crate) fn upstream_url(raw: Raw<'_>) -> Result<UpstreamUrl, Wrong> {
     UpstreamUrl::parse(raw.text("a URL")?).map_err(|no| Wrong::form(no.to_string()))

@@ -23,9 +23,9 @@ pub(crate) const ORGANIZATION: &[&str] = &[
     "coverage",
 ];
 
-/// The key whose value is never shown: a proxy's URL may hold a password. Its variable has a
-/// second form, `..._FILE`, that names a file with the value.
-pub(crate) const SECRET: &str = "upstream.proxy";
+/// The keys whose values are never shown: a proxy's URL may hold a password. Their variables have
+/// a second form, `..._FILE`, that names a file with the value.
+pub(crate) const SECRETS: &[&str] = &["upstream.proxy", "admin.token"];
 
 const fn key(path: &'static str, variable: &'static str, about: &'static str) -> Key {
     Key {
@@ -71,6 +71,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.lookup_waits_total", "TOLLFREE_LIMITS_LOOKUP_WAITS_TOTAL", "look-ups waiting, in all"),
     key("ledger.durability", "TOLLFREE_LEDGER_DURABILITY", "crash or power-loss: what a tagged call outlives"),
     key("ledger.keep_days", "TOLLFREE_LEDGER_KEEP_DAYS", "days the ledger goes back"),
+    key("admin.listen", "TOLLFREE_ADMIN_LISTEN", "address and port of page, metrics and health; off: none"),
+    key("admin.token", "TOLLFREE_ADMIN_TOKEN", "asked of who reads them; needed beyond loopback"),
+    key("admin.hosts", "TOLLFREE_ADMIN_HOSTS", "names they are reached under, with commas"),
     key("offer.file", "TOLLFREE_OFFER_FILE", "model list in place of the built-in one"),
     key("offer.after_crossing", "TOLLFREE_OFFER_AFTER_CROSSING", "billed or free-if-it-fits"),
     key("drain.keep_accepting", "TOLLFREE_DRAIN_KEEP_ACCEPTING", "on a stop: time new connections are still taken"),

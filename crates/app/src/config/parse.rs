@@ -18,8 +18,8 @@ use super::mistake::Wrong;
 use super::organizations;
 use super::read::{Reader, beside, reason};
 use super::settings::{
-    Config, DrainSettings, EnvironmentProxy, LedgerSettings, Limits, Listener, Log, OfferSettings,
-    Secret, Streams, TlsFiles, Upstream,
+    Admin, Config, DrainSettings, EnvironmentProxy, LedgerSettings, Limits, Listener, Log,
+    OfferSettings, Secret, Streams, TlsFiles, Upstream,
 };
 
 const KIB: usize = 1 << 10;
@@ -60,6 +60,7 @@ pub(crate) fn config(
         streams: streams(reader),
         limits: limits(reader),
         ledger: ledger(reader),
+        admin: admin(reader),
         offer: offer(reader, file),
         drain: drain(reader),
         log: log(reader, flags),
@@ -298,6 +299,28 @@ fn ledger(reader: &mut Reader<'_>) -> LedgerSettings {
             .and_then(|days| u32::try_from(days).ok())
             .unwrap_or(default.keep_days),
     }
+}
+
+fn admin(reader: &mut Reader<'_>) -> Admin {
+    let default = Admin::default();
+    let admin = Admin {
+        listen: reader
+            .value("admin.listen", form::admin_address)
+            .unwrap_or(default.listen),
+        token: reader.value("admin.token", form::token),
+        hosts: reader.value("admin.hosts", form::hosts).unwrap_or_default(),
+    };
+    let is_open = admin
+        .listen
+        .is_some_and(|listen| !listen.ip().is_loopback());
+    if is_open && admin.token.is_none() {
+        let wrong = Wrong::because(
+            "others can reach this address, and no token is asked of them",
+            "an address of this machine alone, like \"127.0.0.1:8801\", or admin.token beside it",
+        );
+        reader.refuse("admin.listen", wrong);
+    }
+    admin
 }
 
 fn offer(reader: &mut Reader<'_>, file: Option<&Path>) -> OfferSettings {

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::document::{Document, Section};
 use super::environment::{Environment, NotText};
 use super::form::Raw;
-use super::keys::{KEYS, Key, SECRET, name_of, section_of};
+use super::keys::{KEYS, Key, SECRETS, name_of, section_of};
 use super::mistake::{Excerpt, Mistake, Wrong};
 
 /// Mistakes in variables stand after those of the files.
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     fn variable<T>(&mut self, key: &Key, form: impl Fn(Raw<'_>) -> Result<T, Wrong>) -> Option<T> {
         let (name, text) = match self.environment.text(key.variable) {
             Ok(Some(text)) => (key.variable.to_owned(), text.to_owned()),
-            Ok(None) if key.path == SECRET => self.secret_file(key)?,
+            Ok(None) if SECRETS.contains(&key.path) => self.secret_file(key)?,
             Ok(None) => return None,
             Err(NotText) => {
                 self.refuse_variable(key.variable, None, Wrong::because("not UTF-8", "text"));
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         match form(Raw::Text(&text)) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let shown = (key.path != SECRET).then_some(text.as_str());
+                let shown = (!SECRETS.contains(&key.path)).then_some(text.as_str());
                 self.refuse_variable(&name, shown, wrong);
                 None
             }
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         if let Some(key) = key
             && let Ok(Some(text)) = self.environment.text(key.variable)
         {
-            let shown = (path != SECRET).then(|| text.to_owned());
+            let shown = (!SECRETS.contains(&path)).then(|| text.to_owned());
             self.refuse_variable(key.variable, shown.as_deref(), wrong);
         } else if let Some(section) = self.section(section_of(path)) {
             section.refuse_value(name_of(path), wrong, &mut self.mistakes);

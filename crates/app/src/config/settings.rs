@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// How the ledger is kept.
     pub(crate) ledger: LedgerSettings,
+    /// Page, metrics and health.
+    pub(crate) admin: Admin,
     /// The offer file and how its rule is read.
     pub(crate) offer: OfferSettings,
     /// How a stop goes.
@@ -149,6 +151,17 @@ pub(crate) struct LedgerSettings {
     pub(crate) keep_days: u32,
 }
 
+/// Section `[admin]`: page, metrics, health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admin {
+    /// Where they are; `None`: nowhere.
+    pub(crate) listen: Option<SocketAddr>,
+    /// What is asked of everybody who reads them.
+    pub(crate) token: Option<Secret>,
+    /// Names they are reached under, beside addresses and `localhost`.
+    pub(crate) hosts: Vec<Box<str>>,
+}
+
 /// Section `[offer]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OfferSettings {
@@ -219,9 +232,20 @@ impl Default for Config {
             streams: Streams::default(),
             limits: Limits::default(),
             ledger: LedgerSettings::default(),
+            admin: Admin::default(),
             offer: OfferSettings::default(),
             drain: DrainSettings::default(),
             log: Log::default(),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8801)),
+            token: None,
+            hosts: Vec::new(),
         }
     }
 }

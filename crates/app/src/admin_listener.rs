@@ -1,0 +1,198 @@
+//! The second listener as the program starts and stops it, and what it is told of the configuration. It must not know
+//! what it answers.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use admin::{About, Answers, Api, NoRandomness, Web};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use ledger::{Durability, Ledger};
+use meter::{AfterCrossing, Coverage, Day, SharedProjects, Terms, UsageTier};
+use net::{DrainHandle, ListenError, ListenSettings, Listener};
+use proxy::Proxy;
+use serde_json::{Value, json};
+
+use crate::cli::offer;
+use crate::config::{Admin, Loaded, offer_is_old};
+
+/// Connections to page, metrics and health at once.
+const MOST_CONNECTIONS: usize = 256;
+
+/// A bound port on which nothing is answered yet.
+pub(crate) struct AdminListener {
+    listener: Listener,
+}
+
+/// It answers until this is dropped.
+pub(crate) struct Serving {
+    about: Arc<ArcSwap<About>>,
+    stopping: Arc<AtomicBool>,
+    drain: DrainHandle,
+}
+
+impl AdminListener {
+    /// Binds the port, if there is to be one.
+    ///
+    /// # Errors
+    /// [`ListenError`] when it cannot be had.
+    pub(crate) async fn bind(loaded: &Loaded) -> Result<Option<Self>, ListenError> {
+        let Some(address) = loaded.config.admin.listen else {
+            return Ok(None);
+        };
+        let listener = match bind(address).await {
+            // A port that nobody asked for is no reason not to start: another one does as well.
+            Err(ListenError::AddressInUse { .. }) if Some(address) == Admin::default().listen => {
+                bind(SocketAddr::new(address.ip(), 0)).await
+            }
+            other => other,
+        };
+        Ok(Some(Self {
+            listener: listener?,
+        }))
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_address()
+    }
+
+    /// Begins to answer.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] when the system has none to compare a token with.
+    pub(crate) fn serve(
+        self,
+        loaded: &Loaded,
+        proxy: Proxy,
+        api: Api,
+        ledger: Option<Ledger>,
+    ) -> Result<Serving, NoRandomness> {
+        let about = Arc::new(ArcSwap::from_pointee(about(loaded)));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let ledger = ledger.zip(loaded.config.data_dir.folder());
+        let answers = Answers::new(
+            proxy,
+            api,
+            ledger,
+            Arc::clone(&about),
+            Arc::clone(&stopping),
+        );
+        let settings = &loaded.config.admin;
+        let hosts: Vec<String> = settings.hosts.iter().map(|host| host.to_string()).collect();
+        let token = settings.token.as_ref().map(|token| token.expose());
+        let web = Web::new(answers, &hosts, token)?;
+        let (drain, drained) = DrainHandle::new();
+        let service = move |request, _peer| {
+            let web = web.clone();
+            async move { Ok::<_, Infallible>(web.handle(request).await) }
+        };
+        tokio::spawn(self.listener.serve(service, drained));
+        Ok(Serving {
+            about,
+            stopping,
+            drain,
+        })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+    let settings = ListenSettings {
+        most_connections: MOST_CONNECTIONS,
+        ..ListenSettings::new(address)
+    };
+    Listener::bind(settings).await
+}
+
+impl Serving {
+    /// Puts what a reload changed in place.
+    pub(crate) fn reloaded(&self) -> impl Fn(&Loaded) + Send + 'static {
+        let place = Arc::clone(&self.about);
+        move |loaded| place.store(Arc::new(about(loaded)))
+    }
+
+    /// Calls are no longer taken: whoever asks whether they can be is told.
+    pub(crate) fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.drain.cut_now();
+    }
+}
+
+fn about(loaded: &Loaded) -> About {
+    let today = Day::at(Timestamp::now().as_second());
+    let offer = &loaded.offer;
+    About {
+        list_date: offer.list_date().to_string(),
+        offer: offer::as_value(offer, loaded.config.offer.file.as_deref(), today),
+        config: config(loaded),
+        notices: offer_is_old(offer, today).into_iter().collect(),
+    }
+}
+
+/// What is set and may be seen; neither a token nor a proxy's password is among it.
+fn config(loaded: &Loaded) -> Value {
+    let config = &loaded.config;
+    let organizations = config.organizations.iter().map(|one| {
+        let mut object = terms(&one.terms);
+        if let Value::Object(members) = &mut object {
+            members.insert("name".to_owned(), json!(&*one.name));
+            let aliases: Vec<&str> = one.aliases.iter().map(|alias| &**alias).collect();
+            members.insert("aliases".to_owned(), json!(aliases));
+        }
+        object
+    });
+    json!({
+        "schema": 1,
+        "file": loaded.origin.as_ref().map(|file| file.display().to_string()),
+        "listen": config.listen.to_string(),
+        "upstream": config.upstream.url.to_string(),
+        "data_dir": config.data_dir.folder().map(|folder| folder.display().to_string()),
+        "defaults": terms(&config.terms),
+        "organizations": organizations.collect::<Vec<_>>(),
+        "streams": { "ask_for_usage": config.streams.ask_for_usage },
+        "ledger": {
+            "durability": match config.ledger.durability {
+                Durability::Crash => "crash",
+                Durability::PowerLoss => "power-loss",
+            },
+            "keep_days": config.ledger.keep_days,
+        },
+        "offer": {
+            "file": config.offer.file.as_ref().map(|file| file.display().to_string()),
+            "after_crossing": match config.offer.after_crossing {
+                AfterCrossing::Billed => "billed",
+                AfterCrossing::FreeIfItFits => "free-if-it-fits",
+            },
+        },
+    })
+}
+
+fn terms(terms: &Terms) -> Value {
+    let projects = terms.shared_projects.as_ref().map(|shared| match shared {
+        SharedProjects::All => json!("all"),
+        SharedProjects::Only(projects) => {
+            json!(
+                projects
+                    .iter()
+                    .map(|project| &**project)
+                    .collect::<Vec<_>>()
+            )
+        }
+    });
+    json!({
+        "usage_tier": terms.usage_tier.map(UsageTier::get),
+        "enrolled": terms.enrolled,
+        "shared_projects": projects,
+        "coverage": terms.coverage.map(|coverage| match coverage {
+            Coverage::All => "all",
+            Coverage::Part => "part",
+        }),
+    })
+}
