@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::tail::segment;
 use crate::{
-    Durability, Entry, Kept, Ledger, LedgerSettings, Lock, LockError, ReadError, Reader, Stated,
+    Durability, Entry, HealthState, Kept, Ledger, LedgerSettings, Lock, LockError, ReadError,
+    Reader, Stated,
 };
 
 /// The longest a command waits for everything to be moved.
-const FOLDING: Duration = Duration::from_secs(60);
+const FOLDING: Duration = Duration::from_mins(1);
 
 /// Moves what an unclean stop left in the tail into the tables, for commands while no proxy runs. `Ok(false)`:
 /// somebody holds the ledger, or there is nothing to do.
@@ -89,6 +90,10 @@ fn take(folder: &Path, now_ms: i64) -> io::Result<Option<Ledger>> {
         keep_days: 0,
     };
     let opened = Ledger::open(settings, Some(lock), now_ms);
+    if let HealthState::Degraded(why) = opened.ledger.health().state {
+        // Nobody waits at a prompt for a disk to be cleared.
+        return Err(io::Error::other(why));
+    }
     for trouble in &opened.troubles {
         tracing::warn!("{trouble}");
     }

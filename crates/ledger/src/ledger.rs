@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::shared::{Shared, Stage, chain, lock};
+use crate::shared::{Phase, Shared, chain, lock};
 use crate::start::{Started, start};
 use crate::{Entry, Kept, LedgerSettings, Lock};
 use crate::{Health, ReadError, Reader, Restored, Row};
@@ -117,7 +117,7 @@ impl Ledger {
     pub fn close(&self, at_most: Duration) -> Result<(), NotClosed> {
         let shared = &self.0.shared;
         let until = Instant::now() + at_most;
-        shared.enter(Stage::Closing);
+        shared.enter(Phase::Closing);
         let state = shared.closer_waits(until);
         if state.folded {
             return Ok(());
@@ -152,7 +152,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.enter(Stage::Left);
+        self.shared.enter(Phase::Left);
     }
 }
 

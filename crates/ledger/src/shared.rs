@@ -69,6 +69,10 @@ pub(crate) struct Writer {
 
 /// What is looked at and changed for moments only.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thread's word to another, independent of the rest"
+)]
 pub(crate) struct State {
     pub(crate) queue: Queue,
     /// Where the tail ends; `None`: it could not be begun yet.
@@ -77,7 +81,7 @@ pub(crate) struct State {
     pub(crate) tail_began: Option<Position>,
     /// The folder is ours.
     pub(crate) ours: bool,
-    pub(crate) stage: Stage,
+    pub(crate) phase: Phase,
     /// Something was left to the sync thread to write.
     pub(crate) handed_over: bool,
     mover_sleeps: bool,
@@ -97,7 +101,7 @@ pub(crate) struct State {
 
 /// How far the ledger is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum Phase {
     #[default]
     Open,
     /// What waits is written and moved, nothing new comes.
@@ -271,7 +275,7 @@ impl Shared {
         }
         self.committed
             .store(state.queue.committed(), Ordering::Release);
-        let closing = state.stage == Stage::Closing;
+        let closing = state.phase == Phase::Closing;
         let mover_sleeps = appended.bytes > 0 && mem::take(&mut state.mover_sleeps);
         drop(state);
         if mover_sleeps || closing {
@@ -307,7 +311,7 @@ impl Shared {
         let folder = self.folder.display();
         self.trouble(
             Half::Tail,
-            Some(format!(
+            Some(&format!(
                 "the ledger in {folder} cannot be written: {}. calls go on, and are recorded once it can. help: see \
                  that the folder is writable and has room",
                 chain(error)
@@ -316,19 +320,19 @@ impl Shared {
     }
 
     /// Says a trouble, or that it is over, once: not at every attempt.
-    pub(crate) fn trouble(&self, half: Half, trouble: Option<String>) {
+    pub(crate) fn trouble(&self, half: Half, trouble: Option<&str>) {
         let mut state = self.state();
         let known = match half {
             Half::Tail => &mut state.tail_trouble,
             Half::Table => &mut state.table_trouble,
         };
-        if *known == trouble {
+        if known.as_deref() == trouble {
             return;
         }
-        known.clone_from(&trouble);
+        *known = trouble.map(str::to_owned);
         let said = state.started;
         drop(state);
-        match &trouble {
+        match trouble {
             Some(trouble) if said => tracing::warn!("{trouble}"),
             None if said => tracing::info!("the ledger is written again"),
             _ => {}
@@ -369,16 +373,16 @@ impl Shared {
         self.close_wakes.notify_all();
     }
 
-    /// Goes to `stage`; both threads look at once.
-    pub(crate) fn enter(&self, stage: Stage) {
+    /// Goes to `phase`; both threads look at once.
+    pub(crate) fn enter(&self, phase: Phase) {
         let mut state = self.state();
-        if stage == Stage::Closing {
+        if phase == Phase::Closing {
             state.queue.close();
             // What failed a moment ago is tried now: there may not be another second.
             state.retry_at = None;
             state.handed_over = true;
         }
-        state.stage = stage;
+        state.phase = phase;
         drop(state);
         self.sync_wakes.notify_all();
         self.mover_wakes.notify_all();
@@ -409,8 +413,8 @@ impl Shared {
     pub(crate) fn mover_pauses(&self, pause: Duration) {
         let until = Instant::now() + pause;
         let mut state = self.state();
-        let stage = state.stage;
-        while stage == Stage::Open && state.stage == stage && Instant::now() < until {
+        let phase = state.phase;
+        while phase == Phase::Open && state.phase == phase && Instant::now() < until {
             state = wait(&self.mover_wakes, state, Some(until));
         }
     }

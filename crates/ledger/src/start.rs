@@ -39,7 +39,7 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
                 shared.state().unmoved = opened.left().unwrap_or(0);
                 mover = Some(opened);
             }
-            Err(error) => shared.trouble(Half::Table, Some(mover::trouble(&shared, &error))),
+            Err(error) => shared.trouble(Half::Table, Some(&mover::trouble(&shared, &error))),
         }
     }
     sync::begin(&shared, &key_secret);
@@ -52,7 +52,7 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
         Some(Err(error)) => {
             // The thread begins again, with tables opened anew.
             mover = None;
-            shared.trouble(Half::Table, Some(mover::trouble(&shared, &error)));
+            shared.trouble(Half::Table, Some(&mover::trouble(&shared, &error)));
             Restored::empty(now_ms)
         }
         None => Restored::empty(now_ms),

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::shared::{Shared, Stage, lock};
+use crate::shared::{Phase, Shared, lock};
 use crate::tail::Tail;
 use crate::{Durability, Lock, secret};
 
@@ -39,9 +39,9 @@ fn next_duty(shared: &Shared) -> Option<Duty> {
     let mut state = shared.state();
     loop {
         let waiting = state.queue.entries() > 0;
-        match state.stage {
-            Stage::Left => return None,
-            Stage::Closing if !waiting => return None,
+        match state.phase {
+            Phase::Left => return None,
+            Phase::Closing if !waiting => return None,
             _ => {}
         }
         state.retry_at = state.retry_at.filter(|at| *at > Instant::now());

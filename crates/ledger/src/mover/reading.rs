@@ -128,11 +128,16 @@ pub(super) fn group(bytes: &[u8]) -> (Vec<Entry<'_>>, usize, Stop) {
             return (entries, size, Stop::AllRead);
         }
         match record::first(left) {
-            Found::Whole { entry, size: more } => {
+            Found::Whole {
+                payload,
+                size: more,
+            } => {
+                let Some(entry) = record::entry(payload) else {
+                    return (entries, size, Stop::Unknown { size: more });
+                };
                 entries.push(entry);
                 size += more;
             }
-            Found::Unknown { size: more } => return (entries, size, Stop::Unknown { size: more }),
             Found::Cut => return (entries, size, Stop::Cut),
             Found::Damaged => return (entries, size, Stop::Damaged),
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{MoveError, Mover, TABLES};
 use crate::Restored;
-use crate::shared::{Half, RETRY, Shared, Stage, chain, lock, unix_ms};
+use crate::shared::{Half, Phase, RETRY, Shared, chain, lock, unix_ms};
 use crate::table::{Position, TableError};
 
 /// Entries gather for so long between two transactions: the first after a rest is moved at once.
@@ -18,7 +18,7 @@ const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 /// Or so long after they were synced last.
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked for days that are kept no longer.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// The most rows that are deleted at once.
 const PRUNE_ROWS: usize = 500;
 /// The rest between two such deletions.
@@ -103,13 +103,13 @@ fn next_duty(shared: &Shared, mover: &Mover, rounds: &Rounds) -> Duty {
     let mut state = shared.state();
     loop {
         let due = rounds.due(shared, mover);
-        if state.stage == Stage::Left {
+        if state.phase == Phase::Left {
             return Duty::Leave;
         }
         if state.tail_end.is_some_and(|end| end != mover.at()) {
             return Duty::Move(state.tail_end);
         }
-        if state.stage == Stage::Closing && state.queue.entries() == 0 {
+        if state.phase == Phase::Closing && state.queue.entries() == 0 {
             return Duty::Fold;
         }
         if due.is_some_and(|due| due <= Instant::now()) {
@@ -173,7 +173,7 @@ fn folded(shared: &Shared) {
 }
 
 fn failed(shared: &Shared, error: &MoveError) {
-    shared.trouble(Half::Table, Some(trouble(shared, error)));
+    shared.trouble(Half::Table, Some(&trouble(shared, error)));
     shared.mover_pauses(RETRY);
 }
 
@@ -195,10 +195,10 @@ pub(crate) fn trouble(shared: &Shared, error: &MoveError) -> String {
 /// Waits until the folder is ours. `false`: nobody holds the ledger any more.
 fn is_ours(shared: &Shared) -> bool {
     let mut state = shared.state();
-    while !state.ours && state.stage != Stage::Left {
+    while !state.ours && state.phase != Phase::Left {
         state = shared.mover_waits(state, None);
     }
-    state.stage != Stage::Left
+    state.phase != Phase::Left
 }
 
 /// Opens the tables while the program is running already: it goes on from what it knows, not from them.

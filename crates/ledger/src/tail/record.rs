@@ -15,13 +15,8 @@ pub(crate) const LARGEST: usize = 64 * 1024;
 pub(crate) enum Found<'a> {
     /// A whole record.
     Whole {
-        /// Its entry.
-        entry: Entry<'a>,
-        /// Its length with its head, in bytes.
-        size: usize,
-    },
-    /// A whole record with an entry that this program does not know.
-    Unknown {
+        /// Its entry, as bytes.
+        payload: &'a [u8],
         /// Its length with its head, in bytes.
         size: usize,
     },
@@ -73,11 +68,15 @@ pub(crate) fn first(bytes: &[u8]) -> Found<'_> {
     if crc32fast::hash(payload) != sum {
         return Found::Damaged;
     }
-    let size = HEAD + length;
-    match postcard::from_bytes(payload) {
-        Ok(entry) => Found::Whole { entry, size },
-        Err(_) => Found::Unknown { size },
+    Found::Whole {
+        payload,
+        size: HEAD + length,
     }
+}
+
+/// The entry of a whole record; `None`: this program does not know such entries.
+pub(crate) fn entry(payload: &[u8]) -> Option<Entry<'_>> {
+    postcard::from_bytes(payload).ok()
 }
 
 /// How many bytes of `records`, written by us and cut anywhere, are whole records, and how many records that is.

@@ -11,7 +11,7 @@ use ledger::{Durability, Kept, Ledger, LedgerSettings, Lock, Opened, Restored};
 use rusqlite::{Connection, OpenFlags};
 
 /// Longer than anything here takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// Noon of the samples' day, Unix milliseconds.
 pub(crate) const NOW: i64 = crate::samples::DAY as i64 * 86_400_000 + 43_200_000;

@@ -1,6 +1,9 @@
 //! What waits to be appended to the tail, and who waits for it: bounded, and what finds no room is counted. Must
 //! not know files, threads or clocks beyond how long somebody waited.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::mem;
