@@ -51,7 +51,7 @@ function drawHead() {
 function tick() {
   if (!standing) return;
   const left = Date.parse(standing.reset) - now();
-  const here = new Date(standing.reset).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const here = new Date(standing.reset).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false, hourCycle: 'h23' });
   say(get('reset'), `resets in ${span(left)} (${here} here)`);
 }
 
@@ -79,7 +79,11 @@ function drawGauges() {
 function drawSums() {
   const mine = month.filter((day) => day.day === chosenDay() && day.organization === organization()?.organization);
   const total = (field) => mine.reduce((sum, day) => sum + (day[field] ?? 0), 0);
-  const money = (field) => (mine.some((day) => day.unpriced_calls > 0) ? `${dollars(cents(mine, field))} and unpriced` : dollars(cents(mine, field)));
+  const money = (field) => {
+    const known = dollars(cents(mine, field));
+    if (mine.every((day) => day[field] !== null)) return known;
+    return known === '$0' ? '?' : `more than ${known}`;
+  };
   const not = mine.filter((day) => !day.group);
   const facts = [
     ['cost', money('cost_usd')], ['saved', money('saved_usd')],

@@ -122,7 +122,11 @@ impl History {
 /// One day of one organization and group; `today` is still open.
 pub(crate) fn day(row: &DayRow, today: Day) -> Value {
     let day = Day::of_number(row.day);
-    let dollars = |pico: u64| Dollars(pico.into()).to_string();
+    // Nothing is not the same as not known.
+    let dollars = |pico: u64, calls: u64| {
+        let unknown = pico == 0 && calls > 0 && row.unpriced_calls > 0;
+        (!unknown).then(|| Dollars(pico.into()).to_string())
+    };
     let crossing = row.crossing.as_ref().map(|crossing| {
         json!({
             "call": crossing.call,
@@ -152,8 +156,8 @@ pub(crate) fn day(row: &DayRow, today: Day) -> Value {
         "allowance_tokens": row.last_allowance,
         "unused_free_tokens": unused,
         "unpriced_calls": row.unpriced_calls,
-        "cost_usd": dollars(row.cost_pico),
-        "saved_usd": dollars(row.saved_pico),
+        "cost_usd": dollars(row.cost_pico, row.billed_calls),
+        "saved_usd": dollars(row.saved_pico, row.free_calls),
         "crossing": crossing,
     })
 }
