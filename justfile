@@ -10,3 +10,10 @@ test:
 bench:
     cargo bench -p benches
     cargo run --release -p benches --bin side-by-side
+
+# Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
+deep: crash
+
+# Kills, disk faults, power cuts and midnights, in an optimised build.
+crash:
+    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight -- --nocapture --test-threads 1

@@ -5,22 +5,35 @@
 //! simulated `OpenAI` at its other side. What it believes about HTTP it reads from the bytes
 //! themselves, so that a mistake of the product's HTTP library is seen and not shared.
 
+pub mod agreement;
 pub mod answering;
 pub mod authority;
+pub mod chance;
 pub mod chat;
+pub mod clock;
 pub mod coding;
 pub mod command;
 pub mod compare;
 pub mod corpus;
+pub mod crowd;
 pub mod day;
+pub mod disk;
 pub mod doorway;
+pub mod figures;
 pub mod findings;
 pub mod foreign;
 pub mod http1;
+pub mod kept;
+pub mod mount;
+pub mod note;
 pub mod patience;
 pub mod proxy;
 pub mod raw;
 pub mod replay;
+pub mod sqlite;
+pub mod strace;
+pub mod trace;
 pub mod tunnel;
 pub mod upstream;
 pub mod watched;
+pub mod websocket;

@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ pub struct ProxySetup {
     variables: Vec<(String, String)>,
     config: String,
     arguments: Vec<String>,
+    under: Vec<String>,
 }
 
 impl ProxySetup {
@@ -57,6 +58,13 @@ impl ProxySetup {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts it by this command, which must become the program itself: a tracer that steps aside.
+    #[must_use]
+    pub fn under(mut self, command: &[String]) -> Self {
+        self.under = command.to_vec();
         self
     }
 }
@@ -114,21 +122,7 @@ impl Proxy {
     /// Starts the binary and waits until it listens.
     pub fn start(setup: ProxySetup) -> Proxy {
         let folder = TempDir::new().expect("a temporary folder");
-        if !setup.config.is_empty() {
-            std::fs::write(folder.path().join("tollfree.toml"), &setup.config).expect("a file");
-        }
-        let mut child = Command::new(binary())
-            .args(["--listen", "127.0.0.1:0"])
-            .args(setup.arguments)
-            .env_clear()
-            .env("HOME", folder.path())
-            .envs(setup.variables)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = spawned(setup, folder.path());
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().expect("a pipe");
         let collecting = Arc::clone(&log);
@@ -172,6 +166,21 @@ impl Proxy {
         let wanted = |line: &str| line.contains(words).then(|| line.to_owned());
         let found = self.log.first(MOST_WAIT, wanted);
         found.unwrap_or_else(|| panic!("no log line contains {words:?}:\n{}", self.log()))
+    }
+
+    /// Starts the binary and kills it so soon that it may not listen yet.
+    pub fn start_and_kill(setup: ProxySetup, after: Duration) {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut child = spawned(setup, folder.path());
+        std::thread::sleep(after);
+        child.kill().expect("a child");
+        child.wait().expect("a child");
+    }
+
+    /// Ends it without a word, as a crash does, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("a child");
     }
 
     /// Asks it to stop, as a service manager does.
@@ -249,6 +258,33 @@ impl Settled {
     pub fn verdict(&self) -> &str {
         self.text("verdict").unwrap_or_default()
     }
+}
+
+/// The process, on a free port in this folder.
+fn spawned(setup: ProxySetup, folder: &Path) -> Child {
+    if !setup.config.is_empty() {
+        std::fs::write(folder.join("tollfree.toml"), &setup.config).expect("a file");
+    }
+    let program = binary();
+    let mut command = match setup.under.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .args(setup.arguments)
+        .env_clear()
+        .env("HOME", folder)
+        .envs(setup.variables)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
 }
 
 /// The address in a ready line: the log's `listening` or the banner's URL.
