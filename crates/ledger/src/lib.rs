@@ -4,6 +4,7 @@
 
 mod commit;
 mod curve;
+mod day_row;
 mod entry;
 mod fold;
 mod health;
@@ -26,12 +27,13 @@ mod table;
 mod tail;
 
 pub use commit::{Commit, Kept};
+pub use day_row::{Crossing, DayRow};
 pub use entry::{Adjustment, Entry, OpenCalls, SettledCall, Slack, Stated, Tokens};
 pub use fold::{fold_tail, state_total};
 pub use health::{Health, HealthState};
 pub use ledger::{Ledger, NotClosed, Opened};
 pub use lock::{Lock, LockError};
-pub use read::{CallFilter, Crossing, DayRow, ReadError, Reader};
+pub use read::{CallFilter, ReadError, Reader};
 pub use restored::{CarriedTotal, Restored, SeenKey};
 pub use row::Row;
 pub use settings::{Durability, LedgerSettings};

@@ -1,6 +1,7 @@
 //! A read-only connection of its own, for commands and the page: works beside a running proxy and after it
 //! stopped. Must not know who reads.
 
+use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, ToSql, named_params, params};
 use thiserror::Error;
 
 use crate::table::{self, date};
-use crate::{CarriedTotal, Restored, Row};
+use crate::{CarriedTotal, DayRow, Restored, Row};
 
 /// The file in the data directory.
 const FILE: &str = "ledger.sqlite";
@@ -68,60 +69,6 @@ pub struct CallFilter {
     pub at_most: usize,
 }
 
-/// The call that crossed a day's allowance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Crossing {
-    /// Our id of the call.
-    pub call: String,
-    /// When it was settled, Unix milliseconds.
-    pub at: i64,
-    /// Its tokens.
-    pub tokens: u64,
-    /// The running total before it.
-    pub before: u64,
-}
-
-/// The sums of one organization, model group and day.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DayRow {
-    /// The day, in days since 1970-01-01.
-    pub day: i32,
-    /// The organization's name.
-    pub organization: String,
-    /// The model group's name; empty: calls that are not eligible.
-    pub group: String,
-    /// Settled calls.
-    pub calls: u64,
-    /// Of them free.
-    pub free_calls: u64,
-    /// Of them billed.
-    pub billed_calls: u64,
-    /// Of them unknown.
-    pub unknown_calls: u64,
-    /// Settlements that could not be kept; in none of the other numbers.
-    pub lost_calls: u64,
-    /// Tokens of the free ones.
-    pub free_tokens: u64,
-    /// Tokens of the billed ones.
-    pub billed_tokens: u64,
-    /// List price of the billed ones, in picodollars.
-    pub cost_pico: u64,
-    /// List price of the free ones, in picodollars.
-    pub saved_pico: u64,
-    /// Calls with tokens whose price is not known.
-    pub unpriced_calls: u64,
-    /// The running total, in tokens.
-    pub taken: u64,
-    /// The other reading's total, in tokens.
-    pub fitted: u64,
-    /// The call that crossed the allowance.
-    pub crossing: Option<Crossing>,
-    /// The day's allowance as last known.
-    pub last_allowance: Option<u64>,
-    /// Sources and the tokens that may have been taken uncounted, each source once; `None`: without limit.
-    pub slack: Vec<(String, Option<u64>)>,
-}
-
 /// The rows of these days lie between the first number and the last.
 pub(crate) type Numbers = (i64, i64);
 
@@ -174,7 +121,9 @@ impl Reader {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
                     uri.push(char::from(*byte));
                 }
-                other => uri.push_str(&format!("%{other:02x}")),
+                other => {
+                    let _ = write!(uri, "%{other:02x}");
+                }
             }
         }
         uri.push_str("?immutable=1");
@@ -187,16 +136,16 @@ impl Reader {
     ///
     /// [`ReadError::Unreadable`].
     pub fn calls(&self, filter: &CallFilter) -> Result<Vec<Row>, ReadError> {
-        let mut least = filter.above.map_or(0, |above| above.saturating_add(1));
-        let mut greatest = filter
+        let mut from_number = filter.above.map_or(0, |above| above.saturating_add(1));
+        let mut to_number = filter
             .below
             .map_or(i64::MAX, |below| below.saturating_sub(1));
         if let Some((from, to)) = filter.days {
             let Some((first, last)) = self.numbers(from, to)? else {
                 return Ok(Vec::new());
             };
-            least = least.max(first);
-            greatest = greatest.min(last);
+            from_number = from_number.max(first);
+            to_number = to_number.min(last);
         }
         let days = filter.days.unwrap_or((i32::MIN, i32::MAX));
         let (from, to) = (date::text_of(days.0), date::text_of(days.1));
@@ -206,7 +155,7 @@ impl Reader {
             "day BETWEEN :from AND :to",
         ];
         let mut values: Vec<(&str, &dyn ToSql)> = named_params! {
-            ":least": least, ":greatest": greatest, ":from": from, ":to": to, ":at_most": at_most,
+            ":least": from_number, ":greatest": to_number, ":from": from, ":to": to, ":at_most": at_most,
         }
         .to_vec();
         let choices: [(&str, &str, &Option<String>); 7] = [

@@ -1,7 +1,7 @@
 //! The sums of one organization, model group and day, and what each entry does to them: plain arithmetic. Must
 //! not know SQL or files. Sums stop at the greatest number that a column holds; none goes below 0.
 
-use crate::read::Crossing;
+use crate::Crossing;
 use crate::{SettledCall, Tokens};
 
 /// The greatest number that a column holds.

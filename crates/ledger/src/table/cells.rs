@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::TableError;
 use super::cell::{Cell, Counted, MOST, Uncounted};
 use super::date;
-use crate::read::Crossing;
+use crate::Crossing;
 
 /// Most sums kept in memory; past it they are read again when they are needed.
 const MOST_CELLS: usize = 20_000;

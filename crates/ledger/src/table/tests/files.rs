@@ -49,6 +49,8 @@ fn a_missing_or_an_empty_file_becomes_a_ledger_for_its_owner_alone() {
         }
         let mut table = open(folder.path()).unwrap();
         assert_eq!(table.position(), Position::default());
+        let found = super::super::schema::version(&table.connection).unwrap();
+        assert_eq!(found, super::super::VERSION);
         put(&mut table, &[settled("c_1")]);
         for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
             let mode = fs::metadata(folder.path().join(file))

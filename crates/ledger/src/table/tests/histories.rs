@@ -335,21 +335,18 @@ proptest! {
         let mut waiting: Vec<Entry<'static>> = Vec::new();
         let mut moved = 0;
         for (id, (happens, group)) in history.iter().enumerate() {
-            match happens.entry(id, &mut reference) {
-                Some(entry) => {
-                    reference.apply(&entry);
-                    waiting.push(entry);
-                    if waiting.len() < *group {
-                        continue;
-                    }
+            if let Some(entry) = happens.entry(id, &mut reference) {
+                reference.apply(&entry);
+                waiting.push(entry);
+                if waiting.len() < *group {
+                    continue;
                 }
-                None => {
-                    // Dead before the last group was moved: the next start finds it in the tail.
-                    drop(table);
-                    table = table_in(folder.path());
-                    prop_assert_eq!(table.position().offset, u64::try_from(moved).unwrap());
-                    reference.restart();
-                }
+            } else {
+                // Dead before the last group was moved: the next start finds it in the tail.
+                drop(table);
+                table = table_in(folder.path());
+                prop_assert_eq!(table.position().offset, u64::try_from(moved).unwrap());
+                reference.restart();
             }
             moved += waiting.len();
             table.apply(&waiting, after(moved)).unwrap();

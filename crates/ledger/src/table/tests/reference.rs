@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::read::Crossing;
+use crate::Crossing;
 use crate::{Adjustment, CarriedTotal, DayRow, Entry, OpenCalls, SettledCall, Stated};
 
 type Place = (i32, String, String);

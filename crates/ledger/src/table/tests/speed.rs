@@ -1,5 +1,7 @@
 //! Figures, in a release build: `cargo test --release -p ledger speed -- --ignored --nocapture --test-threads 1`.
 
+#![expect(clippy::print_stdout, reason = "figures are what this is for")]
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,6 +18,13 @@ fn cpu() -> Duration {
     let figures = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let spent = figures.split(' ').next().unwrap();
     Duration::from_nanos(spent.parse().unwrap())
+}
+
+/// CPU that something takes.
+fn spent_on(act: impl FnOnce()) -> Duration {
+    let began = cpu();
+    act();
+    cpu().saturating_sub(began)
 }
 
 /// Letters that look random, as in ids.
@@ -78,20 +87,14 @@ fn cpu_of_a_row_by_size_of_its_group() {
         let mut unsynced = 0;
         for from in (0..rows).step_by(group) {
             let entries = entries(before + from, group, 1, before + rows);
-            let began = cpu();
-            table.apply(&entries, after(before + from + group)).unwrap();
-            let applied = cpu();
-            spent[0] += applied - began;
+            spent[0] += spent_on(|| table.apply(&entries, after(before + from + group)).unwrap());
             unsynced += group;
             if unsynced >= 20_000 {
                 unsynced = 0;
-                table.checkpoint(false).unwrap();
-                spent[1] += cpu() - applied;
+                spent[1] += spent_on(|| assert!(table.checkpoint(false).unwrap()));
             }
         }
-        let began = cpu();
-        table.checkpoint(false).unwrap();
-        spent[1] += cpu() - began;
+        spent[1] += spent_on(|| assert!(table.checkpoint(false).unwrap()));
         let rows = u32::try_from(rows).unwrap();
         println!(
             "groups of {group}: {:?} a row, checkpoints {:?} beside it",
