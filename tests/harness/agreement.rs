@@ -256,3 +256,155 @@ fn totals(ledger: &Ledger, bill: &[BillLine], found: &mut Agreement) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use simulator::{BillLine, Group};
+
+    use super::{Agreement, compare};
+    use crate::http1::Headers;
+    use crate::note::{Note, Word};
+    use crate::sqlite::{Ledger, Place, Row, Total};
+
+    fn place() -> Place {
+        (
+            "acme".to_owned(),
+            "large".to_owned(),
+            "2026-11-21".to_owned(),
+        )
+    }
+
+    fn note(call: &str) -> Note {
+        let tags = [
+            ("call", call),
+            ("verdict", "free"),
+            ("certainty", "final"),
+            ("reason", "within-allowance"),
+            ("tokens", "100"),
+        ];
+        let line = |(name, value): (&str, &str)| (format!("x-tollfree-{name}"), value.to_owned());
+        let head = Word::of_headers(&Headers(tags.into_iter().map(line).collect()));
+        Note {
+            call: call.to_owned(),
+            key: "sk",
+            tokens: 100,
+            status: 200,
+            is_whole: true,
+            word: Some(head.clone()),
+            head,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn row(call: &str, before: u64) -> Row {
+        let (organization, group, day) = place();
+        Row {
+            call: call.to_owned(),
+            response_id: Some(format!("r{call}")),
+            request_id: None,
+            instants: (0, 0),
+            day,
+            organization,
+            group: Some(group),
+            tokens: Some(100),
+            span: Some((before, before + 100)),
+            remaining: None,
+            verdict: "free".to_owned(),
+            certainty: Some("final".to_owned()),
+            assumes: Vec::new(),
+            reason: "within-allowance".to_owned(),
+            straddles: false,
+            adjusts: None,
+        }
+    }
+
+    fn billed(call: &str, running_total: u64) -> BillLine {
+        let (organization, _, day) = place();
+        BillLine {
+            response_id: format!("r{call}"),
+            request_id: String::new(),
+            organization,
+            day,
+            model: "gpt-4o".to_owned(),
+            group: Some(Group::Large),
+            tokens: 100,
+            running_total: Some(running_total),
+            free: true,
+        }
+    }
+
+    /// Two calls that all three accounts tell alike, after something was done to the ledger.
+    fn after(change: impl FnOnce(&mut Ledger)) -> Agreement {
+        let total = Total {
+            taken: 200,
+            slack: BTreeMap::new(),
+        };
+        let mut ledger = Ledger {
+            rows: vec![row("one", 0), row("two", 100)],
+            totals: BTreeMap::from([(place(), total)]),
+        };
+        change(&mut ledger);
+        let notes = [note("one"), note("two")];
+        compare(&notes, &ledger, &[billed("one", 100), billed("two", 200)])
+    }
+
+    fn counts(found: &Agreement) -> (usize, usize, usize) {
+        (found.missing, found.twice, found.wrong)
+    }
+
+    #[test]
+    fn three_accounts_that_agree_are_no_finding() {
+        let found = after(|_| ());
+        assert_eq!(
+            (found.promised, counts(&found)),
+            (2, (0, 0, 0)),
+            "{}",
+            found.findings
+        );
+    }
+
+    #[test]
+    fn a_lost_row_is_missing_even_if_the_total_knows_of_it() {
+        let lost = after(|ledger| drop(ledger.rows.pop()));
+        assert_eq!(counts(&lost), (1, 0, 1), "{}", lost.findings);
+        let lost_with_its_tokens = after(|ledger| {
+            ledger.rows.pop();
+            ledger.totals.get_mut(&place()).expect("a total").taken = 100;
+        });
+        // The bill has 100 tokens more than can be explained.
+        assert_eq!(
+            counts(&lost_with_its_tokens),
+            (1, 0, 1),
+            "{}",
+            lost_with_its_tokens.findings
+        );
+    }
+
+    #[test]
+    fn a_row_kept_twice_is_found_as_a_call_and_as_a_response() {
+        let twice = after(|ledger| ledger.rows.push(row("two", 200)));
+        assert_eq!(counts(&twice).1, 2, "{}", twice.findings);
+    }
+
+    #[test]
+    fn another_word_than_the_client_was_told_is_wrong() {
+        let other = after(|ledger| ledger.rows[0].certainty = Some("assumed".to_owned()));
+        assert_eq!(counts(&other), (0, 0, 1), "{}", other.findings);
+        let tokens = after(|ledger| ledger.rows[0].tokens = Some(99));
+        assert_eq!(counts(&tokens), (0, 0, 2), "{}", tokens.findings);
+    }
+
+    #[test]
+    fn slack_explains_what_no_row_does() {
+        let uncounted = after(|ledger| {
+            ledger.rows.clear();
+            let total = ledger.totals.get_mut(&place()).expect("a total");
+            total.taken = 0;
+            total.slack.insert("unclean-stop".to_owned(), Some(200));
+        });
+        assert_eq!(counts(&uncounted), (2, 0, 0), "{}", uncounted.findings);
+    }
+}
