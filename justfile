@@ -12,8 +12,16 @@ bench:
     cargo run --release -p benches --bin side-by-side
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash
+deep: crash load fuzz
 
 # Kills, disk faults, power cuts and midnights, in an optimised build.
 crash:
     DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight -- --nocapture --test-threads 1
+
+# Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
+load:
+    DEEP=1 cargo test --release -p e2e --test load --test framing_mutated -- --nocapture --test-threads 1
+
+# Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
+fuzz seconds="60":
+    bash tests/fuzz/all {{seconds}}

@@ -171,6 +171,31 @@ impl<R: AsyncRead + Unpin> Source<R> {
         body
     }
 
+    /// Reads so many bytes and keeps none of them.
+    ///
+    /// # Errors
+    /// The connection ended before, or was silent for too long.
+    pub async fn skip(&mut self, length: u64) -> io::Result<()> {
+        let mut left = length.saturating_sub(self.held.len() as u64);
+        self.held.drain(
+            ..self
+                .held
+                .len()
+                .min(usize::try_from(length).unwrap_or(usize::MAX)),
+        );
+        let mut room = vec![0; READ_BYTES];
+        while left > 0 {
+            let most = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read =
+                tokio::time::timeout(MOST_SILENCE, self.stream.read(&mut room[..most])).await;
+            match read.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "silence"))?? {
+                0 => return Err(io::Error::other(format!("ended {left} bytes early"))),
+                read => left -= read as u64,
+            }
+        }
+        Ok(())
+    }
+
     async fn exactly(&mut self, length: u64, body: &mut Body) -> io::Result<()> {
         let mut left = usize::try_from(length).map_err(io::Error::other)?;
         while left > 0 {
@@ -200,6 +225,26 @@ impl<R: AsyncRead + Unpin> Source<R> {
             self.exactly(size, body).await?;
             if !self.line().await?.is_empty() {
                 return Err(io::Error::other("a chunk is longer than its size"));
+            }
+        }
+    }
+
+    /// Reads a chunked body, keeps none of it, and gives its length.
+    ///
+    /// # Errors
+    /// The connection ended before, was silent for too long, or brought what is no chunk.
+    pub async fn skip_chunks(&mut self) -> io::Result<u64> {
+        let mut total = 0;
+        loop {
+            let line = self.line().await?;
+            let size = u64::from_str_radix(&line, 16)
+                .map_err(|_| io::Error::other(format!("not a chunk size: {line:?}")))?;
+            // The line break behind it, or the last one of all.
+            self.skip(size).await?;
+            self.line().await?;
+            total += size;
+            if size == 0 {
+                return Ok(total);
             }
         }
     }

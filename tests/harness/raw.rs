@@ -209,6 +209,18 @@ impl Connection {
         self.source.body(head.framing).await
     }
 
+    /// Reads a body that nobody could keep, by its length or its chunks, and gives how many bytes it had.
+    ///
+    /// # Errors
+    /// It ended before its end.
+    pub async fn drop_body(&mut self, head: &AnswerHead) -> io::Result<u64> {
+        match head.framing {
+            Framing::Length(length) => self.source.skip(length).await.map(|()| length),
+            Framing::Chunked => self.source.skip_chunks().await,
+            Framing::Without | Framing::Close => Ok(0),
+        }
+    }
+
     /// Sends a request and reads its answer.
     ///
     /// # Errors
