@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 
 use crate::memory::Share;
 use crate::metered_body::MeteredBody;
+use crate::sighted_body::{Sight, SightedBody};
 
 /// How long a break is kept from the client's connection: what came before it must have left by then, and a
 /// connection that is told of a break drops what it has not written yet.
@@ -39,6 +40,8 @@ enum Shape {
     Passing(UpstreamBody),
     /// Read while it passes.
     Metered(Box<MeteredBody>),
+    /// Shows an earlier call again, and is read while it passes.
+    Sighted(Box<SightedBody>),
 }
 
 impl AnswerBody {
@@ -67,6 +70,16 @@ impl AnswerBody {
     /// Upstream's body, unread.
     pub(crate) fn passing(body: UpstreamBody) -> AnswerBody {
         AnswerBody::of(Shape::Passing(body))
+    }
+
+    /// The same, looked at on its way where it comes from upstream as it is.
+    pub(crate) fn sighted(self, sight: Sight) -> AnswerBody {
+        match self.shape {
+            Shape::Passing(body) => {
+                AnswerBody::of(Shape::Sighted(Box::new(SightedBody::new(body, sight))))
+            }
+            shape => AnswerBody { shape, ..self },
+        }
     }
 
     /// A body that is read while it passes.
@@ -121,6 +134,7 @@ impl Body for AnswerBody {
             }
             Shape::Passing(body) => body.is_end_stream(),
             Shape::Metered(body) => body.is_end(),
+            Shape::Sighted(body) => body.is_end(),
         }
     }
 
@@ -132,6 +146,7 @@ impl Body for AnswerBody {
             Shape::Whole { sized: false, .. } => SizeHint::default(),
             Shape::Passing(body) => body.size_hint(),
             Shape::Metered(body) => body.size_hint(),
+            Shape::Sighted(body) => body.size_hint(),
         }
     }
 }
@@ -150,6 +165,7 @@ impl Shape {
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(Broken::Upstream))),
             Shape::Metered(body) => body.poll_frame(context),
+            Shape::Sighted(body) => body.poll_frame(context),
         }
     }
 }

@@ -26,7 +26,6 @@ use crate::keys::KeyHash;
 use crate::lookup;
 use crate::metered_body::{MeteredBody, Passage};
 use crate::proxy::Shared;
-use crate::recent::Names;
 use crate::request_body::RequestBody;
 use crate::settings::Settings;
 use crate::tags::Tags;
@@ -114,7 +113,8 @@ async fn story(
     };
     match route.endpoint {
         Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
-        Endpoint::Replay => call.unmetered(body, Reason::Replay).await,
+        Endpoint::Replay(Some(shown)) => call.replayed(shown, body).await,
+        Endpoint::Replay(None) => call.unmetered(body, Reason::Replay).await,
         Endpoint::Socket(socket) => call.socket(socket, body, peer).await,
         Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
     }
@@ -123,7 +123,7 @@ async fn story(
 /// What is known of a call before it goes upstream.
 pub(crate) struct Call<'s> {
     pub(crate) shared: &'s Arc<Shared>,
-    id: CallId,
+    pub(crate) id: CallId,
     pub(crate) head: request::Parts,
     pub(crate) key: Option<KeyHash>,
     /// The organization that the request asks to be counted for.
@@ -133,35 +133,6 @@ pub(crate) struct Call<'s> {
 }
 
 impl Call<'_> {
-    /// A call whose answer settles nothing: it passes unread.
-    pub(crate) async fn unmetered(
-        mut self,
-        body: Incoming,
-        reason: Reason,
-    ) -> Result<Response<AnswerBody>, Ending> {
-        let answer = self
-            .send(RequestBody::unread(body), Accept::AsAsked)
-            .await
-            .map_err(|error| Ending::from(Self::refusal(&error)))?;
-        Ok(self.pass_unread(answer, reason))
-    }
-
-    /// Passes an answer on that nobody reads.
-    pub(crate) fn pass_unread(
-        &self,
-        answer: Response<UpstreamBody>,
-        reason: Reason,
-    ) -> Response<AnswerBody> {
-        let (head, body) = answer.into_parts();
-        self.whose(&head);
-        let reason = if head.status.is_success() {
-            reason
-        } else {
-            Reason::ErrorResponse
-        };
-        self.pass_on(head, body, None, reason)
-    }
-
     /// A call that takes tokens if it succeeds.
     async fn metered(
         mut self,
@@ -258,7 +229,7 @@ impl Call<'_> {
     }
 
     /// Sends the request; its headers go with it. No answer may switch to another protocol.
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         body: RequestBody,
         accept: Accept,
@@ -315,33 +286,6 @@ impl Call<'_> {
             outbox.alias(&whose.organization, id);
         }
         whose
-    }
-
-    /// Passes an answer on that settles nothing.
-    pub(crate) fn pass_on(
-        &self,
-        mut head: response::Parts,
-        body: UpstreamBody,
-        endpoint: Option<Metered>,
-        reason: Reason,
-    ) -> Response<AnswerBody> {
-        self.shared.figures.passed(endpoint);
-        let request_id = request_id(&head.headers);
-        forward::answer_head(&mut head, false);
-        let names = Names {
-            endpoint: reason.as_str().into(),
-            request_id,
-            key: self.key,
-        };
-        let tags = Tags::bare(self.id, Verdict::None, reason);
-        let recent = self.shared.recent.unmetered(names, tags);
-        recent.tags().put_on(&mut head.headers);
-        let body = if head.status == StatusCode::NOT_MODIFIED {
-            AnswerBody::without(self.head.version)
-        } else {
-            AnswerBody::passing(body)
-        };
-        Response::from_parts(head, body)
     }
 
     /// A JSON answer: its head waits for its verdict, within limits.
@@ -456,6 +400,6 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
     attribute::name(headers, &REQUEST_ID).map(Into::into)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }

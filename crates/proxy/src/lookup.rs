@@ -159,7 +159,7 @@ impl Serialize for Shown<'_> {
         if let Some(model) = outcome.and_then(|outcome| outcome.model.as_ref()) {
             map.serialize_entry("model", model)?;
         }
-        if let Some(id) = outcome.and_then(|outcome| outcome.response_id.as_ref()) {
+        if let Some(id) = call.response_id() {
             map.serialize_entry("response-id", id)?;
         }
         if let Some(id) = &call.request_id {

@@ -10,6 +10,7 @@ use meter::{Day, Meter, Rules};
 use net::Peer;
 use tokio::sync::Semaphore;
 
+use crate::awaited::Awaited;
 use crate::body::AnswerBody;
 use crate::call;
 use crate::call_id::NoRandomness;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) recent: Recent,
     pub(crate) outbox: Outbox,
     pub(crate) figures: Figures,
+    pub(crate) awaited: Awaited,
     pub(crate) waits: Waits,
     pub(crate) ledger_lookups: Semaphore,
     pub(crate) request_memory: Arc<Memory>,
@@ -90,6 +92,7 @@ impl Proxy {
                 recent: Recent::new(),
                 outbox: Outbox::new(ledger),
                 figures: Figures::default(),
+                awaited: Awaited::default(),
                 waits: Waits::default(),
                 ledger_lookups: Semaphore::new(MOST_LEDGER_LOOKUPS),
                 request_memory: Memory::new(),

@@ -34,6 +34,8 @@ pub(crate) struct RecentCall {
     call: CallId,
     /// OpenAI's `x-request-id`.
     pub(crate) request_id: Option<Box<str>>,
+    /// OpenAI's id of the response, where it was known before the outcome.
+    begun_as: Option<Box<str>>,
     /// The endpoint's short label.
     pub(crate) endpoint: Cow<'static, str>,
     /// Whose key made the call; a look-up by OpenAI's ids must show the same.
@@ -88,8 +90,11 @@ impl RecentCall {
         self.word().1
     }
 
-    fn response_id(&self) -> Option<&str> {
-        self.outcome()?.response_id.as_deref()
+    /// OpenAI's id of the response, once it is known.
+    pub(crate) fn response_id(&self) -> Option<&str> {
+        let outcome = self.outcome();
+        let known = outcome.and_then(|outcome| outcome.response_id.as_deref());
+        known.or(self.begun_as.as_deref())
     }
 
     /// Waits for the final word, at most so long.
@@ -111,6 +116,8 @@ impl RecentCall {
 pub(crate) struct Names {
     pub(crate) endpoint: Cow<'static, str>,
     pub(crate) request_id: Option<Box<str>>,
+    /// OpenAI's id of the response, where it is known before the outcome.
+    pub(crate) begun_as: Option<Box<str>>,
     pub(crate) key: Option<KeyHash>,
 }
 
@@ -119,11 +126,13 @@ impl Names {
         let Names {
             endpoint,
             request_id,
+            begun_as,
             key,
         } = self;
         RecentCall {
             call,
             request_id,
+            begun_as,
             endpoint,
             key,
             word,
@@ -295,6 +304,7 @@ mod tests {
         Names {
             endpoint: "responses".into(),
             request_id: request_id.map(Into::into),
+            begun_as: None,
             key,
         }
     }

@@ -86,7 +86,7 @@ fn of_nobody(totals: &[CarriedTotal], meter: &Meter, rules: &Rules) {
 }
 
 /// The organization of a name that was kept.
-fn named(meter: &Meter, name: &str) -> Option<Organization> {
+pub(crate) fn named(meter: &Meter, name: &str) -> Option<Organization> {
     let unknown = meter.organizations().unknown();
     if name == unknown.name() {
         return Some(unknown);

@@ -149,6 +149,7 @@ pub(crate) fn kept(row: Row) -> Option<RecentCall> {
     let names = Names {
         endpoint: call.endpoint.into_owned().into(),
         request_id: call.request_id.map(|id| id.as_ref().into()),
+        begun_as: None,
         key: None,
     };
     Some(RecentCall::kept(names, outcome))

@@ -10,8 +10,9 @@ pub enum Endpoint {
     Metered(Metered),
     /// Where a client may ask for a WebSocket on which it makes calls; without an upgrade, forwarded unread.
     Socket(Socket),
-    /// Shows the usage of a call made earlier: never counted on sight.
-    Replay,
+    /// Shows the usage of a call made earlier: never counted on sight, except the first whole sight of a call whose
+    /// usage never came. The endpoint is that of the one call it shows, where it shows one.
+    Replay(Option<Metered>),
     /// Everything else: forwarded unread.
     PassThrough,
 }
@@ -213,30 +214,31 @@ fn posted(segments: &[&str]) -> Endpoint {
         ["images", "generations"] => Endpoint::Metered(Metered::ImageGenerations),
         ["images", "edits"] => Endpoint::Metered(Metered::ImageEdits),
         ["threads", "runs"] | ["threads", _, "runs"] => Endpoint::Metered(Metered::ThreadRuns),
-        ["chat", "completions", _]
-        | ["responses" | "batches", _, "cancel"]
-        | ["threads", _, "runs", _]
-        | ["threads", _, "runs", _, "cancel" | "submit_tool_outputs"]
-        | ["batches"]
-        | ["evals", _, "runs", ..] => Endpoint::Replay,
+        ["chat", "completions", _] => Endpoint::Replay(Some(Metered::ChatCompletions)),
+        ["responses", _, "cancel"] => Endpoint::Replay(Some(Metered::Responses)),
+        ["threads", _, "runs", _] | ["threads", _, "runs", _, "cancel" | "submit_tool_outputs"] => {
+            Endpoint::Replay(Some(Metered::ThreadRuns))
+        }
+        ["batches"] | ["batches", _, "cancel"] | ["evals", _, "runs", ..] => Endpoint::Replay(None),
         _ => Endpoint::PassThrough,
     }
 }
 
 fn shown(segments: &[&str]) -> Endpoint {
     match segments {
-        ["responses" | "batches", _]
-        | ["chat", "completions"]
-        | ["chat", "completions", _]
+        ["responses", _] => Endpoint::Replay(Some(Metered::Responses)),
+        ["chat", "completions", _] => Endpoint::Replay(Some(Metered::ChatCompletions)),
+        ["threads", _, "runs", _] => Endpoint::Replay(Some(Metered::ThreadRuns)),
+        ["chat", "completions"]
         | ["threads", _, "runs"]
-        | ["threads", _, "runs", _]
         | ["threads", _, "runs", _, "steps"]
         | ["threads", _, "runs", _, "steps", _]
         | ["batches"]
+        | ["batches", _]
         | ["files", _, "content"]
         | ["evals", _, "runs", ..]
         | ["organization", "usage", ..]
-        | ["organization", "costs"] => Endpoint::Replay,
+        | ["organization", "costs"] => Endpoint::Replay(None),
         ["responses"] => Endpoint::Socket(Socket::Responses),
         ["realtime"] => Endpoint::Socket(Socket::Realtime),
         _ => Endpoint::PassThrough,
@@ -301,9 +303,42 @@ mod tests {
             ("GET", "/v1/organization/usage/completions?start_time=1"),
             ("GET", "/v1/organization/costs"),
         ] {
+            let endpoint = classify(method, path).endpoint;
+            assert!(matches!(endpoint, Endpoint::Replay(_)), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_replay_of_one_call_says_of_which_endpoint() {
+        for (method, path, shown) in [
+            (
+                "GET",
+                "/v1/responses/resp_1?stream=true",
+                Some(Metered::Responses),
+            ),
+            (
+                "POST",
+                "/v1/responses/resp_1/cancel",
+                Some(Metered::Responses),
+            ),
+            ("GET", "/v1/threads/t/runs/r", Some(Metered::ThreadRuns)),
+            (
+                "POST",
+                "/v1/threads/t/runs/r/submit_tool_outputs",
+                Some(Metered::ThreadRuns),
+            ),
+            (
+                "GET",
+                "/v1/chat/completions/chatcmpl-1",
+                Some(Metered::ChatCompletions),
+            ),
+            ("GET", "/v1/threads/t/runs/r/steps/s", None),
+            ("GET", "/v1/chat/completions", None),
+            ("GET", "/v1/batches/b", None),
+        ] {
             assert_eq!(
                 classify(method, path).endpoint,
-                Endpoint::Replay,
+                Endpoint::Replay(shown),
                 "{method} {path}"
             );
         }

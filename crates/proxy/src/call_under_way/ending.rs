@@ -4,10 +4,15 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use meter::{Evidence, FinishedCall, InFlight, MissingCall, Reason, Rules, Settlement};
+use meter::{
+    Evidence, FinishedCall, InFlight, MissingCall, Reason, Rules, Settlement, SlackSource,
+};
 use wire::{End, Metered, Missing, Reading, Seen};
 
-use super::CallUnderWay;
+use super::{CallUnderWay, allowance};
+use crate::attribute::Whose;
+use crate::awaited::{Uncounted, Unseen};
+use crate::call_id::CallId;
 use crate::outbox::{self, Commit};
 use crate::recent::{Names, Outcome, RecentCall};
 use crate::row::{self, Facts};
@@ -16,20 +21,31 @@ use crate::tags::Tags;
 /// Bytes of a client's name that are kept.
 const MOST_CLIENT_BYTES: usize = 256;
 
+/// A settled call on its way into the ledger.
+pub(super) struct Settled {
+    outcome: Outcome,
+    commit: Commit,
+    /// Its answer said that its usage comes later: this outcome is not the last word.
+    is_awaited: bool,
+}
+
 impl CallUnderWay {
     /// Settles the call before any head of it left, waits for its commit, and shelves it.
     pub(crate) async fn settle_before_head(mut self, end: End) -> Arc<RecentCall> {
-        let outcome = match self.take_outcome(end) {
-            Some((mut outcome, commit)) => {
-                outcome.tags.recorded = self.counted(commit.recorded().await);
-                outcome
-            }
-            None => Outcome {
+        let Some(settled) = self.take_outcome(end) else {
+            let outcome = Outcome {
                 tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
                 response_id: None,
                 model: None,
-            },
+            };
+            return self.shared.recent.settled(self.names(), outcome);
         };
+        let mut outcome = settled.outcome;
+        outcome.tags.recorded = self.counted(settled.commit.recorded().await);
+        if settled.is_awaited {
+            self.begun_as = outcome.response_id;
+            return self.shared.recent.open(self.names(), outcome.tags);
+        }
         self.shared.recent.settled(self.names(), outcome)
     }
 
@@ -44,6 +60,7 @@ impl CallUnderWay {
         Names {
             endpoint: self.asked.endpoint.as_str().into(),
             request_id: self.request_id.clone(),
+            begun_as: self.begun_as.clone(),
             key: self.caller.key,
         }
     }
@@ -67,9 +84,9 @@ impl CallUnderWay {
 
     /// Ready once nothing waits for a commit; what was settled can then be looked up.
     pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some((outcome, commit)) = &mut self.committing {
-            let recorded = ready!(commit.poll(context));
-            outcome.tags.recorded = recorded;
+        if let Some(settled) = &mut self.committing {
+            let recorded = ready!(settled.commit.poll(context));
+            settled.outcome.tags.recorded = recorded;
             self.counted(recorded);
             self.shelve();
         }
@@ -77,12 +94,14 @@ impl CallUnderWay {
     }
 
     pub(super) fn shelve(&mut self) {
-        if let (Some((outcome, _)), Some(recent)) = (self.committing.take(), &self.recent) {
-            self.shared.recent.settle(recent, outcome);
+        let settled = self.committing.take();
+        let settled = settled.filter(|settled| !settled.is_awaited);
+        if let (Some(settled), Some(recent)) = (settled, &self.recent) {
+            self.shared.recent.settle(recent, settled.outcome);
         }
     }
 
-    fn take_outcome(&mut self, end: End) -> Option<(Outcome, Commit)> {
+    fn take_outcome(&mut self, end: End) -> Option<Settled> {
         if std::mem::replace(&mut self.settled, true) {
             return None;
         }
@@ -93,7 +112,8 @@ impl CallUnderWay {
         Some(self.outcome(&reading))
     }
 
-    fn outcome(&mut self, reading: &Reading) -> (Outcome, Commit) {
+    fn outcome(&mut self, reading: &Reading) -> Settled {
+        let expected = is_awaited(reading).then(|| self.expected_tags());
         let in_flight = self.in_flight.take();
         let settled_at = self.shared.clock.now_milliseconds();
         let now = settled_at.div_euclid(1000);
@@ -104,11 +124,7 @@ impl CallUnderWay {
             Reading::Missing(missing) => &missing.seen,
         };
         let model = seen.model.as_deref().or(self.asked.model());
-        // An answer that names no tier was served in the one that was asked for.
-        let service_tier = seen
-            .service_tier
-            .as_deref()
-            .or_else(|| self.asked.service_tier().filter(|tier| *tier != "auto"));
+        let service_tier = self.service_tier(seen);
         let settlement = match reading {
             Reading::Reported(reported) => shared.meter.settle(
                 &rules,
@@ -127,37 +143,82 @@ impl CallUnderWay {
             ),
             Reading::Missing(missing) => self.settle_missing(&rules, missing, model, now),
         };
-        let head = self.recent.as_ref().map(|recent| recent.tags().verdict);
-        let endpoint = self.asked.endpoint;
-        shared.figures.settled(endpoint, &settlement, head);
-        let commit = self.commit(
-            &rules,
-            &settlement,
-            in_flight,
-            &Facts {
-                call: &self.id,
-                response_id: seen.response_id.as_deref(),
-                request_id: self.request_id.as_deref(),
-                began_at: self.began_at,
-                settled_at,
-                whose: &self.whose,
-                key: self.caller.key,
-                endpoint: self.asked.endpoint.as_str(),
-                model_asked: self.asked.model(),
-                model,
-                service_tier,
-                stream: self.recent.is_some(),
-                status: self.status,
-                client: self.client(),
-            },
-        );
+        let facts = Facts {
+            call: &self.id,
+            response_id: seen.response_id.as_deref(),
+            request_id: self.request_id.as_deref(),
+            began_at: self.began_at,
+            settled_at,
+            whose: &self.whose,
+            key: self.caller.key,
+            endpoint: self.asked.endpoint.as_str(),
+            model_asked: self.asked.model(),
+            model,
+            service_tier,
+            stream: self.recent.is_some(),
+            status: self.status,
+            client: self.client(),
+        };
+        let commit = self.commit(&rules, &settlement, in_flight, &facts);
+        self.await_usage(&settlement, seen);
+        let is_awaited = expected.is_some();
         let outcome = Outcome {
-            tags: self.final_tags(&rules, &settlement, now),
+            tags: expected
+                .unwrap_or_else(|| settled_tags(self.id, &self.whose, &rules, &settlement, now)),
             response_id: seen.response_id.clone(),
             model: model.map(Into::into),
         };
-        log(&outcome, &settlement, endpoint);
-        (outcome, commit)
+        if !is_awaited {
+            let head = self.recent.as_ref().map(|recent| recent.tags().verdict);
+            let endpoint = self.asked.endpoint;
+            shared.figures.settled(endpoint, &settlement, head);
+            log(&outcome, &settlement, endpoint);
+        }
+        Settled {
+            outcome,
+            commit,
+            is_awaited,
+        }
+    }
+
+    /// An answer that names no tier was served in the one that was asked for.
+    fn service_tier<'s>(&'s self, seen: &'s Seen) -> Option<&'s str> {
+        let asked = || self.asked.service_tier().filter(|tier| *tier != "auto");
+        seen.service_tier.as_deref().or_else(asked)
+    }
+
+    /// Where the usage never came, the response may be seen whole later.
+    fn await_usage(&self, settlement: &Settlement, seen: &Seen) {
+        let Some(response_id) = seen.response_id.clone() else {
+            return;
+        };
+        if settlement.usage.is_some() {
+            return;
+        }
+        let uncounted = Uncounted {
+            day: settlement.day,
+            group: settlement
+                .group
+                .filter(|_| !settlement.slack_in_every_group),
+            at_most: settlement.slack,
+        };
+        let is_taken_back = settlement.slack_source == SlackSource::UnknownCalls;
+        self.shared.awaited.put(Unseen {
+            call: self.id,
+            response_id,
+            request_id: self.request_id.clone(),
+            began_at: self.began_at,
+            whose: self.whose.clone(),
+            key: self.caller.key,
+            endpoint: self.asked.endpoint,
+            model_asked: self.asked.model().map(Into::into),
+            service_tier: self.service_tier(&Seen::default()).map(Into::into),
+            hosted_tool: self.asked.hosted_tool(),
+            stream: self.recent.is_some(),
+            status: self.status,
+            client: self.client().map(Into::into),
+            uncounted: Some(uncounted).filter(|_| is_taken_back && settlement.slack != Some(0)),
+        });
     }
 
     /// Gives the settlement to the ledger; its span is taken, so the forecast goes with it.
@@ -207,26 +268,46 @@ impl CallUnderWay {
             },
         )
     }
+}
 
-    fn final_tags(&self, rules: &Rules, settlement: &Settlement, now: i64) -> Tags {
-        let standing = settlement
-            .group
-            .zip(settlement.allowance)
-            .zip(settlement.remaining);
-        Tags {
-            call: self.id,
-            verdict: settlement.verdict,
-            certainty: settlement.certainty,
-            assumes: settlement.assumes,
-            reason: Some(settlement.reason),
-            usage: settlement.usage,
-            allowance: self.allowance(rules, standing, settlement.day, now),
-            cost: settlement.cost,
-            saved: settlement.saved,
-            disputed: settlement.disputed,
-            recorded: true,
-        }
+/// The tags of a settled call.
+pub(crate) fn settled_tags(
+    call: CallId,
+    whose: &Whose,
+    rules: &Rules,
+    settlement: &Settlement,
+    now: i64,
+) -> Tags {
+    let standing = settlement
+        .group
+        .zip(settlement.allowance)
+        .zip(settlement.remaining);
+    Tags {
+        call,
+        verdict: settlement.verdict,
+        certainty: settlement.certainty,
+        assumes: settlement.assumes,
+        reason: Some(settlement.reason),
+        usage: settlement.usage,
+        allowance: allowance(whose, rules, standing, settlement.day, now),
+        cost: settlement.cost,
+        saved: settlement.saved,
+        disputed: settlement.disputed,
+        recorded: true,
     }
+}
+
+/// Whether a whole answer says of itself that its usage comes later: a background response, a run.
+fn is_awaited(reading: &Reading) -> bool {
+    let Reading::Missing(missing) = reading else {
+        return false;
+    };
+    missing.why == Reason::UsageMissing
+        && missing.seen.response_id.is_some()
+        && missing
+            .seen
+            .status
+            .is_some_and(|status| !status.is_terminal())
 }
 
 /// No answer's head ever came, though the request went out.

@@ -15,10 +15,12 @@ use crate::asked::Asked;
 use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::keys::KeyHash;
-use crate::outbox::{self, Commit};
+use crate::outbox;
 use crate::proxy::Shared;
-use crate::recent::{Outcome, RecentCall};
+use crate::recent::RecentCall;
 use crate::tags::{Allowance, Tags};
+use ending::Settled;
+pub(crate) use ending::settled_tags;
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -56,11 +58,13 @@ pub(crate) struct CallUnderWay {
     in_flight: Option<InFlight>,
     reader: Option<ResponseReader>,
     recent: Option<Arc<RecentCall>>,
+    /// OpenAI's id of the response, where it is known before its end.
+    begun_as: Option<Box<str>>,
     /// Bytes of the request's body have been asked for.
     leaving: Arc<AtomicBool>,
     settled: bool,
     /// Settled, and on the way into the ledger.
-    committing: Option<(Outcome, Commit)>,
+    committing: Option<Settled>,
 }
 
 impl CallUnderWay {
@@ -88,6 +92,7 @@ impl CallUnderWay {
             in_flight: None,
             reader: None,
             recent: None,
+            begun_as: None,
             leaving,
             settled: false,
             committing: None,
@@ -193,18 +198,35 @@ impl CallUnderWay {
         }
     }
 
+    /// Bytes of the answer that were read, without their coding.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        self.reader
+            .as_ref()
+            .map_or(0, |reader| reader.seen().text_bytes)
+    }
+
     /// The stream's own end was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.settled || self.reader.as_ref().is_some_and(ResponseReader::ended)
     }
 
-    /// What the head may say before the usage is known; the call can be looked up from now on.
-    pub(crate) fn head(&mut self) -> Arc<RecentCall> {
+    /// A response on a WebSocket begins: it can be looked up from now on.
+    pub(crate) fn response_begins(&mut self, response_id: Option<Box<str>>) {
+        self.begun_as = response_id;
+        self.head();
+    }
+
+    /// What may be said before the usage is known.
+    fn expected_tags(&self) -> Tags {
         let rules = self.shared.rules.load_full();
         let now = self.shared.clock.now();
         let expected = self.shared.meter.expect(&rules, &self.stream_head(now));
-        let tags = self.head_tags(&rules, &expected, now);
-        let recent = self.shared.recent.open(self.names(), tags);
+        self.head_tags(&rules, &expected, now)
+    }
+
+    /// What the head may say before the usage is known; the call can be looked up from now on.
+    pub(crate) fn head(&mut self) -> Arc<RecentCall> {
+        let recent = self.shared.recent.open(self.names(), self.expected_tags());
         self.recent = Some(Arc::clone(&recent));
         recent
     }
@@ -221,30 +243,12 @@ impl CallUnderWay {
             assumes: expected.assumes,
             reason: expected.reason,
             usage: None,
-            allowance: self.allowance(rules, standing, meter::Day::at(now), now),
+            allowance: allowance(&self.whose, rules, standing, meter::Day::at(now), now),
             cost: None,
             saved: None,
             disputed: false,
             recorded: true,
         }
-    }
-
-    /// The standing as the tags show it, to those who may know.
-    fn allowance(
-        &self,
-        rules: &Rules,
-        standing: Option<((meter::GroupId, u64), u64)>,
-        day: meter::Day,
-        now: i64,
-    ) -> Option<Allowance> {
-        let ((group, tokens), remaining) = standing.filter(|_| self.whose.may_know)?;
-        Some(Allowance {
-            group: rules.offer().group(group).name.clone(),
-            tokens,
-            remaining,
-            reset: day.end(),
-            now,
-        })
     }
 }
 
@@ -261,4 +265,22 @@ impl Drop for CallUnderWay {
         self.shelve();
         self.shared.figures.ended();
     }
+}
+
+/// The standing as the tags show it, to those who may know.
+fn allowance(
+    whose: &Whose,
+    rules: &Rules,
+    standing: Option<((meter::GroupId, u64), u64)>,
+    day: meter::Day,
+    now: i64,
+) -> Option<Allowance> {
+    let ((group, tokens), remaining) = standing.filter(|_| whose.may_know)?;
+    Some(Allowance {
+        group: rules.offer().group(group).name.clone(),
+        tokens,
+        remaining,
+        reset: day.end(),
+        now,
+    })
 }

@@ -126,6 +126,7 @@ impl Calls {
                 }
                 SocketEvent::Transcribed(reading) => {
                     settled.extend(self.begin(self.unasked()).map(|mut call| {
+                        call.response_begins(None);
                         call.settle_read(&reading);
                         call
                     }));
@@ -145,7 +146,8 @@ impl Calls {
             return;
         }
         let call = self.asked_in(lane).or_else(|| self.begin(self.unasked()));
-        if let Some(call) = call {
+        if let Some(mut call) = call {
+            call.response_begins(Some(response_id.clone()));
             self.open.push(Open {
                 response_id,
                 model,
@@ -160,10 +162,13 @@ impl Calls {
             Reading::Missing(missing) => missing.seen.response_id.as_deref(),
         };
         let place = id.and_then(|id| self.open.iter().position(|open| &*open.response_id == id));
-        let mut call = match place {
-            Some(place) => self.open.remove(place).call,
+        let mut call = if let Some(place) = place {
+            self.open.remove(place).call
+        } else {
             // Its beginning was not seen.
-            None => self.asked_in(lane).or_else(|| self.begin(self.unasked()))?,
+            let mut call = self.asked_in(lane).or_else(|| self.begin(self.unasked()))?;
+            call.response_begins(id.map(Into::into));
+            call
         };
         call.settle_read(reading);
         Some(call)
@@ -206,7 +211,6 @@ impl Calls {
             request_id: request_id.clone(),
             reader: None,
         });
-        call.head();
         Some(call)
     }
 

@@ -1,0 +1,239 @@
+//! The calls that were settled without their usage and may yet be seen whole: found by OpenAI's id of the response,
+//! each once. Knows nothing of how they are seen or settled.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ledger::Row;
+use meter::{Day, GroupId, Rules, SlackSource};
+use wire::Metered;
+
+use crate::attribute::Whose;
+use crate::call_id::CallId;
+use crate::keys::KeyHash;
+
+/// Calls awaited at once; beyond it the oldest is forgotten here, and found in the ledger.
+const MOST_AWAITED: usize = 10_000;
+/// Responses of which it is remembered that they were looked for.
+const MOST_LOOKED_FOR: usize = 10_000;
+/// So long after it began a call is awaited; then it stays unknown. Milliseconds.
+const LONGEST_WAIT: i64 = 24 * 60 * 60 * 1000;
+
+/// A call whose usage is not known.
+#[derive(Debug)]
+pub(crate) struct Unseen {
+    pub(crate) call: CallId,
+    pub(crate) response_id: Box<str>,
+    pub(crate) request_id: Option<Box<str>>,
+    /// Unix milliseconds.
+    pub(crate) began_at: i64,
+    pub(crate) whose: Whose,
+    pub(crate) key: Option<KeyHash>,
+    pub(crate) endpoint: Metered,
+    pub(crate) model_asked: Option<Box<str>>,
+    /// The service tier asked for, as far as it says in which one the call is served.
+    pub(crate) service_tier: Option<Box<str>>,
+    pub(crate) hosted_tool: bool,
+    pub(crate) stream: bool,
+    pub(crate) status: u16,
+    pub(crate) client: Option<Box<str>>,
+    pub(crate) uncounted: Option<Uncounted>,
+}
+
+/// What a settlement without usage put into the slack for calls whose usage is not known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Uncounted {
+    pub(crate) day: Day,
+    /// None: every group.
+    pub(crate) group: Option<GroupId>,
+    /// None: without limit.
+    pub(crate) at_most: Option<u64>,
+}
+
+impl Unseen {
+    /// Whether it is too late for it at this instant, in Unix milliseconds.
+    pub(crate) fn is_given_up(&self, now: i64) -> bool {
+        now.saturating_sub(self.began_at) > LONGEST_WAIT
+    }
+
+    /// The call of a row that awaits this response; `None` for any other row.
+    pub(crate) fn of_row(
+        row: Row,
+        response_id: &str,
+        whose: Whose,
+        rules: &Rules,
+    ) -> Option<Unseen> {
+        let call = row.call;
+        let is_awaited = call.verdict == "unknown"
+            && call.usage.is_none()
+            && call.response_id.as_deref() == Some(response_id);
+        let endpoint = Metered::ALL
+            .into_iter()
+            .find(|endpoint| endpoint.as_str() == call.endpoint)
+            .filter(|_| is_awaited)?;
+        let text =
+            |text: Option<std::borrow::Cow<'static, str>>| text.map(|text| text.as_ref().into());
+        let unknown_calls = SlackSource::UnknownCalls.assumption().as_str();
+        let uncounted = call
+            .slack
+            .filter(|slack| slack.source == unknown_calls)
+            .map(|slack| Uncounted {
+                day: Day::of_number(call.day),
+                group: call
+                    .group
+                    .as_deref()
+                    .filter(|_| !slack.any_group)
+                    .and_then(|group| rules.offer().group_named(group)),
+                at_most: slack.at_most,
+            });
+        Some(Unseen {
+            call: CallId::of_text(&call.call)?,
+            response_id: response_id.into(),
+            request_id: text(call.request_id),
+            began_at: call.began_at,
+            whose: Whose {
+                project: text(call.project),
+                may_know: call.standing_shown,
+                ..whose
+            },
+            key: call.key_hash.map(KeyHash::of_bytes),
+            endpoint,
+            model_asked: text(call.model_asked),
+            service_tier: text(call.service_tier),
+            // The row does not say whether one was offered; the answer says whether one ran.
+            hosted_tool: false,
+            stream: call.stream,
+            status: call.status,
+            client: text(call.client),
+            uncounted,
+        })
+    }
+}
+
+/// The calls awaited.
+#[derive(Debug, Default)]
+pub(crate) struct Awaited {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    by_response: HashMap<Box<str>, Unseen, ahash::RandomState>,
+    /// Oldest first; those taken meanwhile among them.
+    order: VecDeque<Box<str>>,
+    looked_for: HashSet<Box<str>, ahash::RandomState>,
+    looked_for_order: VecDeque<Box<str>>,
+}
+
+impl Awaited {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Awaits a call.
+    pub(crate) fn put(&self, unseen: Unseen) {
+        let mut state = self.state();
+        let id = unseen.response_id.clone();
+        // A response of this id was seen before: ids can come again.
+        state.looked_for.remove(&id);
+        state.order.push_back(id.clone());
+        state.by_response.insert(id, unseen);
+        if state.order.len() > MOST_AWAITED
+            && let Some(oldest) = state.order.pop_front()
+        {
+            state.by_response.remove(&oldest);
+        }
+    }
+
+    /// The call that awaits this response, to whoever asks first.
+    pub(crate) fn take(&self, response_id: &str) -> Option<Unseen> {
+        let mut state = self.state();
+        let unseen = state.by_response.remove(response_id)?;
+        state.look_for(response_id);
+        Some(unseen)
+    }
+
+    /// Whether nobody has looked for this response yet, who would have found what the ledger knows of it.
+    pub(crate) fn is_new(&self, response_id: &str) -> bool {
+        self.state().look_for(response_id)
+    }
+}
+
+impl State {
+    fn look_for(&mut self, response_id: &str) -> bool {
+        if !self.looked_for.insert(response_id.into()) {
+            return false;
+        }
+        self.looked_for_order.push_back(response_id.into());
+        if self.looked_for_order.len() > MOST_LOOKED_FOR
+            && let Some(oldest) = self.looked_for_order.pop_front()
+        {
+            self.looked_for.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meter::Meter;
+
+    fn unseen(response_id: &str) -> Unseen {
+        Unseen {
+            call: CallId::new().unwrap(),
+            response_id: response_id.into(),
+            request_id: None,
+            began_at: 1_000,
+            whose: Whose {
+                organization: Meter::new(0).organizations().unknown(),
+                project: None,
+                may_know: false,
+            },
+            key: None,
+            endpoint: Metered::Responses,
+            model_asked: None,
+            service_tier: None,
+            hosted_tool: false,
+            stream: false,
+            status: 200,
+            client: None,
+            uncounted: None,
+        }
+    }
+
+    #[test]
+    fn each_is_given_out_once_and_an_id_can_come_again() {
+        let awaited = Awaited::default();
+        awaited.put(unseen("resp_1"));
+        assert!(awaited.take("resp_1").is_some());
+        assert!(awaited.take("resp_1").is_none());
+        assert!(
+            !awaited.is_new("resp_1"),
+            "it is not looked for in the ledger either"
+        );
+        awaited.put(unseen("resp_1"));
+        assert!(awaited.take("resp_1").is_some());
+        assert!(awaited.is_new("resp_2") && !awaited.is_new("resp_2"));
+    }
+
+    #[test]
+    fn no_more_than_the_limits_are_kept() {
+        let awaited = Awaited::default();
+        for number in 0..=MOST_AWAITED {
+            awaited.put(unseen(&number.to_string()));
+            assert!(awaited.is_new(&format!("other {number}")));
+        }
+        assert!(awaited.take("0").is_none() && awaited.take("1").is_some());
+        let state = awaited.state();
+        assert!(state.by_response.len() <= MOST_AWAITED && state.order.len() <= MOST_AWAITED);
+        assert!(state.looked_for.len() <= MOST_LOOKED_FOR);
+    }
+
+    #[test]
+    fn a_day_is_waited_and_no_longer() {
+        let unseen = unseen("resp_1");
+        assert!(!unseen.is_given_up(1_000 + LONGEST_WAIT));
+        assert!(unseen.is_given_up(1_001 + LONGEST_WAIT));
+    }
+}

@@ -1,0 +1,198 @@
+//! The first whole sight of a call that was settled without its usage: a background response or a run that has ended,
+//! a stream that was cut. It is settled now, once, and adjusts what the ledger had of it. Knows nothing of bodies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{Adjustment, Entry};
+use meter::{Correction, Evidence, FinishedCall, Rules, Settlement, Verdict};
+use tokio::time::timeout;
+use wire::{Missing, Reported, Status};
+
+use crate::attribute::Whose;
+use crate::awaited::Unseen;
+use crate::call_under_way::settled_tags;
+use crate::keys::KeyHash;
+use crate::outbox::Commit;
+use crate::proxy::Shared;
+use crate::recent::{Names, Outcome};
+use crate::restore;
+use crate::row::{self, Facts};
+use crate::tags::Tags;
+
+/// So long the last bytes of a sight wait until it is settled.
+const DEADLINE: Duration = Duration::from_millis(250);
+
+/// Settles the call that awaits this response, if one does and nobody saw it before. Goes on if the sight is dropped.
+pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, reported: Reported) {
+    let settling = tokio::spawn(async move {
+        if let Some(unseen) = find(&shared, key, &reported).await {
+            let (mut outcome, commit) = settle(&shared, &unseen, &reported);
+            outcome.tags.recorded = commit.recorded().await;
+            shelve(&shared, unseen, outcome);
+        }
+    });
+    // Late or not, the bytes go on.
+    let _ = timeout(DEADLINE, settling).await;
+}
+
+/// The call that awaits this response has ended, and will never show a usage: it stays what the ledger has, unknown.
+pub(crate) fn ended(shared: &Shared, missing: &Missing) {
+    let has_ended = missing.seen.status.is_some_and(Status::is_terminal);
+    let id = missing.seen.response_id.as_deref().filter(|_| has_ended);
+    if let Some(unseen) = id.and_then(|id| shared.awaited.take(id)) {
+        let outcome = Outcome {
+            tags: Tags::bare(unseen.call, Verdict::Unknown, missing.why),
+            response_id: Some(unseen.response_id.clone()),
+            model: missing.seen.model.clone(),
+        };
+        shelve(shared, unseen, outcome);
+    }
+}
+
+async fn find(shared: &Arc<Shared>, key: Option<KeyHash>, reported: &Reported) -> Option<Unseen> {
+    let id = reported.seen.response_id.as_deref()?;
+    let unseen = match shared.awaited.take(id) {
+        Some(unseen) => unseen,
+        None => kept(shared, key?, id).await?,
+    };
+    (!unseen.is_given_up(shared.clock.now_milliseconds())).then_some(unseen)
+}
+
+/// The call as the ledger has it: it began before this start, or is one of very many.
+async fn kept(shared: &Arc<Shared>, key: KeyHash, response_id: &str) -> Option<Unseen> {
+    let ledger = shared.outbox.ledger()?.clone();
+    if !shared.awaited.is_new(response_id) {
+        return None;
+    }
+    let _turn = shared.ledger_lookups.acquire().await.ok()?;
+    let id: Box<str> = response_id.into();
+    let search = move || ledger.find_openai_id(&key.bytes(), &id);
+    let row = tokio::task::spawn_blocking(search).await.ok()??;
+    let whose = Whose {
+        organization: restore::named(&shared.meter, &row.call.organization)?,
+        project: None,
+        may_know: false,
+    };
+    Unseen::of_row(row, response_id, whose, &shared.rules.load())
+}
+
+fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Commit) {
+    let rules = shared.rules.load();
+    let settled_at = shared.clock.now_milliseconds();
+    let (began, now) = (
+        unseen.began_at.div_euclid(1000),
+        settled_at.div_euclid(1000),
+    );
+    let seen = &reported.seen;
+    let model = seen.model.as_deref().or(unseen.model_asked.as_deref());
+    let service_tier = seen
+        .service_tier
+        .as_deref()
+        .or(unseen.service_tier.as_deref());
+    // What it may have taken uncounted is counted now.
+    take_back(shared, unseen, &rules);
+    let settlement = shared.meter.settle(
+        &rules,
+        &FinishedCall {
+            organization: &unseen.whose.organization,
+            project: unseen.whose.project.as_deref(),
+            model,
+            service_tier,
+            payer: seen.payer,
+            hosted_tool: unseen.hosted_tool || seen.hosted_tool,
+            usage: reported.usage,
+            evidence: Evidence::Reported,
+            began,
+            at: seen
+                .completed_at
+                .filter(|at| (began..=now).contains(at))
+                .unwrap_or(now),
+        },
+    );
+    shared.figures.settled(unseen.endpoint, &settlement, None);
+    let facts = Facts {
+        call: &unseen.call,
+        response_id: Some(&unseen.response_id),
+        request_id: unseen.request_id.as_deref(),
+        began_at: unseen.began_at,
+        settled_at,
+        whose: &unseen.whose,
+        key: unseen.key,
+        endpoint: unseen.endpoint.as_str(),
+        model_asked: unseen.model_asked.as_deref(),
+        model,
+        service_tier,
+        stream: unseen.stream,
+        status: unseen.status,
+        client: unseen.client.as_deref(),
+    };
+    let commit = shared
+        .outbox
+        .keep(&[adjustment(&facts, &settlement, &rules)]);
+    tracing::debug!(
+        call = %unseen.call,
+        endpoint = unseen.endpoint.as_str(),
+        verdict = settlement.verdict.as_str(),
+        tokens = reported.usage.tokens(),
+        "settled at first sight"
+    );
+    let outcome = Outcome {
+        tags: settled_tags(unseen.call, &unseen.whose, &rules, &settlement, now),
+        response_id: Some(unseen.response_id.clone()),
+        model: model.map(Into::into),
+    };
+    (outcome, commit)
+}
+
+fn take_back(shared: &Shared, unseen: &Unseen, rules: &Rules) {
+    let Some(uncounted) = unseen.uncounted else {
+        return;
+    };
+    let correction = Correction {
+        tokens: 0,
+        fitted: false,
+        slack: uncounted.at_most,
+    };
+    let groups = rules.offer().groups().map(|(group, _)| group);
+    for group in groups.filter(|group| uncounted.group.is_none_or(|only| only == *group)) {
+        let organization = &unseen.whose.organization;
+        shared
+            .meter
+            .correct(rules, organization, group, uncounted.day, &correction);
+    }
+}
+
+/// The row that counts from now on in place of the one without usage.
+fn adjustment<'a>(facts: &Facts<'a>, settlement: &Settlement, rules: &'a Rules) -> Entry<'a> {
+    let tokens = |counts: bool| match settlement.span {
+        Some(span) if counts => i64::try_from(span.after - span.before).unwrap_or(i64::MAX),
+        _ => 0,
+    };
+    let mut row = row::row(facts, settlement, rules);
+    // What an adjusting row takes is its change.
+    row.span = None;
+    Entry::Adjusted(Adjustment {
+        row,
+        adjusts: facts.call.as_str().into(),
+        change: tokens(true),
+        fitted_change: tokens(settlement.fitted),
+        was_past: None,
+    })
+}
+
+/// The call as it is looked up from now on.
+fn shelve(shared: &Shared, unseen: Unseen, outcome: Outcome) {
+    match shared.recent.find(unseen.call.as_str()) {
+        Some(open) if open.outcome().is_none() => shared.recent.settle(&open, outcome),
+        _ => {
+            let names = Names {
+                endpoint: unseen.endpoint.as_str().into(),
+                request_id: unseen.request_id,
+                begun_as: None,
+                key: unseen.key,
+            };
+            shared.recent.settled(names, outcome);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Answers that settle nothing: they pass unread, or shown again and looked at on their way. Knows nothing of what a
+//! call takes.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode, response};
+use hyper::body::Incoming;
+use meter::{Reason, Verdict};
+use net::UpstreamBody;
+use wire::{Coding, Form, Metered, ResponseReader};
+
+use crate::asked;
+use crate::body::AnswerBody;
+use crate::call::{Call, Ending, request_id, text};
+use crate::forward::{self, Accept};
+use crate::recent::Names;
+use crate::request_body::RequestBody;
+use crate::sighted_body::Sight;
+use crate::tags::Tags;
+
+impl Call<'_> {
+    /// A call whose answer settles nothing: it passes unread.
+    pub(crate) async fn unmetered(
+        mut self,
+        body: Incoming,
+        reason: Reason,
+    ) -> Result<Response<AnswerBody>, Ending> {
+        let answer = self
+            .send(RequestBody::unread(body), Accept::AsAsked)
+            .await
+            .map_err(|error| Ending::from(Self::refusal(&error)))?;
+        Ok(self.pass_unread(answer, reason))
+    }
+
+    /// An answer that shows one earlier call again: it settles nothing, unless that call's usage never came.
+    pub(crate) async fn replayed(
+        mut self,
+        shown: Metered,
+        body: Incoming,
+    ) -> Result<Response<AnswerBody>, Ending> {
+        let answer = self
+            .send(RequestBody::unread(body), Accept::Readable)
+            .await
+            .map_err(|error| Ending::from(Self::refusal(&error)))?;
+        let form = Form::of(text(answer.headers(), &CONTENT_TYPE));
+        let codings = Coding::of(asked::coding_values(answer.headers()));
+        let passed = self.pass_unread(answer, Reason::Replay);
+        let Some(codings) = codings.filter(|_| passed.status().is_success()) else {
+            return Ok(passed);
+        };
+        Ok(passed.map(|body| {
+            body.sighted(Sight {
+                shared: Arc::clone(self.shared),
+                key: self.key,
+                reader: ResponseReader::new(shown, form, &codings),
+            })
+        }))
+    }
+
+    /// Passes an answer on that nobody reads.
+    pub(crate) fn pass_unread(
+        &self,
+        answer: Response<UpstreamBody>,
+        reason: Reason,
+    ) -> Response<AnswerBody> {
+        let (head, body) = answer.into_parts();
+        self.whose(&head);
+        let reason = if head.status.is_success() {
+            reason
+        } else {
+            Reason::ErrorResponse
+        };
+        self.pass_on(head, body, None, reason)
+    }
+
+    /// Passes an answer on that settles nothing.
+    pub(crate) fn pass_on(
+        &self,
+        mut head: response::Parts,
+        body: UpstreamBody,
+        endpoint: Option<Metered>,
+        reason: Reason,
+    ) -> Response<AnswerBody> {
+        self.shared.figures.passed(endpoint);
+        let request_id = request_id(&head.headers);
+        forward::answer_head(&mut head, false);
+        let names = Names {
+            endpoint: reason.as_str().into(),
+            request_id,
+            begun_as: None,
+            key: self.key,
+        };
+        let tags = Tags::bare(self.id, Verdict::None, reason);
+        let recent = self.shared.recent.unmetered(names, tags);
+        recent.tags().put_on(&mut head.headers);
+        let body = if head.status == StatusCode::NOT_MODIFIED {
+            AnswerBody::without(self.head.version)
+        } else {
+            AnswerBody::passing(body)
+        };
+        Response::from_parts(head, body)
+    }
+}

@@ -1,0 +1,121 @@
+//! The body of an answer that shows an earlier call again, read while it passes: if it is the first to show that
+//! call's usage, its last bytes wait until the call is settled. Knows nothing of settlements.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use net::UpstreamBody;
+use wire::{End, Reading, ResponseReader};
+
+use crate::body::Broken;
+use crate::first_sight;
+use crate::keys::KeyHash;
+use crate::proxy::Shared;
+
+/// Who looks on.
+pub(crate) struct Sight {
+    pub(crate) shared: Arc<Shared>,
+    /// The key of whoever asked.
+    pub(crate) key: Option<KeyHash>,
+    pub(crate) reader: ResponseReader,
+}
+
+/// An answer and who looks on.
+pub(crate) struct SightedBody {
+    upstream: UpstreamBody,
+    sight: Option<Sight>,
+    /// What comes next waits for this.
+    settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    next: Option<Result<Frame<Bytes>, Broken>>,
+    /// Upstream has ended.
+    is_over: bool,
+}
+
+impl SightedBody {
+    pub(crate) fn new(upstream: UpstreamBody, sight: Sight) -> SightedBody {
+        SightedBody {
+            upstream,
+            sight: Some(sight),
+            settling: None,
+            next: None,
+            is_over: false,
+        }
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.next.is_none() && self.upstream.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.next.is_some() {
+            return SizeHint::default();
+        }
+        self.upstream.size_hint()
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            if let Some(settling) = &mut self.settling {
+                ready!(settling.as_mut().poll(context));
+                self.settling = None;
+            }
+            if self.next.is_some() || self.is_over {
+                return Poll::Ready(self.next.take());
+            }
+            let next = ready!(Pin::new(&mut self.upstream).poll_frame(context));
+            self.look_at(next.as_ref());
+            self.is_over = next.is_none();
+            self.next = next.map(|frame| frame.map_err(Broken::Upstream));
+        }
+    }
+
+    fn look_at<E>(&mut self, next: Option<&Result<Frame<Bytes>, E>>) {
+        let Some(sight) = &mut self.sight else {
+            return;
+        };
+        match next {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    sight.reader.push(data);
+                }
+                if !sight.reader.ended() {
+                    return;
+                }
+            }
+            // What broke off is no whole sight.
+            Some(Err(_)) => {
+                self.sight = None;
+                return;
+            }
+            None => {}
+        }
+        let Some(sight) = self.sight.take() else {
+            return;
+        };
+        let Sight {
+            shared,
+            key,
+            reader,
+        } = sight;
+        match reader.finish(End::Complete) {
+            Reading::Reported(reported) => {
+                self.settling = Some(Box::pin(first_sight::seen(shared, key, reported)));
+            }
+            Reading::Missing(missing) => first_sight::ended(&shared, &missing),
+        }
+    }
+}
+
+impl fmt::Debug for SightedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SightedBody").finish_non_exhaustive()
+    }
+}

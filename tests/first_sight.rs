@@ -1,0 +1,367 @@
+//! Calls whose usage comes later than their answer: background responses, runs, streams that were cut. Each is counted
+//! at the first whole sight of it, once, on whichever path that comes, and also after a restart.
+//!
+//! Knows what a client asks and sees; how a call is remembered is the product's affair.
+
+use std::time::{Duration, Instant};
+
+use harness::chat::{DATE, EVENTS, JSON};
+use harness::day::{ACME, Day, Way, keyed};
+use harness::http1::End;
+use harness::proxy::{Proxy, ProxySetup, Settled};
+use harness::raw::{Answer, Request, chunk};
+use harness::upstream::{Step, Upstream, head, sized};
+use serde_json::{Value, json};
+use simulator::{AfterCrossing, PayerShown};
+use tempfile::TempDir;
+
+const MODEL: &str = "gpt-5-mini";
+const SOON: Duration = Duration::from_secs(10);
+
+async fn begin() -> Day {
+    Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await
+}
+
+fn json_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body.bytes).unwrap_or_else(|_| panic!("{}", answer.text()))
+}
+
+async fn get(proxy: &Proxy, target: &str) -> Answer {
+    proxy.exchange(&keyed(Request::get(target), ACME)).await
+}
+
+/// Creates a background response, and gives its answer and its id.
+async fn create(proxy: &Proxy, text: &str) -> (Answer, String) {
+    let body = json!({"model": MODEL, "input": text, "background": true});
+    let request = keyed(Request::post("/v1/responses", body.to_string()), ACME);
+    let answer = proxy.exchange(&request).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let id = json_of(&answer)["id"].as_str().expect("an id").to_owned();
+    (answer, id)
+}
+
+/// Polls until the response has ended.
+async fn ended(proxy: &Proxy, id: &str) -> Answer {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let answer = get(proxy, &format!("/v1/responses/{id}")).await;
+        let status = json_of(&answer)["status"].clone();
+        if status != "queued" && status != "in_progress" {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never ended: {status}");
+    }
+}
+
+async fn look_up(proxy: &Proxy, id: &str) -> Settled {
+    let answer = get(proxy, &format!("/_tollfree/calls/{id}")).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    Settled::of(&answer)
+}
+
+/// What remains of the small group's allowance, as a call of one more token tells.
+async fn remaining(day: &Day) -> u64 {
+    let (_, settled) = day.call(Way::Response, MODEL, 11).await;
+    settled.number("remaining-tokens").expect("a standing")
+}
+
+#[tokio::test]
+async fn a_background_response_is_pending_until_a_poll_shows_it_whole() {
+    let day = begin().await;
+    let before = remaining(&day).await;
+    let (answer, id) = create(&day.proxy, "[tokens in=40000 out=2000] [delay 300]").await;
+    assert_eq!(answer.header("x-tollfree-verdict"), Some("pending"));
+    assert_eq!(answer.header("x-tollfree-tokens"), None);
+    let pending = look_up(&day.proxy, &id).await;
+    assert_eq!(
+        (pending.verdict(), pending.number("tokens")),
+        ("pending", None)
+    );
+    let poll = ended(&day.proxy, &id).await;
+    assert_eq!(poll.header("x-tollfree-verdict"), Some("none"));
+    assert_eq!(poll.header("x-tollfree-reason"), Some("replay"));
+    for name in [
+        id.as_str(),
+        answer.header("x-tollfree-call").expect("an id"),
+    ] {
+        let settled = look_up(&day.proxy, name).await;
+        assert_eq!(
+            (settled.verdict(), settled.number("tokens")),
+            ("free", Some(42_000))
+        );
+    }
+    for _ in 0..3 {
+        ended(&day.proxy, &id).await;
+    }
+    assert_eq!(remaining(&day).await, before - 42_000 - 11, "counted once");
+    let billed = day
+        .simulator
+        .bill()
+        .into_iter()
+        .find(|line| line.response_id == id);
+    assert!(billed.expect("a line").free);
+}
+
+#[tokio::test]
+async fn its_waiting_look_up_is_woken_by_the_first_sight() {
+    let day = begin().await;
+    let (answer, id) = create(&day.proxy, "[tokens in=400 out=20] [delay 200]").await;
+    let call = answer.header("x-tollfree-call").expect("an id");
+    let target = format!("/_tollfree/calls/{call}?wait=20");
+    let (waited, _) = tokio::join!(get(&day.proxy, &target), ended(&day.proxy, &id));
+    assert_eq!(Settled::of(&waited).number("tokens"), Some(420));
+}
+
+#[tokio::test]
+async fn many_first_sights_at_once_count_once() {
+    let day = begin().await;
+    let before = remaining(&day).await;
+    let (_, id) = create(&day.proxy, "[tokens in=5000 out=500]").await;
+    let target = format!("/v1/responses/{id}");
+    let direct = Request::get(&target);
+    let deadline = Instant::now() + SOON;
+    // Polled past the proxy, so that it has seen nothing yet.
+    while json_of(
+        &harness::raw::exchange(day.simulator.address(), &keyed(direct.clone(), ACME)).await,
+    )["status"]
+        != "completed"
+    {
+        assert!(Instant::now() < deadline);
+    }
+    let polls = (0..20).map(|_| {
+        let (address, request) = (day.proxy.address(), keyed(direct.clone(), ACME));
+        tokio::spawn(async move { harness::raw::exchange(address, &request).await })
+    });
+    for poll in polls.collect::<Vec<_>>() {
+        assert_eq!(
+            json_of(&poll.await.expect("a poll"))["usage"]["total_tokens"],
+            5500
+        );
+    }
+    assert_eq!(remaining(&day).await, before - 5500 - 11);
+}
+
+#[tokio::test]
+async fn a_resumed_stream_is_a_sight_and_its_last_event_waits_for_the_verdict() {
+    let day = begin().await;
+    let (_, id) = create(&day.proxy, "[tokens in=400 out=20] [delay 200]").await;
+    let stream = get(
+        &day.proxy,
+        &format!("/v1/responses/{id}?stream=true&starting_after=1"),
+    )
+    .await;
+    assert!(
+        stream.text().contains("response.completed"),
+        "{}",
+        stream.text()
+    );
+    assert_eq!(look_up(&day.proxy, &id).await.number("tokens"), Some(420));
+}
+
+#[tokio::test]
+async fn a_cancelled_response_is_unknown_for_good() {
+    let day = begin().await;
+    let (_, id) = create(&day.proxy, "[delay 600000]").await;
+    let cancel = Request::post(&format!("/v1/responses/{id}/cancel"), "");
+    let answer = day.proxy.exchange(&keyed(cancel, ACME)).await;
+    assert_eq!(json_of(&answer)["status"], "cancelled");
+    let settled = look_up(&day.proxy, &id).await;
+    assert_eq!(
+        (settled.verdict(), settled.text("reason")),
+        ("unknown", Some("usage-missing"))
+    );
+}
+
+#[tokio::test]
+async fn a_response_created_before_a_restart_is_counted_after_it() {
+    for kill in [false, true] {
+        let day = begin().await;
+        let data = TempDir::new().expect("a temporary folder");
+        let setup = || {
+            ProxySetup::to(&format!("http://{}", day.simulator.address()))
+                .variable("TOLLFREE_USAGE_TIER", "3")
+                .variable("TOLLFREE_ENROLLED", "true")
+                .variable("TOLLFREE_COVERAGE", "all")
+                .variable("TOLLFREE_DATA_DIR", data.path().to_str().expect("text"))
+        };
+        let mut first = Proxy::start(setup());
+        // The first answer tells the day and whose key it is.
+        get(&first, "/v1/models").await;
+        let (answer, id) = create(&first, "[tokens in=700 out=77]").await;
+        let call = answer.header("x-tollfree-call").expect("an id").to_owned();
+        if kill {
+            first.kill();
+        } else {
+            first.terminate();
+            assert!(first.wait_for_exit().success());
+        }
+        let second = Proxy::start(setup());
+        get(&second, "/v1/models").await;
+        assert_eq!(look_up(&second, &call).await.verdict(), "unknown");
+        for _ in 0..2 {
+            ended(&second, &id).await;
+            let settled = look_up(&second, &id).await;
+            assert_eq!(
+                (settled.verdict(), settled.number("tokens")),
+                ("free", Some(777))
+            );
+            assert_eq!(look_up(&second, &call).await.number("tokens"), Some(777));
+        }
+        second.terminate();
+        drop(second);
+        let third = Proxy::start(setup());
+        assert_eq!(
+            look_up(&third, &call).await.number("tokens"),
+            Some(777),
+            "in the ledger"
+        );
+        let before = look_up(&third, &id).await.number("remaining-tokens");
+        ended(&third, &id).await;
+        assert_eq!(
+            look_up(&third, &id).await.number("remaining-tokens"),
+            before
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_cut_is_settled_when_it_is_seen_whole() {
+    const WHOLE: &str = r#"{"id":"resp_cut","object":"response","status":"completed","model":"gpt-5-mini-2025-08-07",
+        "usage":{"input_tokens":30,"output_tokens":12,"total_tokens":42}}"#;
+    let upstream = Upstream::start(|received| {
+        if received.method == "GET" {
+            return vec![Step::Bytes(sized(200, &[JSON, DATE, ("openai-organization", "acme")], WHOLE.as_bytes()))];
+        }
+        let mut begun = head(200, &[EVENTS, ("transfer-encoding", "chunked"), DATE, ("openai-organization", "acme")]);
+        let event = r#"{"type":"response.created","response":{"id":"resp_cut","status":"in_progress","model":"gpt-5-mini-2025-08-07","usage":null}}"#;
+        begun.extend(chunk(format!("event: response.created\ndata: {event}\n\n").as_bytes()));
+        vec![Step::Bytes(begun), Step::Close]
+    })
+    .await;
+    let setup = ProxySetup::to(&upstream.url())
+        .variable("TOLLFREE_ENROLLED", "true")
+        .variable("TOLLFREE_COVERAGE", "all");
+    let proxy = Proxy::start(setup);
+    // The first answer tells the day.
+    get(&proxy, "/v1/models").await;
+    let body = json!({"model": MODEL, "input": "x", "stream": true}).to_string();
+    let cut = proxy
+        .exchange(&keyed(Request::post("/v1/responses", body), ACME))
+        .await;
+    assert_ne!(cut.body.end, End::Complete);
+    let settled = proxy.settled(&cut).await;
+    assert_eq!(
+        (settled.verdict(), settled.text("reason")),
+        ("unknown", Some("upstream-broke"))
+    );
+    get(&proxy, "/v1/responses/resp_cut").await;
+    let settled = look_up(&proxy, "resp_cut").await;
+    assert_eq!(
+        (settled.verdict(), settled.number("tokens")),
+        ("free", Some(42))
+    );
+    assert_eq!(proxy.settled(&cut).await.number("tokens"), Some(42));
+}
+
+fn run(id: &str, status: &str, usage: &str) -> Vec<u8> {
+    let run = format!(
+        r#"{{"id":"{id}","object":"thread.run","status":"{status}","model":"gpt-4o-2024-08-06","last_error":null,"usage":{usage}}}"#
+    );
+    sized(200, &[JSON, DATE, ORGANIZATION], run.as_bytes())
+}
+
+const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
+const RUN_USAGE: &str = r#"{"prompt_tokens":381,"completion_tokens":89,"total_tokens":470,"prompt_token_details":{"cached_tokens":0}}"#;
+
+/// A run that waits for its tools where the request asks for one, and ends where they are submitted.
+async fn assistants() -> (Upstream, Proxy) {
+    let upstream = Upstream::start(|received| {
+        let text = String::from_utf8_lossy(&received.body);
+        vec![Step::Bytes(match received.target.as_str() {
+            "/v1/threads/t/runs" => run("run_1", "queued", "null"),
+            "/v1/threads/t/runs/run_1?early" => run("run_1", "in_progress", "null"),
+            "/v1/threads/t/runs/run_1" => run("run_1", "completed", RUN_USAGE),
+            "/v1/threads/t/runs/run_1/steps" => {
+                let steps = format!(r#"{{"object":"list","data":[{{"object":"thread.run.step","run_id":"run_1","usage":{RUN_USAGE}}}]}}"#);
+                sized(200, &[JSON, DATE, ORGANIZATION], steps.as_bytes())
+            }
+            "/v1/threads/t/runs/run_2/submit_tool_outputs" if text.contains("stream") => {
+                let mut answer = head(200, &[EVENTS, ("transfer-encoding", "chunked"), DATE, ORGANIZATION]);
+                let events = format!("event: thread.run.step.completed\ndata: {{\"id\":\"step_1\",\"object\":\"thread.run.step\",\"usage\":{RUN_USAGE}}}\n\n\
+                    event: thread.run.completed\ndata: {{\"id\":\"run_2\",\"object\":\"thread.run\",\"status\":\"completed\",\"model\":\"gpt-4o-2024-08-06\",\"usage\":{RUN_USAGE}}}\n\n\
+                    event: done\ndata: [DONE]\n\n");
+                answer.extend(chunk(events.as_bytes()));
+                answer.extend(b"0\r\n\r\n");
+                answer
+            }
+            "/v1/threads/runs" => {
+                let mut answer = head(200, &[EVENTS, ("transfer-encoding", "chunked"), DATE, ORGANIZATION]);
+                let events = "event: thread.run.requires_action\ndata: {\"id\":\"run_2\",\"object\":\"thread.run\",\"status\":\"requires_action\",\"model\":\"gpt-4o-2024-08-06\",\"usage\":null}\n\n\
+                    event: done\ndata: [DONE]\n\n";
+                answer.extend(chunk(events.as_bytes()));
+                answer.extend(b"0\r\n\r\n");
+                answer
+            }
+            _ => sized(200, &[JSON, DATE, ORGANIZATION], b"{}"),
+        })]
+    })
+    .await;
+    let setup = ProxySetup::to(&upstream.url())
+        .variable("TOLLFREE_ENROLLED", "true")
+        .variable("TOLLFREE_COVERAGE", "all");
+    let proxy = Proxy::start(setup);
+    // The first answer tells the day.
+    get(&proxy, "/v1/models").await;
+    (upstream, proxy)
+}
+
+async fn post(proxy: &Proxy, target: &str, body: &Value) -> Answer {
+    let request = Request::post(target, body.to_string());
+    proxy.exchange(&keyed(request, ACME)).await
+}
+
+#[tokio::test]
+async fn a_run_is_counted_by_the_poll_that_shows_it_completed() {
+    let (_upstream, proxy) = assistants().await;
+    let created = post(
+        &proxy,
+        "/v1/threads/t/runs",
+        &json!({"assistant_id": "asst"}),
+    )
+    .await;
+    assert_eq!(created.header("x-tollfree-verdict"), Some("pending"));
+    for target in [
+        "/v1/threads/t/runs/run_1?early",
+        "/v1/threads/t/runs/run_1/steps",
+    ] {
+        get(&proxy, target).await;
+        assert_eq!(
+            look_up(&proxy, "run_1").await.verdict(),
+            "pending",
+            "{target}"
+        );
+    }
+    get(&proxy, "/v1/threads/t/runs/run_1").await;
+    let settled = look_up(&proxy, "run_1").await;
+    assert_eq!(
+        (settled.verdict(), settled.number("tokens")),
+        ("free", Some(470))
+    );
+    assert_eq!(settled.text("endpoint"), Some("threads.runs"));
+}
+
+#[tokio::test]
+async fn a_streamed_run_that_waited_for_tools_ends_where_they_are_submitted() {
+    let (_upstream, proxy) = assistants().await;
+    let asked = json!({"assistant_id": "asst", "stream": true});
+    let waiting = post(&proxy, "/v1/threads/runs", &asked).await;
+    assert_eq!(proxy.settled(&waiting).await.number("tokens"), None);
+    let target = "/v1/threads/t/runs/run_2/submit_tool_outputs";
+    let ended = post(&proxy, target, &json!({"tool_outputs": [], "stream": true})).await;
+    assert_eq!(ended.header("x-tollfree-verdict"), Some("none"));
+    let settled = proxy.settled(&waiting).await;
+    assert_eq!(
+        (settled.verdict(), settled.number("tokens")),
+        ("free", Some(470))
+    );
+}
