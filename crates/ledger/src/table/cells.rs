@@ -35,6 +35,8 @@ impl Place<'_> {
 
 struct Known {
     cell: Cell,
+    /// As the table has it: most days have none, and then nothing is written.
+    slack: Vec<Uncounted>,
     day: String,
     organization: String,
     group: String,
@@ -133,6 +135,7 @@ impl Known {
             )?
             .collect::<Result<_, _>>()?;
         Ok(Known {
+            slack: cell.slack.clone(),
             cell,
             day,
             organization: place.organization.to_owned(),
@@ -141,13 +144,16 @@ impl Known {
         })
     }
 
-    fn write(&self, connection: &Connection) -> Result<(), TableError> {
+    fn write(&mut self, connection: &Connection) -> Result<(), TableError> {
         let (day, organization, group) = (&self.day, &self.organization, &self.group);
         let mut totals = connection.prepare_cached(
             "INSERT OR REPLACE INTO totals VALUES
              (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         bind_cell(&mut totals, &[day, organization, group], &self.cell)?;
+        if self.slack == self.cell.slack {
+            return Ok(());
+        }
         connection
             .prepare_cached(
                 "DELETE FROM slacks WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
@@ -166,6 +172,7 @@ impl Known {
                 without_limit
             ])?;
         }
+        self.slack.clone_from(&self.cell.slack);
         Ok(())
     }
 }
