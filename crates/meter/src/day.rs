@@ -91,7 +91,19 @@ const DAYS_BEFORE_EPOCH: i32 = 719_468;
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.date();
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        if !(0..10_000).contains(&year) {
+            return write!(f, "{year:04}-{month:02}-{day:02}");
+        }
+        // Every tagged answer shows one: each digit is put in its place.
+        let mut text = *b"0000-00-00";
+        let places = [(year, 0..4), (month, 5..7), (day, 8..10)];
+        for (mut number, place) in places {
+            for digit in text.iter_mut().take(place.end).skip(place.start).rev() {
+                *digit += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

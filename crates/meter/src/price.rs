@@ -102,17 +102,24 @@ impl Dollars {
 impl fmt::Display for Dollars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DOLLAR: u128 = 10_u128.pow(DECIMALS);
-        let (whole, mut rest) = (self.0 / DOLLAR, self.0 % DOLLAR);
-        write!(f, "{whole}")?;
+        let (whole, rest) = (self.0 / DOLLAR, self.0 % DOLLAR);
+        // Every tagged answer shows two, and most are less than a dollar.
+        if whole == 0 {
+            f.write_str("0")?;
+        } else {
+            write!(f, "{whole}")?;
+        }
         if rest == 0 {
             return Ok(());
         }
-        let mut decimals = DECIMALS;
-        while rest.is_multiple_of(10) {
+        let mut text = [b'.'; 1 + DECIMALS as usize];
+        let mut rest = u64::try_from(rest).unwrap_or_default();
+        for digit in text.iter_mut().skip(1).rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
             rest /= 10;
-            decimals -= 1;
         }
-        write!(f, ".{rest:0width$}", width = decimals as usize)
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        f.write_str(text.trim_end_matches('0'))
     }
 }
 

@@ -47,14 +47,10 @@ where
         })
     }
 
-    /// The connection that became idle last, if it is neither too old nor closed by upstream.
+    /// The connection that became idle last, if upstream has not closed it. Those that are too old the reaper takes.
     pub(crate) fn take(&self) -> Option<Box<Warm<B>>> {
         loop {
-            let (since, mut warm) = self.lock().connections.pop_back()?;
-            // An older one would be no better; the reaper takes the rest.
-            if since.elapsed() > self.idle_timeout {
-                return None;
-            }
+            let (_, mut warm) = self.lock().connections.pop_back()?;
             if warm.is_fresh() {
                 return Some(warm);
             }

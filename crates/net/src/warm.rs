@@ -15,7 +15,8 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::client::conn::http1;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
@@ -120,12 +121,22 @@ where
     }
 
     /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
-    pub(crate) async fn exchange(
+    pub(crate) fn exchange(
         mut self: Box<Self>,
         request: Request<B>,
-    ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Undelivered<B>>> {
+        // Handed over here and now: a request is large, and each future it waits in copies it.
+        let answer = self.sender.try_send_request(request);
         // Outside of tokio's budget, which would want to wake us through a waker that does nothing.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        self.answer(unconstrained(answer))
+    }
+
+    /// Waits for the answer to the request just handed over.
+    async fn answer(
+        mut self: Box<Self>,
+        answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>>,
+    ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
+        let mut answer = pin!(answer);
         let most = self.came.load(Ordering::Relaxed) + MOST_BEFORE_HEAD;
         let response = poll_fn(|cx| {
             self.connection.drive(cx);

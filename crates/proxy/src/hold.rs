@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use net::UpstreamBody;
-use tokio::time::Instant;
 
 use crate::body::Broken;
 use crate::call_under_way::CallUnderWay;
-use crate::frames;
+use crate::frames::{self, Deadline};
 use crate::memory::Share;
 
 /// How long and how large an answer may be to be held.
 pub(crate) struct Patience {
-    /// Bytes of this answer.
+    /// Bytes of this answer, as it came and decoded.
     pub(crate) most: usize,
     /// Bytes of all answers held together.
     pub(crate) most_together: usize,
@@ -58,9 +56,9 @@ pub(crate) async fn hold(
         sized,
     };
     let mut length = 0_usize;
-    let until = Instant::now() + patience.time;
+    let mut deadline = Deadline::of(patience.time);
     let broke = loop {
-        let frame = match tokio::time::timeout_at(until, body.frame()).await {
+        let frame = match deadline.next(&mut body, false).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) => break Some(Broken::Upstream(error)),
             Ok(None) => return whole(early),
@@ -72,7 +70,10 @@ pub(crate) async fn hold(
             call.read(data);
         }
         let fits =
-            frame.is_data() && length <= patience.most && share.grow(bytes, patience.most_together);
+            frame.is_data()
+                && length <= patience.most
+                && call.decoded_bytes() <= patience.most as u64
+                && share.grow(bytes, patience.most_together);
         early.push_back(frame);
         if !fits {
             break None;

@@ -9,11 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
 
-use crate::frames;
+use crate::frames::{self, Deadline};
 use crate::memory::{Memory, Share};
 
 /// What goes upstream.
@@ -85,9 +83,9 @@ impl RequestBody {
         let mut share = memory.share();
         let mut early: VecDeque<Frame<Bytes>> = VecDeque::new();
         let mut length = 0;
-        let until = Instant::now() + bounds.time;
-        loop {
-            let too_slow = match timeout_at(until, body.frame()).await {
+        let mut deadline = Deadline::of(bounds.time);
+        while !body.is_end_stream() {
+            let too_slow = match deadline.next(&mut body, true).await {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     let frame = frame?;

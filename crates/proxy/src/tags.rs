@@ -2,11 +2,10 @@
 //! that knows their names. One function lists them, so that a header, a stream's head and the look-up cannot
 //! differ.
 
-use std::io::Write;
-use std::ops::Range;
+use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
+use bytes::{BufMut, BytesMut};
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue};
 use meter::{Assumptions, Certainty, Day, Dollars, Reason, Usage, Verdict};
 use serde::ser::{SerializeMap, Serializer};
@@ -108,15 +107,15 @@ enum Value<'t> {
 
 impl Value<'_> {
     /// Writes the value as a header shows it.
-    fn append_to(&self, text: &mut Vec<u8>) {
+    fn append_to(&self, text: &mut BytesMut) {
         match self {
-            Value::Word(word) | Value::Text(word) => text.extend_from_slice(word.as_bytes()),
+            Value::Word(word) | Value::Text(word) => text.put_slice(word.as_bytes()),
             Value::Count(count) => {
-                text.extend_from_slice(itoa::Buffer::new().format(*count).as_bytes());
+                text.put_slice(itoa::Buffer::new().format(*count).as_bytes());
             }
-            Value::Flag(true) => text.extend_from_slice(b"true"),
-            Value::Flag(false) => text.extend_from_slice(b"false"),
-            // Writing to a Vec does not fail.
+            Value::Flag(true) => text.put_slice(b"true"),
+            Value::Flag(false) => text.put_slice(b"false"),
+            // Writing to memory that grows does not fail.
             Value::Midnight(instant) => drop(write!(text, "{}T00:00:00Z", Day::at(*instant))),
             Value::Set(set) => drop(write!(text, "{set}")),
             Value::Dollars(dollars) => drop(write!(text, "{dollars}")),
@@ -195,20 +194,19 @@ impl Tags {
             );
         }
         headers.reserve(EXPOSED.len());
-        // All values share one piece of memory: a tag costs no allocation of its own.
-        let mut text = Vec::with_capacity(TEXT_BYTES);
-        let mut places: Vec<(HeaderName, Range<usize>)> = Vec::with_capacity(EXPOSED.len());
+        // Words stand in the program; all other values share one piece of memory: a tag costs no allocation of
+        // its own.
+        let mut text = BytesMut::with_capacity(TEXT_BYTES);
         self.each(&mut |name, value| {
-            let start = text.len();
+            if let Value::Word(word) = value {
+                headers.insert(name, HeaderValue::from_static(word));
+                return;
+            }
             value.append_to(&mut text);
-            places.push((name.clone(), start..text.len()));
-        });
-        let text = Bytes::from(text);
-        for (name, place) in places {
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(place)) {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
                 headers.insert(name, value);
             }
-        }
+        });
     }
 
     /// Writes the tags as members of a JSON object, named as the headers are without their prefix: numbers
@@ -228,7 +226,7 @@ impl Tags {
                 Value::Set(set) => map.serialize_entry(name, &Words(set)),
                 Value::Flag(flag) => map.serialize_entry(name, &flag),
                 text => {
-                    let mut bytes = Vec::new();
+                    let mut bytes = BytesMut::new();
                     text.append_to(&mut bytes);
                     map.serialize_entry(name, &String::from_utf8_lossy(&bytes))
                 }
