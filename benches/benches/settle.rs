@@ -27,6 +27,7 @@ fn rules() -> Rules {
     };
     let offer = Offer::new(OfferParts {
         list_date: meter::Day::at(NOON),
+        price_date: None,
         groups: vec![
             group("large", 250_000, 1_000_000),
             group("small", 2_500_000, 10_000_000),

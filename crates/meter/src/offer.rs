@@ -14,6 +14,8 @@ use crate::price::Price;
 pub struct OfferParts {
     /// The day on which the list of models was current.
     pub list_date: Day,
+    /// The day on which the list prices were current, where known.
+    pub price_date: Option<Day>,
     /// The groups, in the order in which they are shown.
     pub groups: Vec<ModelGroup>,
     /// The listed models.
@@ -45,6 +47,7 @@ impl Known {
 #[derive(Debug)]
 pub struct Offer {
     list_date: Day,
+    price_date: Option<Day>,
     groups: Vec<ModelGroup>,
     no_group: ModelGroup,
     models: Vec<Model>,
@@ -59,6 +62,7 @@ impl Offer {
     pub fn new(parts: OfferParts) -> Result<Self, OfferError> {
         let OfferParts {
             list_date,
+            price_date,
             groups,
             models,
             prices,
@@ -76,6 +80,7 @@ impl Offer {
         };
         let mut offer = Self {
             list_date,
+            price_date,
             groups,
             no_group,
             models: Vec::new(),
@@ -208,6 +213,12 @@ impl Offer {
     #[must_use]
     pub fn list_date(&self) -> Day {
         self.list_date
+    }
+
+    /// The day on which the list prices were current, where known.
+    #[must_use]
+    pub fn price_date(&self) -> Option<Day> {
+        self.price_date
     }
 
     /// The groups in the offer's order.

@@ -63,6 +63,7 @@ pub(crate) fn offer_parts() -> OfferParts {
     };
     OfferParts {
         list_date: Day::of_date(2026, 9, 28).unwrap(),
+        price_date: None,
         groups: vec![
             group("large", 250_000, 1_000_000),
             group("small", 2_500_000, 10_000_000),

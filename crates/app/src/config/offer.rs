@@ -14,16 +14,18 @@ pub(crate) fn offer(document: &Document<'_>, mistakes: &mut Vec<Mistake>) -> Opt
     let before = mistakes.len();
     let root = document.root();
     root.only(
-        &["list_date", "groups", "models", "prices"],
+        &["list_date", "price_date", "groups", "models", "prices"],
         |_| None,
         mistakes,
     );
     let list_date = root.required("list_date", day, mistakes);
+    let price_date = root.value("price_date", day, mistakes);
     let groups = groups(&root, mistakes);
     let models = models(&root, &groups, mistakes);
     let prices = prices::prices(&root, mistakes);
     let parts = OfferParts {
         list_date: list_date?,
+        price_date,
         groups,
         models,
         prices,

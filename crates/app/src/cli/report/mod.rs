@@ -145,8 +145,10 @@ impl Report<'_> {
     pub(crate) fn for_people(&self, terminal: &Terminal) -> String {
         let mut out = self.table(terminal).as_seen(terminal);
         let dot = terminal.glyph("·", "-");
+        let date = self.offer.price_date();
+        let date = date.map_or_else(String::new, |date| format!(" of {date}"));
         let mut notes = vec![format!(
-            "list prices {dot} counts what passed through this proxy"
+            "list prices{date} {dot} counts what passed through this proxy"
         )];
         if self.total().lacks_prices() {
             notes
@@ -247,16 +249,26 @@ impl Report<'_> {
         }
     }
 
-    /// What is known of it, added up.
+    /// What is known of it, added up; where no number is known, why.
     fn unused_in_all(&self) -> Unused {
-        let known = self.rows.iter().filter_map(|row| match self.unused(row) {
-            Unused::Tokens { tokens, at_most } => Some((tokens, at_most)),
-            _ => None,
-        });
-        let (tokens, at_most) = known.fold((0_u64, false), |(sum, any), (tokens, at_most)| {
-            (sum.saturating_add(tokens), any || at_most)
-        });
-        Unused::Tokens { tokens, at_most }
+        let sum = |sum: Unused, one: Unused| match (sum, one) {
+            (
+                Unused::Tokens { tokens, at_most },
+                Unused::Tokens {
+                    tokens: more,
+                    at_most: also,
+                },
+            ) => Unused::Tokens {
+                tokens: tokens.saturating_add(more),
+                at_most: at_most || also,
+            },
+            (known @ Unused::Tokens { .. }, _) | (_, known @ Unused::Tokens { .. }) => known,
+            (Unused::NotApplicable, other) | (other, Unused::NotApplicable) => other,
+            (Unused::Open, _) | (_, Unused::Open) => Unused::Open,
+            (Unused::Unknown, Unused::Unknown) => Unused::Unknown,
+        };
+        let all = self.rows.iter().map(|row| self.unused(row));
+        all.fold(Unused::NotApplicable, sum)
     }
 
     /// For programs: everything, as one object.

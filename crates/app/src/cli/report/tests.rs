@@ -85,7 +85,7 @@ fn two_days_at_a_hundred_and_at_eighty_columns() {
                 small         1,204    6,118,420              0         open  $0.00   $3.06
                 not eligible     12            0         41,200            -  $0.21   $0.00
     total                     3,135   17,703,580        112,277      414,840  $0.37  $15.58
-    list prices · counts what passed through this proxy
+    list prices of 2026-11-12 · counts what passed through this proxy
     ");
     assert_snapshot!(seen(80), @"
     DAY (UTC)   GROUP         FREE TOKENS  BILLED TOKENS  UNUSED FREE   COST   SAVED
@@ -95,7 +95,7 @@ fn two_days_at_a_hundred_and_at_eighty_columns() {
                 small           6,118,420              0         open  $0.00   $3.06
                 not eligible            0         41,200            -  $0.21   $0.00
     total                      17,703,580        112,277      414,840  $0.37  $15.58
-    list prices · counts what passed through this proxy
+    list prices of 2026-11-12 · counts what passed through this proxy
     ");
 }
 
@@ -109,7 +109,7 @@ fn narrow_reports_lose_columns_and_then_become_blocks() {
                 small           6,118,420         open  $0.00
                 not eligible            0            -  $0.21
     total                      17,703,580      414,840  $0.37
-    list prices · counts what passed through this proxy
+    list prices of 2026-11-12 · counts what passed through this proxy
     ");
     assert_snapshot!(seen(40).lines().take(16).collect::<Vec<_>>().join("\n"), @"
     2026-11-20 large
@@ -147,7 +147,7 @@ fn several_organizations_have_a_column_and_what_is_not_known_is_no_number() {
                               small         1,204    6,118,420              0         open   $0.00   $3.06
                               not eligible     12            0         41,200            -  >$0.21   $0.00
     total                                   3,135   17,703,580        112,277     ≤412,952  >$0.37  $15.58
-    list prices · counts what passed through this proxy
+    list prices of 2026-11-12 · counts what passed through this proxy
     note: the price of some models is not known: ? and > in dollars
     ");
 }
@@ -164,6 +164,22 @@ fn a_small_call_may_still_fit_by_the_other_reading() {
     };
     let large = report.rows.iter().find(|row| row.group == "large").unwrap();
     assert_eq!(report.unused(large), Unused::Open);
+}
+
+#[test]
+fn a_total_of_nothing_known_is_no_zero() {
+    let total = |groups: &[&str]| {
+        let wanted = |row: &DayRow| row.day == day(TODAY).number() && groups.contains(&&*row.group);
+        let rows = rows().into_iter().filter(wanted).collect();
+        with_report(rows, |report| report.unused_in_all())
+    };
+    assert_eq!(total(&["small", ""]), Unused::Open);
+    assert_eq!(total(&[""]), Unused::NotApplicable);
+    let known = Unused::Tokens {
+        tokens: 25_000,
+        at_most: false,
+    };
+    assert_eq!(total(&["small", "large", ""]), known);
 }
 
 #[test]

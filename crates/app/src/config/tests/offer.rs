@@ -22,6 +22,7 @@ fn mistakes(offer: &str) -> String {
 fn the_built_in_groups_have_the_published_allowances() {
     let offer = built_in_offer().unwrap();
     assert_eq!(offer.list_date(), day(2026, 9, 28));
+    assert_eq!(offer.price_date(), Some(day(2026, 11, 12)));
     let mut seen = Vec::new();
     for (id, group) in offer.groups() {
         let tiers = (1..=5).map(|tier| offer.allowance(id, UsageTier::new(tier).unwrap()));
