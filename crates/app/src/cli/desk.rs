@@ -56,7 +56,7 @@ impl NoAnswer {
     /// Says so, and gives the code to end with.
     pub(crate) fn refuse(&self) -> ExitCode {
         let code = match self {
-            Self::Asked(_) => exit::USAGE,
+            Self::Asked(_) | Self::Proxy(Unanswered::Refused(_)) => exit::USAGE,
             Self::InUse => exit::IN_USE,
             Self::NoFolder | Self::Ledger(_) | Self::Proxy(_) | Self::NotWritten(_) => exit::FAILED,
         };
@@ -90,6 +90,9 @@ pub(crate) struct Standings {
     /// By name.
     pub(crate) organizations: Vec<OrganizationStanding>,
 }
+
+/// Names of organizations that a message proposes.
+const MOST_NAMES: usize = 10;
 
 /// Answers questions.
 #[derive(Debug)]
@@ -239,38 +242,32 @@ impl Desk {
         )
     }
 
-    /// The organization that is meant: the one that is named, else the only one there is.
+    /// The organization that is meant: the one that is named, else the only one that has called today, else the only
+    /// one that is known.
     pub(crate) fn one_organization(
         &self,
         all: &Standings,
         named: Option<&str>,
     ) -> Result<OrganizationStanding, NoAnswer> {
+        let known = &all.organizations;
         if let Some(name) = named {
-            let known = all
-                .organizations
-                .iter()
-                .find(|one| one.organization == name);
-            return Ok(known.cloned().unwrap_or_else(|| self.standing_of_new(name)));
+            let found = known.iter().find(|one| one.organization == name);
+            return Ok(found.cloned().unwrap_or_else(|| self.standing_of_new(name)));
         }
-        let mut named = all
-            .organizations
-            .iter()
-            .filter(|one| one.organization != "unknown");
-        match (named.next(), named.next()) {
-            (Some(only), None) => Ok(only.clone()),
-            (None, _) => Ok(all
-                .organizations
-                .first()
-                .cloned()
-                .unwrap_or_else(|| self.standing_of_new("unknown"))),
-            (Some(_), Some(_)) => {
-                let names = all
-                    .organizations
-                    .iter()
-                    .map(|one| one.organization.as_str());
-                let names: Vec<&str> = names.take(10).collect();
+        let called = |one: &&OrganizationStanding| {
+            let mut groups = one.groups.iter();
+            groups.any(|group| group.taken_tokens > 0 || group.in_flight.is_any())
+        };
+        let called: Vec<_> = known.iter().filter(called).collect();
+        let all: Vec<_> = known.iter().collect();
+        match (called.as_slice(), all.as_slice()) {
+            ([only], _) | ([], [only]) => Ok((*only).clone()),
+            ([], []) => Ok(self.standing_of_new("unknown")),
+            (several @ [_, _, ..], _) | ([], several) => {
+                let names = several.iter().map(|one| one.organization.as_str());
+                let names: Vec<&str> = names.take(MOST_NAMES).collect();
                 Err(NoAnswer::Asked(format!(
-                    "which organization? help: --organization NAME, one of {}",
+                    "which organization? help: --organization NAME, such as {}",
                     names.join(", ")
                 )))
             }

@@ -1,5 +1,6 @@
 //! Each item of a check: what is so, how bad that is, and what to do. It must not know how findings are shown.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ledger::{ReadError, Reader};
@@ -14,7 +15,7 @@ use crate::cli::desk::now;
 use crate::cli::figures::{counted, duration};
 use crate::cli::offer::age;
 use crate::cli::{exit, figures};
-use crate::config::{DataDir, Loaded, Mistakes, offer_is_old};
+use crate::config::{Admin, DataDir, Loaded, Mistakes, offer_is_old};
 
 /// Seconds that a clock may differ from OpenAI's before its date headers are believed instead.
 const MOST_DIFFERENCE: i64 = 2;
@@ -26,7 +27,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     findings.push(offer(loaded));
     findings.push(clock(&asked));
     findings.push(ledger(&loaded.config.data_dir));
-    findings.push(ports(loaded).await);
+    findings.extend(ports(loaded).await);
     findings.push(upstream(loaded, asked));
     findings
 }
@@ -172,17 +173,31 @@ fn writable(folder: &Path) -> std::io::Result<()> {
     made.and_then(|_| std::fs::remove_file(&probe))
 }
 
-async fn ports(loaded: &Loaded) -> Finding {
-    let address = loaded.config.listen;
-    let running = loaded.config.data_dir.folder().and_then(Control::reach);
+async fn ports(loaded: &Loaded) -> Vec<Finding> {
+    let config = &loaded.config;
+    let running = config.data_dir.folder().and_then(Control::reach);
     let said = running.map(|proxy| proxy.get::<admin::Standings>(admin::STANDING));
     if let Some(Ok(said)) = said {
+        let proxy = said.proxy;
         let text = format!(
             "{} in use by this tollfree (pid {})",
-            said.proxy.address, said.proxy.pid
+            proxy.address, proxy.pid
         );
-        return Finding::new("ports", State::Ok, text);
+        return vec![Finding::new("ports", State::Ok, text)];
     }
+    let mut findings = vec![port(loaded, config.listen).await];
+    // A page's port that nobody named is replaced by a free one.
+    let named = config
+        .admin
+        .listen
+        .filter(|_| config.admin.listen != Admin::default().listen);
+    if let Some(page) = named {
+        findings.push(port(loaded, page).await);
+    }
+    findings
+}
+
+async fn port(loaded: &Loaded, address: SocketAddr) -> Finding {
     match TcpListener::bind(address).await {
         Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {

@@ -109,7 +109,12 @@ fn code(findings: &[Finding]) -> u8 {
 
 fn shown(findings: &[Finding], terminal: &Terminal) -> String {
     let indent = "FAIL  upstream  ".len();
-    let room = terminal.width.saturating_sub(indent);
+    // What a program reads has a line for a line.
+    let room = if terminal.is_terminal {
+        terminal.width.saturating_sub(indent)
+    } else {
+        usize::MAX
+    };
     let in_lines = |text: &str| -> Vec<String> {
         // Excerpts of a file keep their lines and their places in them.
         let lines = text.lines().flat_map(|line| match line.starts_with(' ') {
