@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::chat::{MODEL, PATH, ask};
+use harness::chat::{self, MODEL, PATH, ask};
+use harness::coding::Coding;
 use harness::findings::Findings;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Connection, Request};
@@ -325,4 +326,33 @@ async fn heads_are_as_long_as_is_configured_and_no_longer() {
         );
     }
     assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_is_held_while_it_is_short_as_it_came_and_decoded() {
+    let usage = format!(",{}", chat::usage(12, 34));
+    for (length, coding, is_held) in [
+        (1_000_000, None, true),
+        (1_200_000, None, false),
+        (1_000_000, Some(Coding::Gzip), true),
+        (1_200_000, Some(Coding::Gzip), false),
+    ] {
+        let whole = chat::completion("chatcmpl-l", MODEL, &"x".repeat(length), &usage);
+        let mut lines = vec![chat::JSON];
+        let body = coding.map_or(whole.clone(), |coding| coding.encode(&whole));
+        lines.extend(coding.map(|coding| ("content-encoding", coding.name())));
+        let upstream = Upstream::constant(sized(200, &lines, &body)).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        let request = Request::post(PATH, ask(MODEL, "")).header("accept-encoding", "gzip");
+        let answer = proxy.exchange(&request).await;
+        let what = format!("{length} {coding:?}");
+        assert_eq!(answer.body.bytes, body, "{what}");
+        let told = answer.header("x-tollfree-tokens");
+        assert_eq!(told, is_held.then_some("46"), "{what}: {:#?}", answer.head);
+        assert_eq!(
+            proxy.settled(&answer).await.number("tokens"),
+            Some(46),
+            "{what}"
+        );
+    }
 }
