@@ -264,11 +264,11 @@ impl Desk {
             ([only], _) | ([], [only]) => Ok((*only).clone()),
             ([], []) => Ok(self.standing_of_new("unknown")),
             (several @ [_, _, ..], _) | ([], several) => {
-                let names = several.iter().map(|one| one.organization.as_str());
-                let names: Vec<&str> = names.take(MOST_NAMES).collect();
+                let some = several.iter().take(MOST_NAMES);
+                let some: Vec<&str> = some.map(|one| one.organization.as_str()).collect();
                 Err(NoAnswer::Asked(format!(
                     "which organization? help: --organization NAME, such as {}",
-                    names.join(", ")
+                    some.join(", ")
                 )))
             }
         }

@@ -103,6 +103,17 @@ pub(crate) fn shortened(name: &str, room: usize, ellipsis: &str) -> String {
     out
 }
 
+/// Each line moved right by so many columns.
+pub(crate) fn indented(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        out.push_str(&" ".repeat(columns));
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
 /// A text in lines of at most `width`, as far as its words are shorter than that.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let mut out = String::new();

@@ -10,7 +10,7 @@ use meter::{Day, ModelGroup, Offer, UsageTier};
 use serde_json::{Value, json};
 
 use super::layout::{columns, grouped, side_by_side, wrapped};
-use super::terminal::{Colour, Role, Stream, Terminal};
+use super::terminal::{Colour, Stream, Terminal};
 use super::{print, refuse};
 use crate::config::{Environment, Flags, Loaded, offer_is_old};
 
@@ -79,7 +79,7 @@ pub(crate) fn show(
     let mut out = wrapped(&head, terminal.width);
     out.push_str(&allowances(offer, terminal));
     let note = "Tokens free a day (UTC) for an organization, input and output together.";
-    out.push_str(&dimmed(note, terminal));
+    out.push_str(&terminal.note(note));
     for (_, group) in offer.groups() {
         let models = listed(offer, group);
         let title = format!("{}, {} models", group.name, models.len());
@@ -93,16 +93,7 @@ pub(crate) fn show(
     }
     let note = "A newer list: tollfree help offer-file > offer.toml, change it, and name it in \
                 TOLLFREE_OFFER_FILE or as file in [offer].";
-    out.push_str(&dimmed(note, terminal));
-    out
-}
-
-fn dimmed(note: &str, terminal: &Terminal) -> String {
-    let mut out = String::new();
-    for line in wrapped(note, terminal.width).lines() {
-        out.push_str(&terminal.paint(Role::Dim, line));
-        out.push('\n');
-    }
+    out.push_str(&terminal.note(note));
     out
 }
 

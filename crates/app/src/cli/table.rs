@@ -266,10 +266,8 @@ impl Table {
                     .unwrap_or(0)
                     .saturating_sub(cell.shown.chars().count());
                 let label = column.name.to_lowercase();
-                out.push_str(&format!(
-                    "{GAP}{label:<name$}{GAP}{}{shown}\n",
-                    " ".repeat(room)
-                ));
+                let label = format!("{label:<name$}");
+                out.extend([GAP, &label, GAP, &" ".repeat(room), &shown, "\n"]);
             }
         }
         out

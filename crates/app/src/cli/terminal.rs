@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
+use super::layout::wrapped;
 use crate::config::Environment;
 
 /// The width of a terminal that does not say its own.
@@ -141,6 +142,16 @@ impl Terminal {
         } else {
             text.to_owned()
         }
+    }
+
+    /// Something said in passing, in lines that fit.
+    pub(crate) fn note(&self, text: &str) -> String {
+        let lines = wrapped(text, self.width);
+        let lines: Vec<String> = lines
+            .lines()
+            .map(|line| self.paint(Role::Dim, line))
+            .collect();
+        lines.join("\n") + "\n"
     }
 
     /// `rich` where the locale has it, else `plain`.

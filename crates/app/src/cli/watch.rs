@@ -38,11 +38,6 @@ impl Screen {
         put(&out)
     }
 
-    /// Writes a text once, whatever was shown before.
-    pub(crate) fn line(&self, text: &str) -> ControlFlow<()> {
-        put(text)
-    }
-
     /// Moves up over what stands there and writes over it, line by line, so that nothing flickers. A frame higher than
     /// the terminal would scroll: it is cut.
     fn in_place(&mut self, text: &str) -> String {
@@ -74,7 +69,7 @@ impl Screen {
 }
 
 /// Writes at once; a reader that left ends the show.
-fn put(text: &str) -> ControlFlow<()> {
+pub(crate) fn put(text: &str) -> ControlFlow<()> {
     let mut output = std::io::stdout().lock();
     match output
         .write_all(text.as_bytes())

@@ -23,11 +23,12 @@ pub(super) fn shown(row: &Row, terminal: &Terminal) -> String {
         .as_deref()
         .map_or_else(String::new, |word| format!(", {word}"));
     let mut out = format!("{}\n", one_line(&call.call));
-    out.push_str(&format!(
+    let verdict = format!(
         "{GAP}{:<LABEL$}{GAP}{painted}{certainty}: {}\n",
         "verdict",
         one_line(&call.reason)
-    ));
+    );
+    out.push_str(&verdict);
     for (label, text) in lines(row) {
         out.push_str(&labelled(label, &one_line(&text), terminal));
     }
@@ -39,14 +40,12 @@ fn labelled(label: &str, text: &str, terminal: &Terminal) -> String {
     let indent = GAP.len() + LABEL + GAP.len();
     let lines = wrapped(text, terminal.width.saturating_sub(indent));
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
-    lines
-        .lines()
-        .zip(labels)
-        .map(|(line, label)| {
-            let label = terminal.paint(Role::Dim, &format!("{label:<LABEL$}"));
-            format!("{GAP}{label}{GAP}{line}\n")
-        })
-        .collect()
+    let mut out = String::new();
+    for (line, label) in lines.lines().zip(labels) {
+        let label = terminal.paint(Role::Dim, &format!("{label:<LABEL$}"));
+        out.extend([GAP, &label, GAP, line, "\n"]);
+    }
+    out
 }
 
 fn lines(row: &Row) -> Vec<(&'static str, String)> {
@@ -157,9 +156,10 @@ fn tokens(usage: &Tokens) -> String {
         let some: Vec<String> = some
             .map(|(tokens, name)| format!("{} {name}", grouped(*tokens)))
             .collect();
-        match some.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", some.join(", ")),
+        if some.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", some.join(", "))
         }
     };
     format!(
@@ -223,8 +223,9 @@ fn day(call: &SettledCall<'_>) -> String {
 
 /// For programs: name and value of each field, a tab between them; nothing for what is not known.
 pub(super) fn as_rows(row: &Row) -> String {
-    let fields = admin::fields(row).into_iter();
-    fields
-        .map(|(name, value)| format!("{name}\t{}\n", one_line(&call_fields::as_text(&value))))
-        .collect()
+    let mut out = String::new();
+    for (name, value) in admin::fields(row) {
+        out.extend([name, "\t", &one_line(&call_fields::as_text(&value)), "\n"]);
+    }
+    out
 }

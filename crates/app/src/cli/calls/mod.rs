@@ -14,10 +14,10 @@ use meter::Day;
 
 use super::desk::{Desk, NoAnswer};
 use super::figures::{self, NOT_APPLICABLE, UNKNOWN};
-use super::layout::{grouped, wrapped};
+use super::layout::grouped;
 use super::table::{Cell, Column, Kind, Table};
 use super::terminal::{Role, Terminal};
-use super::watch::Screen;
+use super::watch::put;
 use super::{call_fields, exit, period, print, refuse};
 
 /// Between two looks of `--watch`.
@@ -172,10 +172,7 @@ fn list(desk: &Desk, options: &Options, terminal: &Terminal) -> Result<ExitCode,
             grouped(rows.len() as u64),
             rows.len() * 10
         );
-        for line in wrapped(&note, terminal.width).lines() {
-            out.push_str(&terminal.paint(Role::Dim, line));
-            out.push('\n');
-        }
+        out.push_str(&terminal.note(&note));
     }
     Ok(print(&out))
 }
@@ -226,14 +223,13 @@ impl Options {
 
 /// Goes on with each call as it is settled, whatever becomes of the proxy meanwhile.
 fn follow(desk: &Desk, options: &Options, rows: Vec<Row>, terminal: &Terminal) -> ExitCode {
-    let screen = Screen::new(*terminal);
     let mut last = rows.last().map(|row| row.number);
     let mut header = terminal.is_terminal || options.header;
     let mut new = rows;
     loop {
         if !new.is_empty() || header {
             let text = lines(&new, options, std::mem::take(&mut header), terminal);
-            if screen.line(&text).is_break() {
+            if put(&text).is_break() {
                 return ExitCode::SUCCESS;
             }
         }

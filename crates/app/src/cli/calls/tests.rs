@@ -1,6 +1,5 @@
 //! Calls as they are seen: the list, wide and narrow, and one of them in full.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 
 use insta::assert_snapshot;
@@ -21,28 +20,24 @@ fn terminal(is_terminal: bool, width: usize) -> Terminal {
     Terminal::from_facts(is_terminal, Some(width), Colour::Never, &environment)
 }
 
-fn text(text: &str) -> Option<Cow<'static, str>> {
-    Some(text.to_owned().into())
-}
-
 fn crossing() -> Row {
     let call = SettledCall {
         call: "c_01jd8m6x3k9q2v7n4t5r1w8y0z2b4d6f".into(),
-        response_id: text("resp_68a1"),
-        request_id: text("req_77b2"),
+        response_id: Some("resp_68a1".into()),
+        request_id: Some("req_77b2".into()),
         began_at: AT - 1_500,
         settled_at: AT,
         day: Day::at(AT / 1000).number(),
         organization: "acme".into(),
-        project: text("proj_acme"),
+        project: Some("proj_acme".into()),
         endpoint: "responses".into(),
-        model_asked: text("gpt-5.6"),
-        model: text("gpt-5.6-sol"),
-        service_tier: text("default"),
+        model_asked: Some("gpt-5.6".into()),
+        model: Some("gpt-5.6-sol".into()),
+        service_tier: Some("default".into()),
         stream: true,
         status: 200,
-        client: text("OpenAI/Python 2.1.0"),
-        group: text("large"),
+        client: Some("OpenAI/Python 2.1.0".into()),
+        group: Some("large".into()),
         usage: Some(Tokens {
             input: 29_000,
             cached_input: 1_000,
@@ -54,10 +49,10 @@ fn crossing() -> Row {
         allowance: Some(1_000_000),
         remaining: Some(0),
         verdict: "billed".into(),
-        certainty: text("confirmed"),
+        certainty: Some("confirmed".into()),
         reason: "crossing-call".into(),
         ours: "billed".into(),
-        payer: text("developer"),
+        payer: Some("developer".into()),
         cost: Some(136_400_000_000),
         saved: Some(0),
         ..SettledCall::default()
@@ -75,7 +70,7 @@ fn unknown() -> Row {
         call: "c_01jd8m6x3k0000000000000000000001".into(),
         response_id: None,
         model: None,
-        model_asked: text("gpt-5.4-mini-2026-03-17"),
+        model_asked: Some("gpt-5.4-mini-2026-03-17".into()),
         usage: None,
         span: None,
         verdict: "unknown".into(),
@@ -103,9 +98,9 @@ fn unknown() -> Row {
 fn free() -> Row {
     let crossing = crossing();
     let call = SettledCall {
-        model: text("gpt-5.4-mini-2026-03-17"),
-        model_asked: text("gpt-5.4-mini-2026-03-17"),
-        group: text("small"),
+        model: Some("gpt-5.4-mini-2026-03-17".into()),
+        model_asked: Some("gpt-5.4-mini-2026-03-17".into()),
+        group: Some("small".into()),
         usage: Some(Tokens {
             input: 1_000,
             output: 204,
@@ -116,7 +111,7 @@ fn free() -> Row {
         fitted: true,
         straddles: true,
         verdict: "free".into(),
-        certainty: text("assumed"),
+        certainty: Some("assumed".into()),
         assumes: "outside-usage,day-start".into(),
         reason: "within-allowance".into(),
         ours: "free".into(),
@@ -141,7 +136,7 @@ fn disputed() -> Row {
         span: Some((1_005_000, 1_006_204)),
         fitted: true,
         disputed: true,
-        certainty: text("final"),
+        certainty: Some("final".into()),
         reason: "allowance-spent".into(),
         payer: None,
         settled_at: AT + 120_000,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::layout::wrapped;
+use super::layout::{indented, wrapped};
 use super::terminal::{Role, Terminal};
 use super::{exit, print};
 use crate::config::{Loaded, Mistakes};
@@ -117,9 +117,12 @@ fn shown(findings: &[Finding], terminal: &Terminal) -> String {
     };
     let in_lines = |text: &str| -> Vec<String> {
         // Excerpts of a file keep their lines and their places in them.
-        let lines = text.lines().flat_map(|line| match line.starts_with(' ') {
-            true => vec![line.to_owned()],
-            false => wrapped(line, room).lines().map(str::to_owned).collect(),
+        let lines = text.lines().flat_map(|line| {
+            if line.starts_with(' ') {
+                vec![line.to_owned()]
+            } else {
+                wrapped(line, room).lines().map(str::to_owned).collect()
+            }
         });
         lines.collect()
     };
@@ -127,13 +130,13 @@ fn shown(findings: &[Finding], terminal: &Terminal) -> String {
     for finding in findings {
         let (word, role) = finding.state.shown();
         let word = role.map_or_else(|| word.to_owned(), |role| terminal.paint(role, word));
-        let mut lines = in_lines(&finding.text).into_iter();
-        let first = lines.next().unwrap_or_default();
-        out.push_str(&format!("{word}  {:<8}  {first}\n", finding.item));
         let help = finding.help.as_deref().map(|help| format!("help: {help}"));
-        for line in lines.chain(help.iter().flat_map(|help| in_lines(help))) {
-            out.push_str(&format!("{:indent$}{line}\n", ""));
-        }
+        let mut lines = in_lines(&finding.text);
+        lines.extend(help.iter().flat_map(|help| in_lines(help)));
+        let item = format!("{word}  {:<8}  ", finding.item);
+        // The first line stands beside its item, the others below it.
+        let lines = indented(&lines.join("\n"), indent);
+        out.push_str(&lines.replacen(&" ".repeat(indent), &item, 1));
     }
     out.push_str(&counts(findings));
     out

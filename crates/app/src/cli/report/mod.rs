@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::cli::csv;
 use crate::cli::desk::{Desk, NoAnswer};
 use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
-use crate::cli::layout::{grouped, wrapped};
+use crate::cli::layout::grouped;
 use crate::cli::print;
 use crate::cli::sums::{self, Sums};
 use crate::cli::table::{BLOCKS_BELOW, Cell, Column, Kind, Table};
-use crate::cli::terminal::{Role, Terminal};
+use crate::cli::terminal::Terminal;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -155,10 +155,7 @@ impl Report<'_> {
                 .push("note: the price of some models is not known: ? and > in dollars".to_owned());
         }
         for note in notes {
-            for line in wrapped(&note, terminal.width).lines() {
-                out.push_str(&terminal.paint(Role::Dim, line));
-                out.push('\n');
-            }
+            out.push_str(&terminal.note(&note));
         }
         out
     }
@@ -189,9 +186,12 @@ impl Report<'_> {
             let new_day = before.0 != Some(row.day);
             let new_organization = new_day || before.1 != Some(&row.organization);
             before = (Some(row.day), Some(&row.organization));
-            let shown = |is_new: bool, text: &str| match is_new || repeats {
-                true => Cell::same(text),
-                false => Cell::of("", text),
+            let shown = |is_new: bool, text: &str| {
+                if is_new || repeats {
+                    Cell::same(text)
+                } else {
+                    Cell::of("", text)
+                }
             };
             let mut cells = vec![shown(new_day, &day)];
             if organizations {

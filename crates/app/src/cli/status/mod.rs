@@ -16,7 +16,7 @@ use meter::Day;
 use super::desk::{Desk, NoAnswer, Source};
 use super::sums::Sums;
 use super::terminal::Terminal;
-use super::watch::Screen;
+use super::watch::{Screen, put};
 use super::{print, refuse};
 
 /// Organizations shown at once, where none is named.
@@ -180,10 +180,7 @@ fn watch(desk: &Desk, options: &Options, zone: &TimeZone, terminal: &Terminal) -
             Ok(status) => show::as_rows(&status, false),
             Err(why) => return why.refuse(),
         };
-        if std::mem::take(&mut header)
-            && !terminal.is_terminal
-            && screen.line(&show::names()).is_break()
-        {
+        if std::mem::take(&mut header) && !terminal.is_terminal && put(&show::names()).is_break() {
             return ExitCode::SUCCESS;
         }
         if screen.show(&shown).is_break() {
@@ -216,14 +213,12 @@ fn remaining(desk: &Desk, options: &Options, group: &str) -> ExitCode {
         .groups
         .iter()
         .find(|standing| standing.group == group);
-    match standing {
-        Some(standing) => print(&format!("{}\n", standing.remaining_tokens)),
-        // The running proxy was started with another offer.
-        None => {
-            let why = format!("the running proxy has no group `{group}`. help: restart it");
-            NoAnswer::Asked(why).refuse()
-        }
+    if let Some(standing) = standing {
+        return print(&format!("{}\n", standing.remaining_tokens));
     }
+    // It was started with another offer.
+    let why = format!("the running proxy has no group `{group}`. help: restart it");
+    NoAnswer::Asked(why).refuse()
 }
 
 fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {

@@ -1,7 +1,7 @@
 //! How a status is seen: by people with a bar for each group and a table of today, by programs as rows or as one
 //! object. It must not know where the figures come from.
 
-use admin::GroupStanding;
+use admin::{GroupStanding, InFlight};
 use jiff::tz::TimeZone;
 use ledger::Crossing;
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use super::{OrganizationNow, Status};
 use crate::cli::bar::{Bar, CELLS};
 use crate::cli::desk::Source;
 use crate::cli::figures::{self, NOT_APPLICABLE, counted};
-use crate::cli::layout::{GAP, grouped, wrapped};
+use crate::cli::layout::{GAP, grouped, indented, wrapped};
 use crate::cli::sums::{self, Sums};
 use crate::cli::table::{BLOCKS_BELOW, Cell, Column, Kind, Table, one_line};
-use crate::cli::terminal::{Role, Terminal};
+use crate::cli::terminal::Terminal;
 
 /// The version of the JSON object's shape.
 const SCHEMA: u32 = 1;
@@ -65,11 +65,7 @@ pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) 
         out.push_str(&no_calls(status));
     }
     for note in notes(status) {
-        let lines = wrapped(&format!("note: {note}"), terminal.width);
-        for line in lines.lines() {
-            out.push_str(&terminal.paint(Role::Dim, line));
-            out.push('\n');
-        }
+        out.push_str(&terminal.note(&format!("note: {note}")));
     }
     out
 }
@@ -149,10 +145,7 @@ fn group_lines(
     let label = format!("{:<indent$}", one_line(&group.group));
     let in_lines = |text: &str, indent: usize| -> String {
         let lines = wrapped(text, terminal.width.saturating_sub(indent));
-        lines
-            .lines()
-            .map(|line| format!("{:indent$}{line}\n", ""))
-            .collect()
+        indented(&lines, indent)
     };
     if group.allowance_tokens == 0 {
         let lines = in_lines(&sentence, indent);
@@ -175,7 +168,8 @@ fn group_lines(
     if terminal.width < BLOCKS_BELOW {
         let mut out = format!("{}\n", label.trim_end());
         if terminal.width >= CELLS {
-            out.push_str(&format!("{}\n", bar.drawn(terminal)));
+            out.push_str(&bar.drawn(terminal));
+            out.push('\n');
         }
         out.push_str(&in_lines(&format!("{share}, {numbers}"), GAP.len()));
         return out + &in_lines(&sentence, GAP.len());
@@ -227,24 +221,25 @@ fn sentence(group: &GroupStanding, crossing: Option<&Crossing>, terminal: &Termi
     let largest = grouped(group.largest_free_call_tokens);
     let mut sentence = format!("largest free call: {most}{largest} tokens");
     if group.in_flight.is_any() {
-        let in_flight = group.in_flight;
         let mark = terminal.glyph("▒", "~");
-        sentence.push_str(&format!(
-            "; {mark} {} in flight, ",
-            grouped(group.in_flight.calls)
-        ));
-        let bounded = format!("up to {}", grouped(in_flight.tokens));
-        let unbounded = format!("{} without bound", grouped(in_flight.unbounded));
-        sentence.push_str(&match (in_flight.tokens, in_flight.unbounded) {
-            (_, 0) => bounded,
-            (0, _) => unbounded,
-            _ => format!("{bounded} and {unbounded}"),
-        });
+        sentence.extend(["; ", mark, " ", &in_flight(group.in_flight)]);
     }
     match crossed {
         Some(crossed) => format!("{sentence}; {crossed}, a smaller one may still fit"),
         None => sentence,
     }
+}
+
+/// `2 in flight, up to 12,000`.
+fn in_flight(calls: InFlight) -> String {
+    let bounded = format!("up to {}", grouped(calls.tokens));
+    let unbounded = format!("{} without bound", grouped(calls.unbounded));
+    let most = match (calls.tokens, calls.unbounded) {
+        (_, 0) => bounded,
+        (0, _) => unbounded,
+        _ => format!("{bounded} and {unbounded}"),
+    };
+    format!("{} in flight, {most}", grouped(calls.calls))
 }
 
 /// The table of today: a row for each group that has calls, in the offer's order, and their total.

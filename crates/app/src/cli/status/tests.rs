@@ -176,7 +176,7 @@ fn a_hundred_columns_and_sixty() {
 }
 
 #[test]
-fn below_sixty_a_group_is_a_block_and_below_forty_bars_go() {
+fn below_sixty_a_group_is_a_block() {
     assert_snapshot!(seen(&status(), 59), @"
     acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min
     (01:00 here)
@@ -222,6 +222,10 @@ fn below_sixty_a_group_is_a_block_and_below_forty_bars_go() {
     note: 3 calls without usage: see tollfree calls --verdict
     unknown
     ");
+}
+
+#[test]
+fn below_forty_bars_go() {
     assert_snapshot!(seen(&status(), 39), @"
     acme · usage tier 3 · 2026-11-21 UTC ·
     resets in 46 min (01:00 here)

@@ -16,7 +16,7 @@ use crate::cli::figures;
 use crate::cli::layout::{grouped, wrapped};
 use crate::cli::print;
 use crate::cli::table::{Cell, Column, Kind, Table};
-use crate::cli::terminal::{Role, Terminal};
+use crate::cli::terminal::Terminal;
 
 /// The version of the JSON objects' shapes.
 const SCHEMA: u32 = 1;
@@ -159,10 +159,7 @@ fn for_people(standings: &Standings, table: &Table, terminal: &Terminal) -> Stri
             "uncounted: {}. What OpenAI's dashboard says: tollfree total set --group GROUP TOKENS",
             sources.join(", ")
         );
-        for line in wrapped(&note, terminal.width).lines() {
-            out.push_str(&terminal.paint(Role::Dim, line));
-            out.push('\n');
-        }
+        out.push_str(&terminal.note(&note));
     }
     out
 }
@@ -257,9 +254,10 @@ fn in_ledger(desk: &Desk, set: &Set) -> Result<StatedTotal, NoAnswer> {
     let name = &organization.organization;
     if !all.iter().any(|one| one.organization == *name) {
         let names: Vec<&str> = all.iter().map(|one| one.organization.as_str()).collect();
-        let known = match names.is_empty() {
-            true => "no organization was seen yet".to_owned(),
-            false => format!("no organization `{name}`; known: {}", names.join(", ")),
+        let known = if names.is_empty() {
+            "no organization was seen yet".to_owned()
+        } else {
+            format!("no organization `{name}`; known: {}", names.join(", "))
         };
         let why = format!("{known}. help: declare it under [[organizations]]");
         return Err(NoAnswer::Asked(why));
