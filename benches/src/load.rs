@@ -86,7 +86,8 @@ fn is_whole(buffer: &[u8]) -> Result<bool, Failure> {
     }
     let length = text
         .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
+        .filter_map(|line| line.split_once(": "))
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("content-length").then_some(value))
         .ok_or("an answer without content-length")?;
     Ok(buffer.len() >= head + 4 + length.trim().parse::<usize>()?)
 }

@@ -1,9 +1,18 @@
-//! An upstream that costs as little as possible: one fixed answer, written for every request it reads.
+//! An upstream that costs as little as possible: one fixed answer, written for every request it reads, or a stream of
+//! small chunks where the request asks for one.
+
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Failure;
+use crate::streams::{self, STAMP, STAMP_DIGITS};
+
+/// Chunks of one stream.
+pub const CHUNKS: u32 = 100;
+/// Time between two of them.
+const RHYTHM: Duration = Duration::from_millis(10);
 
 /// A chat completion of about `bytes` bytes, with its head.
 #[must_use]
@@ -52,9 +61,52 @@ async fn connection(mut stream: TcpStream, answer: &[u8]) -> Result<(), Failure>
                 return Ok(());
             }
         }
+        let body = buffer.get(head..head + length).unwrap_or_default();
+        let is_stream = body.windows(13).any(|window| window == br#""stream":true"#);
         buffer.drain(..head + length);
-        stream.write_all(answer).await?;
+        if is_stream {
+            send_stream(&mut stream).await?;
+        } else {
+            stream.write_all(answer).await?;
+        }
     }
+}
+
+/// Sends a head and the first chunk at once, then a chunk at each beat, then the usage and the end.
+async fn send_stream(stream: &mut TcpStream) -> Result<(), Failure> {
+    let head = "HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 12:00:00 GMT\r\ncontent-type: text/event-stream\r\n\
+                openai-organization: acme\r\nx-request-id: req_770abb3e3421437d2e4cf1c118192dac\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let mut beat = tokio::time::interval(RHYTHM);
+    for number in 0..CHUNKS {
+        beat.tick().await;
+        let stamp = format!("{:0STAMP_DIGITS$}", streams::now());
+        let choice = format!(r#"{{"index":0,"delta":{{{STAMP}{stamp}"}},"finish_reason":null}}"#);
+        let event = chunk(&event(&choice, "null"));
+        let text = if number == 0 {
+            format!("{head}{event}")
+        } else {
+            event
+        };
+        stream.write_all(text.as_bytes()).await?;
+    }
+    let usage = format!(
+        r#"{{"prompt_tokens":9,"completion_tokens":{CHUNKS},"total_tokens":{}}}"#,
+        9 + CHUNKS
+    );
+    let last = chunk(&event("", &usage)) + &chunk("data: [DONE]\n\n") + "0\r\n\r\n";
+    stream.write_all(last.as_bytes()).await?;
+    Ok(())
+}
+
+fn event(choice: &str, usage: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-CyMO4JirrrzgmNEKFANyYm31OYEh9\",\"object\":\"chat.completion.chunk\",\"created\":1768501772,\"model\":\"gpt-5-mini-2025-08-07\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{choice}],\"usage\":{usage},\"obfuscation\":\"q8Zk\"}}\n\n"
+    )
+}
+
+fn chunk(data: &str) -> String {
+    format!("{:x}\r\n{data}\r\n", data.len())
 }
 
 /// Length of the head and of the body, once the head is whole.
