@@ -255,3 +255,100 @@ async fn a_close_right_after_done_is_a_normal_end() {
         }
     }
 }
+
+/// A stream that takes 400 tokens in and 100 out; its last events wait for the gate where the request says so.
+async fn taught(gate: Gate) -> (Upstream, Proxy) {
+    let upstream = Upstream::start(move |received| {
+        let says = |text| chunk(&chat::says("chatcmpl-e", MODEL, text));
+        let mut script = vec![Step::Bytes({
+            let mut begun = head(200, &[EVENTS, CHUNKED, DATE, ORGANIZATION]);
+            (0..50).for_each(|_| begun.extend(says("word ")));
+            begun
+        })];
+        if received.method == "GET" {
+            let usage = format!(",{}", chat::usage(400, 100));
+            let body = completion("chatcmpl-e", MODEL, "Hi", &usage);
+            return vec![Step::Bytes(sized(200, &[JSON, DATE, ORGANIZATION], &body))];
+        }
+        if String::from_utf8_lossy(&received.body).contains("leaver") {
+            script.push(Step::Until(gate.clone()));
+        }
+        let mut end: Vec<u8> = (0..50).flat_map(|_| says("word ")).collect();
+        let usage = chat::usage(400, 100);
+        end.extend(chunk(&chat::counts("chatcmpl-e", MODEL, &usage)));
+        end.extend(chunk(DONE));
+        end.extend(b"0\r\n\r\n");
+        script.push(Step::Bytes(end));
+        script
+    })
+    .await;
+    let proxy = Proxy::start(setup(&upstream.url()));
+    (upstream, proxy)
+}
+
+fn stream(user: &str) -> Request {
+    let rest = format!(r#"{STREAM}{BOUND},"user":"{user}""#);
+    Request::post(PATH, ask(MODEL, &rest)).header("authorization", KEY)
+}
+
+#[tokio::test]
+async fn a_stream_that_was_left_is_estimated_from_streams_of_its_model_and_corrected_when_seen_whole()
+ {
+    let gate = Gate::closed();
+    let (_upstream, proxy) = taught(gate).await;
+    let remaining = async || {
+        let answer = proxy.exchange(&stream("reader")).await;
+        let settled = proxy.settled(&answer).await;
+        assert_eq!(settled.number("tokens"), Some(500));
+        settled.number("remaining-tokens").expect("a standing")
+    };
+    for _ in 0..4 {
+        remaining().await;
+    }
+    let before = remaining().await;
+    let mut leaver = Connection::open(proxy.address())
+        .await
+        .expect("a connection");
+    leaver
+        .send(&stream("leaver").bytes())
+        .await
+        .expect("a socket");
+    let head = leaver.head("POST").await.expect("a head");
+    let call = head
+        .headers
+        .get("x-tollfree-call")
+        .expect("an id")
+        .to_owned();
+    leaver.until("word ").await;
+    drop(leaver);
+    let look_up = Request::get(&format!("/_tollfree/calls/{call}?wait=10"));
+    let settled = Settled::of(&proxy.exchange(&look_up).await);
+    assert_eq!(
+        (settled.verdict(), settled.text("certainty")),
+        ("free", Some("estimated"))
+    );
+    let estimate = settled.number("tokens").expect("an estimate");
+    // All of the input, and the half of the output that was seen; never more than was taken.
+    assert!((300..=500).contains(&estimate), "{estimate}");
+    let after = remaining().await;
+    assert_eq!(after, before - estimate - 500, "the estimate was taken");
+    let whole = Request::get("/v1/chat/completions/chatcmpl-e").header("authorization", KEY);
+    for _ in 0..2 {
+        assert_eq!(proxy.exchange(&whole).await.status(), 200);
+    }
+    let settled = Settled::of(&proxy.exchange(&look_up).await);
+    assert_eq!(
+        (settled.verdict(), settled.number("tokens")),
+        ("free", Some(500))
+    );
+    assert_eq!(
+        settled.text("certainty"),
+        Some("estimated"),
+        "the verdict stays"
+    );
+    assert_eq!(
+        remaining().await,
+        after - (500 - estimate) - 500,
+        "corrected once"
+    );
+}

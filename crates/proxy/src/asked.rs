@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) endpoint: Metered,
     /// What the body says; none where it could not be read.
     pub(crate) facts: Option<RequestFacts>,
+    /// Bytes of the body without its coding, where it was read.
+    pub(crate) body_bytes: Option<u64>,
     /// We asked for the usage in the client's stead.
     pub(crate) usage_asked_by_us: bool,
     /// When its body was in hand: the time until it leaves is ours.
@@ -33,6 +35,7 @@ impl Asked {
         Asked {
             endpoint,
             facts,
+            body_bytes: None,
             usage_asked_by_us: false,
             in_hand: Instant::now(),
         }
@@ -49,6 +52,7 @@ impl Asked {
             let asked = Asked {
                 endpoint,
                 facts: None,
+                body_bytes: None,
                 usage_asked_by_us: false,
                 in_hand: Instant::now(),
             };
@@ -80,6 +84,7 @@ impl Asked {
             None if encoded => return Ok(unread(body)),
             None => &bytes,
         };
+        let body_bytes = Some(text.len() as u64);
         let facts = RequestFacts::read(endpoint, text).ok();
         let edited = facts
             .as_ref()
@@ -101,6 +106,7 @@ impl Asked {
             Asked {
                 endpoint,
                 facts,
+                body_bytes,
                 usage_asked_by_us,
                 in_hand,
             },

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ledger::Row;
-use meter::{Day, GroupId, Rules, SlackSource};
+use meter::{Day, GroupId, Rules, Settlement, SlackSource};
 use wire::Metered;
 
 use crate::attribute::Whose;
@@ -19,7 +19,7 @@ const MOST_LOOKED_FOR: usize = 10_000;
 /// So long after it began a call is awaited; then it stays unknown. Milliseconds.
 const LONGEST_WAIT: i64 = 24 * 60 * 60 * 1000;
 
-/// A call whose usage is not known.
+/// A call whose usage is not known, or only as an estimate.
 #[derive(Debug)]
 pub(crate) struct Unseen {
     pub(crate) call: CallId,
@@ -37,6 +37,8 @@ pub(crate) struct Unseen {
     pub(crate) stream: bool,
     pub(crate) status: u16,
     pub(crate) client: Option<Box<str>>,
+    /// The settlement, where it went by an estimate.
+    pub(crate) estimated: Option<Settlement>,
     pub(crate) uncounted: Option<Uncounted>,
 }
 
@@ -105,6 +107,7 @@ impl Unseen {
             stream: call.stream,
             status: call.status,
             client: text(call.client),
+            estimated: None,
             uncounted,
         })
     }
@@ -198,6 +201,7 @@ mod tests {
             stream: false,
             status: 200,
             client: None,
+            estimated: None,
             uncounted: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The first whole sight of a call that was settled without its usage: a background response or a run that has ended,
-//! a stream that was cut. It is settled now, once, and adjusts what the ledger had of it. Knows nothing of bodies.
+//! a stream that was cut. It is settled now, once, and adjusts what the ledger had of it; a verdict that went by an
+//! estimate stays, and only its tokens change. Knows nothing of bodies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,9 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, reported: Re
 pub(crate) fn ended(shared: &Shared, missing: &Missing) {
     let has_ended = missing.seen.status.is_some_and(Status::is_terminal);
     let id = missing.seen.response_id.as_deref().filter(|_| has_ended);
-    if let Some(unseen) = id.and_then(|id| shared.awaited.take(id)) {
+    let unseen = id.and_then(|id| shared.awaited.take(id));
+    // An estimate stays the last word.
+    if let Some(unseen) = unseen.filter(|unseen| unseen.estimated.is_none()) {
         let outcome = Outcome {
             tags: Tags::bare(unseen.call, Verdict::Unknown, missing.why),
             response_id: Some(unseen.response_id.clone()),
@@ -90,9 +93,19 @@ fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Co
         .service_tier
         .as_deref()
         .or(unseen.service_tier.as_deref());
+    let estimated = unseen.estimated.as_ref();
+    let was_past = estimated.and_then(|former| give_back(shared, unseen, former, &rules));
     // What it may have taken uncounted is counted now.
     take_back(shared, unseen, &rules);
-    let settlement = shared.meter.settle(
+    let at = match estimated {
+        // An estimate changes on the day that it counted on.
+        Some(former) => now.min(former.day.end() - 1),
+        None => seen
+            .completed_at
+            .filter(|at| (began..=now).contains(at))
+            .unwrap_or(now),
+    };
+    let mut settlement = shared.meter.settle(
         &rules,
         &FinishedCall {
             organization: &unseen.whose.organization,
@@ -104,32 +117,16 @@ fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Co
             usage: reported.usage,
             evidence: Evidence::Reported,
             began,
-            at: seen
-                .completed_at
-                .filter(|at| (began..=now).contains(at))
-                .unwrap_or(now),
+            at,
         },
     );
-    shared.figures.settled(unseen.endpoint, &settlement, None);
-    let facts = Facts {
-        call: &unseen.call,
-        response_id: Some(&unseen.response_id),
-        request_id: unseen.request_id.as_deref(),
-        began_at: unseen.began_at,
-        settled_at,
-        whose: &unseen.whose,
-        key: unseen.key,
-        endpoint: unseen.endpoint.as_str(),
-        model_asked: unseen.model_asked.as_deref(),
-        model,
-        service_tier,
-        stream: unseen.stream,
-        status: unseen.status,
-        client: unseen.client.as_deref(),
-    };
-    let commit = shared
-        .outbox
-        .keep(&[adjustment(&facts, &settlement, &rules)]);
+    match estimated {
+        Some(former) => keep_verdict(&mut settlement, former),
+        None => shared.figures.settled(unseen.endpoint, &settlement, None),
+    }
+    let facts = facts(unseen, model, service_tier, settled_at);
+    let entry = adjustment(&facts, &settlement, estimated, was_past, &rules);
+    let commit = shared.outbox.keep(&[entry]);
     tracing::debug!(
         call = %unseen.call,
         endpoint = unseen.endpoint.as_str(),
@@ -163,21 +160,92 @@ fn take_back(shared: &Shared, unseen: &Unseen, rules: &Rules) {
     }
 }
 
-/// The row that counts from now on in place of the one without usage.
-fn adjustment<'a>(facts: &Facts<'a>, settlement: &Settlement, rules: &'a Rules) -> Entry<'a> {
-    let tokens = |counts: bool| match settlement.span {
-        Some(span) if counts => i64::try_from(span.after - span.before).unwrap_or(i64::MAX),
-        _ => 0,
+/// What stands in the row beside the settlement: what the first one said, and what is known better.
+fn facts<'a>(
+    unseen: &'a Unseen,
+    model: Option<&'a str>,
+    service_tier: Option<&'a str>,
+    settled_at: i64,
+) -> Facts<'a> {
+    Facts {
+        call: &unseen.call,
+        response_id: Some(&unseen.response_id),
+        request_id: unseen.request_id.as_deref(),
+        began_at: unseen.began_at,
+        settled_at,
+        whose: &unseen.whose,
+        key: unseen.key,
+        endpoint: unseen.endpoint.as_str(),
+        model_asked: unseen.model_asked.as_deref(),
+        model,
+        service_tier,
+        stream: unseen.stream,
+        status: unseen.status,
+        client: unseen.client.as_deref(),
+    }
+}
+
+/// Takes an estimate off the running total again. Returns the allowance that the total was past, if it was.
+fn give_back(shared: &Shared, unseen: &Unseen, former: &Settlement, rules: &Rules) -> Option<u64> {
+    let organization = &unseen.whose.organization;
+    let (group, tokens) = former.group.zip(taken(former))?;
+    let standing = shared
+        .meter
+        .standing(rules, organization, group, former.day);
+    let correction = Correction {
+        tokens: -tokens,
+        fitted: former.fitted,
+        slack: Some(0),
     };
+    shared
+        .meter
+        .correct(rules, organization, group, former.day, &correction);
+    Some(standing.allowance).filter(|allowance| standing.taken > *allowance)
+}
+
+/// What a settlement took of the running total.
+fn taken(settlement: &Settlement) -> Option<i64> {
+    let span = settlement.span?;
+    Some(i64::try_from(span.after - span.before).unwrap_or(i64::MAX))
+}
+
+/// No settled verdict is changed: only the tokens and what they cost are known better.
+fn keep_verdict(settlement: &mut Settlement, former: &Settlement) {
+    if settlement.verdict != former.verdict {
+        std::mem::swap(&mut settlement.cost, &mut settlement.saved);
+    }
+    *settlement = Settlement {
+        verdict: former.verdict,
+        certainty: former.certainty,
+        assumes: former.assumes,
+        reason: former.reason,
+        ours: former.ours,
+        disputed: former.disputed,
+        ..*settlement
+    };
+}
+
+/// The row that counts from now on in place of the one without usage, or with an estimate of it.
+fn adjustment<'a>(
+    facts: &Facts<'a>,
+    settlement: &Settlement,
+    former: Option<&Settlement>,
+    was_past: Option<u64>,
+    rules: &'a Rules,
+) -> Entry<'a> {
+    let now = taken(settlement).unwrap_or(0);
+    let before = former.and_then(taken).unwrap_or(0);
+    let if_fitted = |tokens: i64, fitted: bool| if fitted { tokens } else { 0 };
+    let fitted_before = former.map_or(0, |former| if_fitted(before, former.fitted));
     let mut row = row::row(facts, settlement, rules);
     // What an adjusting row takes is its change.
     row.span = None;
     Entry::Adjusted(Adjustment {
         row,
         adjusts: facts.call.as_str().into(),
-        change: tokens(true),
-        fitted_change: tokens(settlement.fitted),
-        was_past: None,
+        change: now - before,
+        fitted_change: if_fitted(now, settlement.fitted) - fitted_before,
+        was_past,
     })
 }
 

@@ -16,7 +16,9 @@ use crate::call;
 use crate::call_id::NoRandomness;
 use crate::clock::Clock;
 use crate::figures::Figures;
+use crate::keyless::Keyless;
 use crate::keys::Keys;
+use crate::learned::Learned;
 use crate::lookup::Waits;
 use crate::memory::Memory;
 use crate::outbox::Outbox;
@@ -46,10 +48,12 @@ pub(crate) struct Shared {
     pub(crate) meter: Meter,
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
+    pub(crate) keyless: Keyless,
     pub(crate) recent: Recent,
     pub(crate) outbox: Outbox,
     pub(crate) figures: Figures,
     pub(crate) awaited: Awaited,
+    pub(crate) learned: Learned,
     pub(crate) waits: Waits,
     pub(crate) ledger_lookups: Semaphore,
     pub(crate) request_memory: Arc<Memory>,
@@ -89,10 +93,12 @@ impl Proxy {
                 meter,
                 clock,
                 keys,
+                keyless: Keyless::default(),
                 recent: Recent::new(),
                 outbox: Outbox::new(ledger),
                 figures: Figures::default(),
                 awaited: Awaited::default(),
+                learned: Learned::default(),
                 waits: Waits::default(),
                 ledger_lookups: Semaphore::new(MOST_LEDGER_LOOKUPS),
                 request_memory: Memory::new(),

@@ -125,8 +125,9 @@ impl CallUnderWay {
         };
         let model = seen.model.as_deref().or(self.asked.model());
         let service_tier = self.service_tier(seen);
-        let settlement = match reading {
-            Reading::Reported(reported) => shared.meter.settle(
+        let tokens = self.tokens(reading, model, &rules);
+        let settlement = match tokens {
+            Ok((usage, evidence)) => shared.meter.settle(
                 &rules,
                 &FinishedCall {
                     organization: &self.whose.organization,
@@ -135,13 +136,13 @@ impl CallUnderWay {
                     service_tier,
                     payer: seen.payer,
                     hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
-                    usage: reported.usage,
-                    evidence: Evidence::Reported,
+                    usage,
+                    evidence,
                     began: self.began(),
                     at: now,
                 },
             ),
-            Reading::Missing(missing) => self.settle_missing(&rules, missing, model, now),
+            Err(why) => self.settle_missing(&rules, why, model, now),
         };
         let facts = Facts {
             call: &self.id,
@@ -160,7 +161,9 @@ impl CallUnderWay {
             client: self.client(),
         };
         let commit = self.commit(&rules, &settlement, in_flight, &facts);
-        self.await_usage(&settlement, seen);
+        if !matches!(tokens, Ok((_, Evidence::Reported))) {
+            self.await_usage(&settlement, seen);
+        }
         let is_awaited = expected.is_some();
         let outcome = Outcome {
             tags: expected
@@ -187,14 +190,11 @@ impl CallUnderWay {
         seen.service_tier.as_deref().or_else(asked)
     }
 
-    /// Where the usage never came, the response may be seen whole later.
+    /// Where the usage did not come, the response may be seen whole later.
     fn await_usage(&self, settlement: &Settlement, seen: &Seen) {
         let Some(response_id) = seen.response_id.clone() else {
             return;
         };
-        if settlement.usage.is_some() {
-            return;
-        }
         let uncounted = Uncounted {
             day: settlement.day,
             group: settlement
@@ -217,6 +217,7 @@ impl CallUnderWay {
             stream: self.recent.is_some(),
             status: self.status,
             client: self.client().map(Into::into),
+            estimated: settlement.usage.and(Some(*settlement)),
             uncounted: Some(uncounted).filter(|_| is_taken_back && settlement.slack != Some(0)),
         });
     }
@@ -248,7 +249,7 @@ impl CallUnderWay {
     fn settle_missing(
         &self,
         rules: &Rules,
-        missing: &Missing,
+        why: Reason,
         model: Option<&str>,
         now: i64,
     ) -> Settlement {
@@ -262,7 +263,7 @@ impl CallUnderWay {
                 hosted_tool: self.asked.hosted_tool(),
                 choices: self.asked.facts.as_ref().map_or(1, |facts| facts.choices),
                 at_most: self.asked.bound(),
-                why: missing.why,
+                why,
                 began: self.began(),
                 at: now,
             },

@@ -2,6 +2,7 @@
 //! is dropped. Knows readings and settlements; nothing of sockets.
 
 mod ending;
+mod estimate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
