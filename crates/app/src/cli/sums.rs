@@ -94,6 +94,18 @@ impl Sums {
         dollars(self.saved, self.saved_is_more)
     }
 
+    /// All of them: calls, free and billed tokens, unknown calls, cost, saved.
+    pub(crate) fn cells(&self) -> [Cell; 6] {
+        [
+            self.calls_cell(),
+            self.free_tokens_cell(),
+            self.billed_tokens_cell(),
+            self.unknown_cell(),
+            self.cost_cell(),
+            self.saved_cell(),
+        ]
+    }
+
     /// The same for programs, as members of an object.
     pub(crate) fn as_members(&self) -> Map<String, Value> {
         let object = json!({

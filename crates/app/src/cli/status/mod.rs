@@ -1,6 +1,7 @@
 //! `tollfree status`: is the next call free, how large may it be, and what did today cost. It must not know how the
 //! figures are drawn, nor how they are kept.
 
+mod programs;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -143,14 +144,14 @@ pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCo
         Err(why) => return why.refuse(),
     };
     if options.json {
-        return print(&format!("{:#}\n", show::as_object(&status)));
+        return print(&format!("{:#}\n", programs::as_object(&status)));
     }
     if terminal.is_terminal {
         status.cut();
         return print(&show::for_people(&status, &zone, terminal));
     }
     aside(&status);
-    print(&show::as_rows(&status, options.header))
+    print(&programs::as_rows(&status, options.header))
 }
 
 /// What people should know of rows in a pipe, beside them.
@@ -177,10 +178,13 @@ fn watch(desk: &Desk, options: &Options, zone: &TimeZone, terminal: &Terminal) -
                 status.cut();
                 show::for_people(&status, zone, terminal)
             }
-            Ok(status) => show::as_rows(&status, false),
+            Ok(status) => programs::as_rows(&status, false),
             Err(why) => return why.refuse(),
         };
-        if std::mem::take(&mut header) && !terminal.is_terminal && put(&show::names()).is_break() {
+        if std::mem::take(&mut header)
+            && !terminal.is_terminal
+            && put(&programs::names()).is_break()
+        {
             return ExitCode::SUCCESS;
         }
         if screen.show(&shown).is_break() {

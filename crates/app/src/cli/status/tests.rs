@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use ledger::{Crossing, DayRow};
 use meter::Day;
 
-use super::show::{as_object, as_rows, for_people};
+use super::programs::{as_object, as_rows};
+use super::show::for_people;
 use super::{OrganizationNow, Status};
 use crate::cli::desk::Source;
 use crate::cli::terminal::{Colour, Terminal};
