@@ -102,6 +102,9 @@ async fn story(
     }
     let route = wire::classify(head.method.as_str(), target);
     let key = shared.keys.hash(&head.headers);
+    if key.is_none() && matches!(route.endpoint, Endpoint::Metered(_)) {
+        shared.keyless.came(peer.address.ip(), &head.headers);
+    }
     let organization = attribute::asked(&head.headers);
     let call = Call {
         shared,
