@@ -16,8 +16,9 @@ use harness::crowd::{self, Crowd, Load};
 use harness::day::Way;
 use harness::figures::{self, Figures};
 use harness::kept::{KEYS, Kept};
-use harness::note::Note;
+use harness::note::{Note, Word};
 use harness::proxy::{Proxy, ProxySetup};
+use harness::raw::Request;
 use harness::sqlite::{self, Ledger};
 use simulator::{AfterCrossing, Clock};
 
@@ -32,6 +33,10 @@ const LIFE: (u64, u64) = (30, 900);
 /// Of a hundred kills, those in the middle of a start; so soon, at most, in milliseconds.
 const EARLY: u64 = 25;
 const MOST_EARLY: u64 = 60;
+/// Calls of earlier lives that are looked up after each start.
+const LOOK_UPS: usize = 5;
+/// Of a hundred lives, those with `durability = "power-loss"`.
+const SYNCED: u64 = 25;
 /// A start is at most this long until the port accepts. An unoptimised program on a busy machine gets more.
 const MOST_RESTART: Duration = if cfg!(debug_assertions) {
     Duration::from_secs(5)
@@ -99,6 +104,28 @@ fn allowance_left(allowance: u64, taken: u64) -> u64 {
     allowance.saturating_sub(taken)
 }
 
+/// Calls of earlier lives are still found by their ids, with the word that was given then.
+async fn remembers(proxy: &Proxy, notes: &[Note], chance: &mut Chance) {
+    let told = |note: &&Note| note.is_promised() && note.word.is_some();
+    let told: Vec<&Note> = notes.iter().filter(told).collect();
+    for _ in 0..LOOK_UPS.min(told.len()) {
+        let note = *chance.of_these(&told);
+        let target = format!("/_tollfree/calls/{}", note.call);
+        let answer = proxy.exchange(&Request::get(&target)).await;
+        let word = Word::of_lookup(&answer).unwrap_or_else(|| panic!("forgotten: {note:?}"));
+        let then = note.word.as_ref().expect("told");
+        for tag in [
+            "verdict",
+            "certainty",
+            "reason",
+            "tokens",
+            "remaining-tokens",
+        ] {
+            assert_eq!(word.text(tag), then.text(tag), "{tag}: {note:?}");
+        }
+    }
+}
+
 /// What was billed of calls that have no row: only calls that were open when the program was killed, and all
 /// of it within the slack that says so.
 fn open_calls_are_slack(ledger: &Ledger, kept: &Kept) -> usize {
@@ -137,10 +164,19 @@ async fn what_clients_saw_survives_every_kill() {
             Proxy::start_and_kill(kept.setup(), after);
             sum.early += 1;
         }
-        let proxy = start(kept.setup(), &mut sum);
+        let durability = if chance.percent(SYNCED) {
+            "power-loss"
+        } else {
+            "crash"
+        };
+        let setup = kept
+            .setup()
+            .variable("TOLLFREE_LEDGER_DURABILITY", durability);
+        let proxy = start(setup, &mut sum);
         let (ledger, agreement) = kept.account(&notes).await;
         agreement.assert_nothing(&format!("seed {seed}, after kill {round}"));
         sum.open = open_calls_are_slack(&ledger, &kept);
+        remembers(&proxy, &notes, &mut chance).await;
         notes.extend(goes_on(&proxy, &kept, &ledger, &mut chance).await);
         last = agreement;
         if round == rounds {
