@@ -150,6 +150,9 @@ where
     B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
 {
     let drain = peer.place.drain.clone();
+    // hyper drops the service before the answer's body: the place is held until both are gone, or a drain would be
+    // over while a call still ends.
+    let _place = peer.clone();
     let opened = tokio::select! {
         opened = open(stream, tls, protocols.refusal, &watch) => opened,
         () = drain.closing() => return End::Drained,

@@ -1,11 +1,15 @@
 //! The drain: what finishes, what is cut, what is held open.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -199,6 +203,51 @@ async fn an_upgraded_connection_hears_of_the_cut() {
             .begin(Duration::ZERO, Duration::from_millis(50));
         client.closed().await;
         assert_eq!(serving.ended().await, 1);
+    })
+    .await;
+}
+
+/// A body that never ends, and takes its time to be dropped: what is done at a call's end is done there.
+struct Lingering(std::sync::mpsc::Receiver<()>, Arc<AtomicBool>);
+
+impl http_body::Body for Lingering {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        // Nobody ever sends: it waits as long as a drain that is over too early needs to show it.
+        let _ = self.0.recv_timeout(Duration::from_millis(100));
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_drain_is_over_when_the_last_body_is_gone_and_not_before() {
+    within(async {
+        let gone = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let body = Arc::new(Mutex::new(Some(Lingering(receiver, Arc::clone(&gone)))));
+        let service = move |_: Request<Incoming>, _: Peer| {
+            let body = body.lock().unwrap().take().unwrap();
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        };
+        let serving = Serving::start(listener(|_| {}).await, service);
+        let mut client = Raw::connect(serving.address).await;
+        client.say(GET).await;
+        client.head().await;
+        serving.drain.cut_now();
+        assert_eq!(serving.ended().await, 1);
+        assert!(gone.load(Ordering::SeqCst));
+        drop(sender);
     })
     .await;
 }
