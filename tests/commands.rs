@@ -355,11 +355,8 @@ async fn watching_tells_each_change_as_it_comes() {
     );
     let id = call(&proxy, Way::Chat, "gpt-5.6", 1_000).await;
     assert!(next().ends_with(&id), "the new call and nothing else");
-    let changed = change();
-    assert!(
-        changed.contains("\tlarge\t1000000\t1000\t999000\t"),
-        "{changed}"
-    );
+    let row = change();
+    assert!(row.contains("\tlarge\t1000000\t1000\t999000\t"), "{row}");
     for child in [&mut calls, &mut status] {
         child.kill().expect("killed");
         child.wait().expect("ended");

@@ -141,6 +141,13 @@ fn eighty_columns_have_everything() {
 }
 
 #[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../../../../README.md");
+    let seen = seen(&status(), 80);
+    assert!(readme.contains(&seen), "{seen}");
+}
+
+#[test]
 fn a_hundred_columns_and_sixty() {
     assert_snapshot!(seen(&status(), 100), @"
     acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)
