@@ -221,8 +221,7 @@ async fn memory_does_not_grow_with_what_passes() {
 }
 
 /// A connection that says this and no more, until it is cut: how long that took.
-async fn slow(address: SocketAddr, begin: &'static str, drip: &'static str) -> Duration {
-    let mut stream = opened(address).await;
+async fn slow(mut stream: TcpStream, begin: &'static str, drip: &'static str) -> Duration {
     let opened = Instant::now();
     if stream.write_all(begin.as_bytes()).await.is_ok() && !drip.is_empty() {
         let (mut source, mut sink) = stream.split();
@@ -262,15 +261,16 @@ async fn slow_clients_are_cut_and_hold_nobody_up() {
         uploads.push(stream);
     }
     let mut cut = JoinSet::new();
-    for _ in 0..heads {
-        cut.spawn(slow(
-            address,
-            "GET /v1/models HTTP/1.1\r\nhost: x\r\n",
-            "x-slow: 1\r\n",
-        ));
-    }
-    for _ in 0..silent {
-        cut.spawn(slow(address, "", ""));
+    for number in 0..heads + silent {
+        // One after the other: what the system's own queue of connections has no room for never reaches the proxy.
+        let stream = opened(address).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if number < heads {
+            let begin = "GET /v1/models HTTP/1.1\r\nhost: x\r\n";
+            cut.spawn(slow(stream, begin, "x-slow: 1\r\n"));
+        } else {
+            cut.spawn(slow(stream, "", ""));
+        }
     }
     let mut times = cut.join_all().await;
     times.sort_unstable();
@@ -337,8 +337,9 @@ async fn names_without_number_are_bounded() {
     assert!(grown < 32 * MIB, "{}", mib(grown));
 }
 
-/// Who is turned away waits, if not as long as it is told.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Who is told to come again in a second does, as OpenAI's SDKs do; who is not told tries again as soon as they would.
+const TOLD: Duration = Duration::from_secs(1);
+const UNTOLD: Duration = Duration::from_millis(500);
 
 /// Clients that call as fast as they are answered, each time on a new connection, until this moment: calls answered
 /// 200, told 503, and neither.
@@ -366,11 +367,11 @@ async fn crowd(address: SocketAddr, clients: u64, until: Instant) -> [u64; 3] {
                         told[1] += 1;
                         let pause = answer.header("retry-after").expect("a time");
                         assert_eq!(pause, "1");
-                        tokio::time::sleep(PAUSE).await;
+                        tokio::time::sleep(TOLD).await;
                     }
                     Err(_) => {
                         told[2] += 1;
-                        tokio::time::sleep(PAUSE).await;
+                        tokio::time::sleep(UNTOLD).await;
                     }
                 }
             }

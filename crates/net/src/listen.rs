@@ -29,7 +29,7 @@ use crate::watch::{Overdue, Patience, Watch};
 /// After an error of accept that lasts (out of file descriptors), the listener waits this long before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections over the limit that are told so at the same time; further ones are closed without a word.
-const MOST_REFUSALS: usize = 64;
+const MOST_REFUSALS: usize = 1024;
 /// How long telling one client of the limit may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// After the cut, how long connections may take to drop their calls before [`Listener::serve`] returns all the same.
