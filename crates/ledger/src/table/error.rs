@@ -1,5 +1,7 @@
 //! What can go wrong with the tables, by what can be done about it. Must not know who does it.
 
+use std::io;
+
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
@@ -18,6 +20,13 @@ pub(crate) enum TableError {
     Newer {
         /// Its version.
         version: i64,
+    },
+    /// There is no file and none can be made: may work later.
+    #[error("ledger.sqlite cannot be made")]
+    NotMade {
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The disk is full or broken, or somebody else holds the file: may work later.
     #[error("ledger.sqlite cannot be read or written")]

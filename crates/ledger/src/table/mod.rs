@@ -74,9 +74,7 @@ impl Table {
     /// # Errors
     /// [`TableError`] by what can be done about it; a newer file is left untouched.
     pub(crate) fn open(path: &Path) -> Result<Table, TableError> {
-        let size = make(path).map_err(|error| TableError::Unavailable {
-            source: rusqlite::Error::ToSqlConversionFailure(error.into()),
-        })?;
+        let size = make(path).map_err(|source| TableError::NotMade { source })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;

@@ -158,7 +158,7 @@ fn a_file_that_cannot_be_opened_may_be_opened_later() {
     fs::create_dir(folder.path().join("ledger.sqlite")).unwrap();
     assert!(matches!(
         open(folder.path()),
-        Err(TableError::Unavailable { .. })
+        Err(TableError::NotMade { .. })
     ));
     assert!(matches!(
         Reader::open(folder.path()),
