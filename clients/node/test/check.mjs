@@ -1,0 +1,43 @@
+// Against a real proxy before a simulated OpenAI: OPENAI_BASE_URL, OPENAI_API_KEY, and PLAIN_BASE_URL without a proxy.
+import assert from 'node:assert/strict';
+import OpenAI from 'openai';
+
+const { Tag, final, wrap } = await import(process.env.TOLLFREE_PACKAGE ?? 'tollfree');
+const messages = [{ role: 'user', content: 'hi [tokens in=100 out=50]' }];
+let passed = 0;
+const check = (name, holds, seen) => {
+  assert.ok(holds, `${name}: ${JSON.stringify(seen)}`);
+  passed += 1;
+};
+const tagged = (tag, name) => {
+  check(`${name}: is tagged`, tag instanceof Tag, tag);
+  check(`${name}: has a call`, tag.call.startsWith('c_'), tag);
+};
+
+const client = wrap(new OpenAI());
+check('the client keeps its type', client instanceof OpenAI);
+const answer = await client.chat.completions.create({ model: 'gpt-5-mini', messages });
+tagged(answer.tollfree, 'chat');
+check('tokens', answer.tollfree.tokens === 150, answer.tollfree);
+check('a verdict', ['free', 'billed'].includes(answer.tollfree.verdict), answer.tollfree);
+check('JSON is as it was', !JSON.stringify(answer).includes('tollfree'));
+tagged((await client.responses.create({ model: 'gpt-5-mini', input: 'hi' })).tollfree, 'responses');
+const both = await client.chat.completions.create({ model: 'gpt-5-mini', messages }).withResponse();
+check('withResponse stays', both.response.headers.get('x-tollfree-verdict') !== null);
+tagged(both.data.tollfree, 'withResponse');
+const stream = await client.chat.completions.create({ model: 'gpt-5-mini', messages, stream: true });
+tagged(stream.tollfree, 'head of a stream');
+let text = '';
+for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? '';
+const last = await final(stream);
+check("a stream's last word", text && last.tokens === 150 && ['free', 'billed'].includes(last.verdict), last);
+await assert.rejects(client.responses.retrieve('resp_none'), (error) => {
+  tagged(error.tollfree, 'error');
+  return error.tollfree.verdict === 'none';
+});
+if (process.env.PLAIN_BASE_URL) {
+  const plain = wrap(new OpenAI({ baseURL: process.env.PLAIN_BASE_URL }));
+  const bare = await plain.chat.completions.create({ model: 'gpt-5-mini', messages });
+  check('without a proxy there is no tag', bare.tollfree === undefined && bare.choices.length > 0, bare.tollfree);
+}
+console.log(`${passed} checks passed`);

@@ -1,0 +1,78 @@
+"""Against a real proxy before a simulated OpenAI: `OPENAI_BASE_URL`, `OPENAI_API_KEY`, and `PLAIN_BASE_URL` without a proxy."""
+
+import asyncio
+import json
+import os
+
+from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from tollfree import Tag, final, wrap
+
+MESSAGES = [{"role": "user", "content": "hi [tokens in=100 out=50]"}]
+passed = 0
+
+
+def check(name, holds, seen=None):
+    global passed
+    assert holds, f"{name}: {seen!r}"
+    passed += 1
+
+
+def tagged(tag, name):
+    check(f"{name}: is tagged", isinstance(tag, Tag), tag)
+    check(f"{name}: has a call", tag.call.startswith("c_"), tag)
+    check(f"{name}: numbers are numbers", tag.tokens is None or isinstance(tag.tokens, int), tag)
+
+
+def sync_part():
+    plain = OpenAI()
+    client = wrap(OpenAI())
+    check("the client keeps its type", isinstance(client, OpenAI) and type(client).__name__ == "OpenAI")
+    answer = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
+    tagged(answer.tollfree, "chat")
+    check("tokens", answer.tollfree.tokens == 150, answer.tollfree)
+    check("a verdict", answer.tollfree.verdict in ("free", "billed"), answer.tollfree)
+    check("dumps are as they were", "tollfree" not in json.dumps(answer.model_dump()), answer.model_dump())
+    other = plain.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
+    check("a client that is not wrapped is not tagged", other.tollfree is None)
+    tagged(client.responses.create(model="gpt-5-mini", input="hi").tollfree, "responses")
+    tagged(client.embeddings.create(model="text-embedding-3-small", input="hi").tollfree, "embeddings")
+    raw = client.chat.completions.with_raw_response.create(model="gpt-5-mini", messages=MESSAGES)
+    check("raw answers stay raw", raw.headers.get("x-tollfree-verdict") is not None)
+    stream = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES, stream=True)
+    tagged(stream.tollfree, "head of a stream")
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    last = final(stream)
+    check("a stream's last word", text and last.tokens == 150 and last.verdict in ("free", "billed"), last)
+    try:
+        client.responses.retrieve("resp_none")
+        check("an unknown response is an error", False)
+    except (NotFoundError, BadRequestError) as error:
+        tagged(error.tollfree, "error")
+        check("an error settles nothing", error.tollfree.verdict == "none", error.tollfree)
+
+
+async def async_part():
+    client = wrap(AsyncOpenAI())
+    answer = await client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
+    tagged(answer.tollfree, "async chat")
+    stream = await client.responses.create(model="gpt-5-mini", input="hi [tokens in=100 out=50]", stream=True)
+    async for _event in stream:
+        pass
+    last = await final(stream)
+    check("an async stream's last word", last is not None and last.tokens == 150, last)
+
+
+def without_proxy():
+    base = os.environ.get("PLAIN_BASE_URL")
+    if base:
+        client = wrap(OpenAI(base_url=base))
+        answer = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
+        check("without a proxy there is no tag", answer.tollfree is None, answer.tollfree)
+        stream = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES, stream=True)
+        check("and streams work", len(list(stream)) > 0 and final(stream) is None)
+
+
+sync_part()
+asyncio.run(async_part())
+without_proxy()
+print(f"{passed} checks passed")

@@ -1,0 +1,98 @@
+"""Whether each call of OpenAI's SDK was free or billed, beside its answer. Never raises because a tag is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Mapping, Optional, TypeVar
+
+from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAI, Stream
+from openai import BaseModel as _Model
+
+__all__ = ["Tag", "final", "wrap"]
+Client = TypeVar("Client", OpenAI, AsyncOpenAI)
+_AS = {
+    "Optional[int]": int,
+    "Optional[float]": float,
+    "bool": lambda value: value in (True, "true"),
+    "tuple[str, ...]": lambda value: tuple(value.split(",") if isinstance(value, str) else value),
+}
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What tollfree says of one call: its headers' names, numbers as numbers, None where not known."""
+
+    call: str
+    verdict: str
+    certainty: Optional[str] = None
+    assumes: tuple[str, ...] = ()
+    reason: Optional[str] = None
+    group: Optional[str] = None
+    tokens: Optional[int] = None
+    input_tokens: Optional[int] = None
+    output_tokens: Optional[int] = None
+    allowance_tokens: Optional[int] = None
+    remaining_tokens: Optional[int] = None
+    reset: Optional[str] = None
+    reset_seconds: Optional[int] = None
+    cost_usd: Optional[float] = None
+    saved_usd: Optional[float] = None
+    disputed: bool = False
+    recorded: bool = True
+
+    @property
+    def is_free(self) -> bool:
+        """True only where it is sure: free, and final or confirmed."""
+        return self.verdict == "free" and self.certainty in ("final", "confirmed")
+
+
+def _tag(said: Mapping[str, Any], prefix: str = "x-tollfree-") -> Optional[Tag]:
+    values: dict[str, Any] = {}
+    for field in fields(Tag):
+        value = said.get(prefix + field.name.replace("_", "-"))
+        try:
+            if value is not None:
+                values[field.name] = _AS.get(str(field.type), str)(value)
+        except (TypeError, ValueError):
+            continue
+    return Tag(**values) if "call" in values and "verdict" in values else None
+
+
+def wrap(client: Client) -> Client:
+    """The same client, whose answers, streams and errors carry `.tollfree`."""
+    kind = type(client)
+
+    def process(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer, headers = kind._process_response(self, *args, **kwargs), kwargs["response"].headers
+        return _later(answer, headers) if hasattr(answer, "__await__") else _tagged(answer, headers)
+
+    client.__class__ = type(kind.__name__, (kind,), {"_process_response": process, "__module__": kind.__module__})
+    return client
+
+
+async def _later(answer: Any, headers: Mapping[str, str]) -> Any:
+    return _tagged(await answer, headers)
+
+
+def _tagged(answer: Any, headers: Mapping[str, str]) -> Any:
+    if isinstance(answer, (_Model, Stream, AsyncStream)):
+        object.__setattr__(answer, "_tollfree", _tag(headers))
+    return answer
+
+
+def final(stream: Any, wait: int = 5) -> Any:
+    """The last word on a stream that was read to its end, or None. Awaitable for an async stream."""
+    tag, client = getattr(stream, "_tollfree", None), getattr(stream, "_client", None)
+    path = f"/_tollfree/calls/{tag.call}?wait={wait}" if tag and client else None
+    if isinstance(stream, AsyncStream):
+        return _final_later(client, path)
+    return _tag(client.get(path, cast_to=object), "") if path else None
+
+
+async def _final_later(client: Any, path: Optional[str]) -> Optional[Tag]:
+    return _tag(await client.get(path, cast_to=object), "") if path else None
+
+
+for _kind in (_Model, Stream, AsyncStream):
+    _kind.tollfree = property(lambda self: getattr(self, "_tollfree", None))  # type: ignore[attr-defined]
+APIStatusError.tollfree = property(lambda self: _tag(self.response.headers))  # type: ignore[attr-defined]
