@@ -26,6 +26,7 @@ pub mod foreign;
 pub mod gauge;
 pub mod http1;
 pub mod kept;
+pub mod lasting;
 pub mod mount;
 pub mod note;
 pub mod patience;
