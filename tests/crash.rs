@@ -7,6 +7,7 @@
 
 mod grown;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use harness::agreement::Agreement;
@@ -19,7 +20,7 @@ use harness::kept::{KEYS, Kept};
 use harness::note::{Note, Word};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::Request;
-use harness::sqlite::{self, Ledger};
+use harness::sqlite::{self, Ledger, Row};
 use simulator::{AfterCrossing, Clock};
 
 /// Kills where nobody says how many: in the gate, and in the long run.
@@ -129,14 +130,10 @@ async fn remembers(proxy: &Proxy, notes: &[Note], chance: &mut Chance) {
 /// What was billed of calls that have no row: only calls that were open when the program was killed, and all
 /// of it within the slack that says so.
 fn open_calls_are_slack(ledger: &Ledger, kept: &Kept) -> usize {
-    let has_row = |id: &str| {
-        let mut rows = ledger.rows.iter();
-        rows.any(|row| {
-            row.response_id.as_deref() == Some(id) || row.request_id.as_deref() == Some(id)
-        })
-    };
+    let ids = |row: &Row| [row.response_id.clone(), row.request_id.clone()];
+    let known: HashSet<String> = ledger.rows.iter().flat_map(ids).flatten().collect();
     let mut bill = kept.simulator.bill();
-    bill.retain(|line| !has_row(&line.response_id) && !has_row(&line.request_id));
+    bill.retain(|line| !known.contains(&line.response_id) && !known.contains(&line.request_id));
     for (place, billed) in harness::agreement::billed_totals(&bill) {
         let slack = ledger.slack(&place, |source| source == "unclean-stop");
         let covered = slack.is_none_or(|slack| slack >= billed);

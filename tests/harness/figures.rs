@@ -7,6 +7,8 @@ use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::proxy::BINARY_VARIABLE;
+
 /// The page, seen from the package.
 const PAGE: &str = "../docs/reliability.md";
 /// How the page begins.
@@ -70,14 +72,14 @@ impl Figures {
 
     fn section(&self) -> String {
         let mut text = format!("## {}\n\n", self.heading);
-        let profile = if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "release"
+        let build = match (std::env::var_os(BINARY_VARIABLE), cfg!(debug_assertions)) {
+            (Some(_), _) => "a given build",
+            (None, true) => "debug build",
+            (None, false) => "release build",
         };
         let _ = writeln!(
             text,
-            "{} at {}, {profile} build.\n",
+            "{} at {}, {build}.\n",
             said("date", &["-u", "+%F"]),
             commit()
         );

@@ -22,7 +22,7 @@ const MOST_WAIT: Duration = Duration::from_secs(30);
 /// How often a child's exit is looked for.
 const EXIT_POLL: Duration = Duration::from_millis(10);
 /// A binary to test instead of the one that cargo builds: a release, an image's content.
-const BINARY_VARIABLE: &str = "E2E_BINARY";
+pub(crate) const BINARY_VARIABLE: &str = "E2E_BINARY";
 
 /// What a user sets before starting the proxy.
 #[derive(Clone, Debug, Default)]
