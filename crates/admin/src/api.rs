@@ -94,13 +94,10 @@ impl Api {
                 return Answer::refusal(StatusCode::BAD_REQUEST, why);
             }
         };
-        let organization = match asked.organization.or_else(|| self.only_organization()) {
-            Some(name) => name,
-            None => {
-                let why =
-                    "several organizations are known, or none. help: name one as organization";
-                return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
-            }
+        let named = asked.organization.or_else(|| self.only_organization());
+        let Some(organization) = named else {
+            let why = "several organizations are known, or none. help: name one as organization";
+            return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
         };
         let stated = self
             .proxy

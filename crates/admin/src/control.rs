@@ -106,15 +106,13 @@ async fn exchange(stream: UnixStream, api: Api) {
 
 async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let answer = match Limited::new(body, MOST_BODY_BYTES).collect().await {
-        Ok(body) => {
-            api.answer(&head.method, head.uri.path(), &body.to_bytes())
-                .await
-        }
-        Err(_) => {
-            let why = format!("the body cannot be read, or is longer than {MOST_BODY_BYTES} bytes");
-            Answer::refusal(StatusCode::BAD_REQUEST, why)
-        }
+    let body = Limited::new(body, MOST_BODY_BYTES).collect().await;
+    let answer = if let Ok(body) = body {
+        let body = body.to_bytes();
+        api.answer(&head.method, head.uri.path(), &body).await
+    } else {
+        let why = format!("the body cannot be read, or is longer than {MOST_BODY_BYTES} bytes");
+        Answer::refusal(StatusCode::BAD_REQUEST, why)
     };
     let mut response = Response::new(Full::new(Bytes::from(answer.json)));
     *response.status_mut() = answer.status;
