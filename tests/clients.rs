@@ -103,6 +103,31 @@ async fn websockets_of_the_sdks_and_of_the_packages_under_them_are_settled_respo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_packages_put_the_verdict_beside_each_answer() {
+    if !installed().await {
+        return;
+    }
+    let packages = root().join("clients");
+    let day = begin().await;
+    // The package is found in its folder, the SDK in the environment.
+    let mut python = Command::new("env");
+    python.arg(format!("PYTHONPATH={}", packages.join("python").display()));
+    python.arg(target().join("clients/python/bin/python"));
+    python.arg("-B").arg(packages.join("python/tests/check.py"));
+    all_passed(&client(&day, ACME, python).await);
+    // A module finds the SDK from where it stands.
+    let beside = target().join("clients/node/package.mjs");
+    std::fs::copy(packages.join("node/test/check.mjs"), &beside).expect("a copy");
+    let mut node = Command::new("env");
+    node.arg(format!(
+        "TOLLFREE_PACKAGE={}",
+        packages.join("node/index.js").display()
+    ));
+    node.arg("node").arg(beside);
+    all_passed(&client(&day, ACME, node).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_programs_of_the_readme_print_the_verdict() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("text");
     let shown = |file: &str| {

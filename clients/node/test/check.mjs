@@ -1,4 +1,4 @@
-// Against a real proxy before a simulated OpenAI: OPENAI_BASE_URL, OPENAI_API_KEY, and PLAIN_BASE_URL without a proxy.
+// Against a real proxy before a simulated OpenAI: OPENAI_BASE_URL, OPENAI_API_KEY, and OPENAI_DIRECT_URL without a proxy.
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 
@@ -35,9 +35,9 @@ await assert.rejects(client.responses.retrieve('resp_none'), (error) => {
   tagged(error.tollfree, 'error');
   return error.tollfree.verdict === 'none';
 });
-if (process.env.PLAIN_BASE_URL) {
-  const plain = wrap(new OpenAI({ baseURL: process.env.PLAIN_BASE_URL }));
+if (process.env.OPENAI_DIRECT_URL) {
+  const plain = wrap(new OpenAI({ baseURL: process.env.OPENAI_DIRECT_URL }));
   const bare = await plain.chat.completions.create({ model: 'gpt-5-mini', messages });
   check('without a proxy there is no tag', bare.tollfree === undefined && bare.choices.length > 0, bare.tollfree);
 }
-console.log(`${passed} checks passed`);
+console.log(`${passed} passed, 0 failed`);

@@ -1,4 +1,4 @@
-"""Against a real proxy before a simulated OpenAI: `OPENAI_BASE_URL`, `OPENAI_API_KEY`, and `PLAIN_BASE_URL` without a proxy."""
+"""Against a real proxy before a simulated OpenAI: `OPENAI_BASE_URL`, `OPENAI_API_KEY`, and `OPENAI_DIRECT_URL` without a proxy."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ async def async_part():
 
 
 def without_proxy():
-    base = os.environ.get("PLAIN_BASE_URL")
+    base = os.environ.get("OPENAI_DIRECT_URL")
     if base:
         client = wrap(OpenAI(base_url=base))
         answer = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
@@ -75,4 +75,4 @@ def without_proxy():
 sync_part()
 asyncio.run(async_part())
 without_proxy()
-print(f"{passed} checks passed")
+print(f"{passed} passed, 0 failed")
