@@ -149,9 +149,9 @@ fn beside(label: &str, texts: &[String], width: usize) -> String {
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
     let lines = lines.lines().zip(labels);
     let labelled: Vec<String> = lines
-        .map(|(line, label)| format!("  {label:<8}{line}"))
+        .map(|(line, label)| format!("  {label:<8}{line}\n"))
         .collect();
-    labelled.iter().map(|line| format!("{line}\n")).collect()
+    labelled.concat()
 }
 
 /// Where a program of this machine finds a listener: one on all addresses is on the loopback too.
