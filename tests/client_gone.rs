@@ -257,7 +257,7 @@ async fn a_close_right_after_done_is_a_normal_end() {
 }
 
 /// A stream that takes 400 tokens in and 100 out; its last events wait for the gate where the request says so.
-async fn taught(gate: Gate) -> (Upstream, Proxy) {
+async fn taught(gate: Gate, switch: (&str, &str)) -> (Upstream, Proxy) {
     let upstream = Upstream::start(move |received| {
         let says = |text| chunk(&chat::says("chatcmpl-e", MODEL, text));
         let mut script = vec![Step::Bytes({
@@ -282,7 +282,7 @@ async fn taught(gate: Gate) -> (Upstream, Proxy) {
         script
     })
     .await;
-    let proxy = Proxy::start(setup(&upstream.url()));
+    let proxy = Proxy::start(setup(&upstream.url()).variable(switch.0, switch.1));
     (upstream, proxy)
 }
 
@@ -295,7 +295,7 @@ fn stream(user: &str) -> Request {
 async fn a_stream_that_was_left_is_estimated_from_streams_of_its_model_and_corrected_when_seen_whole()
  {
     let gate = Gate::closed();
-    let (_upstream, proxy) = taught(gate).await;
+    let (_upstream, proxy) = taught(gate, ("TOLLFREE_STREAMS_CLIENT_GONE", "cancel")).await;
     let remaining = async || {
         let answer = proxy.exchange(&stream("reader")).await;
         let settled = proxy.settled(&answer).await;
@@ -350,5 +350,77 @@ async fn a_stream_that_was_left_is_estimated_from_streams_of_its_model_and_corre
         remaining().await,
         after - (500 - estimate) - 500,
         "corrected once"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_stream_that_is_finished() {
+    let gate = Gate::closed();
+    let finish = ("TOLLFREE_STREAMS_CLIENT_GONE", "finish");
+    let (_upstream, mut proxy) = taught(gate.clone(), finish).await;
+    let mut leaver = Connection::open(proxy.address())
+        .await
+        .expect("a connection");
+    leaver
+        .send(&stream("leaver").bytes())
+        .await
+        .expect("a socket");
+    leaver.until("word ").await;
+    drop(leaver);
+    // A stop waits for what is read on.
+    proxy.terminate();
+    gate.open();
+    assert!(proxy.wait_for_exit().success());
+}
+
+#[tokio::test]
+async fn a_finished_stream_is_settled_from_its_usage() {
+    let gate = Gate::closed();
+    let finish = ("TOLLFREE_STREAMS_CLIENT_GONE", "finish");
+    let (_upstream, proxy) = taught(gate.clone(), finish).await;
+    let mut leaver = Connection::open(proxy.address())
+        .await
+        .expect("a connection");
+    leaver
+        .send(&stream("leaver").bytes())
+        .await
+        .expect("a socket");
+    let head = leaver.head("POST").await.expect("a head");
+    let call = head
+        .headers
+        .get("x-tollfree-call")
+        .expect("an id")
+        .to_owned();
+    leaver.until("word ").await;
+    drop(leaver);
+    let look_up = |query: &str| Request::get(&format!("/_tollfree/calls/{call}{query}"));
+    let open = Settled::of(&proxy.exchange(&look_up("?wait=1")).await);
+    assert_eq!(open.number("tokens"), None, "upstream has not ended yet");
+    gate.open();
+    let settled = Settled::of(&proxy.exchange(&look_up("?wait=10")).await);
+    assert_eq!(
+        (settled.verdict(), settled.number("tokens")),
+        ("free", Some(500))
+    );
+    assert_ne!(settled.text("certainty"), Some("estimated"));
+}
+
+#[tokio::test]
+async fn a_stream_shows_its_verdict_as_a_comment_where_that_is_wanted() {
+    let comment = ("TOLLFREE_STREAMS_COMMENT", "true");
+    let (_upstream, proxy) = taught(Gate::closed(), comment).await;
+    let answer = proxy.exchange(&stream("reader")).await;
+    let text = answer.text();
+    let (_, last) = text
+        .rsplit_once("data: [DONE]\n: x-tollfree ")
+        .expect("a comment");
+    let shown: serde_json::Value = serde_json::from_str(last.trim_end()).expect("JSON");
+    assert!(last.ends_with("}\n\n"), "{last:?}");
+    let settled = proxy.settled(&answer).await;
+    assert_eq!(shown["verdict"], settled.verdict());
+    assert_eq!(shown["tokens"], 500);
+    assert_eq!(
+        Some(shown["call"].as_str().expect("an id")),
+        answer.header("x-tollfree-call")
     );
 }

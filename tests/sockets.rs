@@ -159,11 +159,7 @@ async fn a_session_that_upstream_breaks_ends_and_leaves_what_was_open_unknown() 
         let begun = socket.hear_until("response.created").await;
         while socket.frame().await.is_some() {}
         let id = id_of(&begun);
-        let deadline = Instant::now() + SOON;
-        while look_up(&day.proxy, &id, ACME).await.status() != 200 {
-            assert!(Instant::now() < deadline, "{word}: never settled");
-        }
-        let call = settled(&day.proxy, &id).await;
+        let call = settled(&day.proxy, &format!("{id}?wait=10")).await;
         assert_eq!(
             (&call["verdict"], &call["reason"]),
             (&json!("unknown"), &json!("upstream-broke"))
@@ -189,7 +185,7 @@ async fn a_client_that_leaves_frees_upstream_and_leaves_what_was_open_unknown() 
     // The simulated upstream bills what it generated as soon as it sees its client gone.
     let entry = eventually("upstream sees the end", || day.simulator.log().pop()).await;
     assert!(!entry.complete && entry.output_tokens < 100_000);
-    let call = settled(&day.proxy, &id_of(&begun)).await;
+    let call = settled(&day.proxy, &format!("{}?wait=10", id_of(&begun))).await;
     assert_eq!(
         (&call["verdict"], &call["reason"]),
         (&json!("unknown"), &json!("client-gone"))

@@ -156,7 +156,11 @@ fn config(loaded: &Loaded) -> Value {
         "data_dir": config.data_dir.folder().map(|folder| folder.display().to_string()),
         "defaults": terms(&config.terms),
         "organizations": organizations.collect::<Vec<_>>(),
-        "streams": { "ask_for_usage": config.streams.ask_for_usage },
+        "streams": {
+            "ask_for_usage": config.streams.ask_for_usage,
+            "client_gone": config.streams.client_gone.as_str(),
+            "comment": config.streams.comment,
+        },
         "ledger": {
             "durability": match config.ledger.durability {
                 Durability::Crash => "crash",

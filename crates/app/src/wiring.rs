@@ -45,6 +45,8 @@ fn settings(config: &Config) -> Settings {
     let limits = &config.limits;
     Settings {
         ask_for_usage: config.streams.ask_for_usage,
+        client_gone: config.streams.client_gone,
+        comment: config.streams.comment,
         request_inspect_bytes: limits.request_inspect_bytes,
         request_inspect_total: limits.request_inspect_total,
         request_inspect_time: limits.request_inspect_time,

@@ -73,18 +73,29 @@ impl AnswerBody {
     }
 
     /// The same, looked at on its way where it comes from upstream as it is.
-    pub(crate) fn sighted(self, sight: Sight) -> AnswerBody {
-        match self.shape {
-            Shape::Passing(body) => {
-                AnswerBody::of(Shape::Sighted(Box::new(SightedBody::new(body, sight))))
-            }
-            shape => AnswerBody { shape, ..self },
-        }
+    pub(crate) fn sighted(mut self, sight: Sight) -> AnswerBody {
+        self.shape = match std::mem::replace(&mut self.shape, Shape::NOTHING) {
+            Shape::Passing(body) => Shape::Sighted(Box::new(SightedBody::new(body, sight))),
+            shape => shape,
+        };
+        self
     }
 
     /// A body that is read while it passes.
     pub(crate) fn metered(body: MeteredBody) -> AnswerBody {
         AnswerBody::of(Shape::Metered(Box::new(body)))
+    }
+}
+
+impl Drop for AnswerBody {
+    /// A client that leaves drops its answer.
+    fn drop(&mut self) {
+        if let Shape::Metered(_) = &self.shape
+            && let Shape::Metered(body) = std::mem::replace(&mut self.shape, Shape::NOTHING)
+            && let Some(finishing) = body.left()
+        {
+            finishing.begin();
+        }
     }
 }
 
@@ -152,6 +163,13 @@ impl Body for AnswerBody {
 }
 
 impl Shape {
+    /// What is left of a body that was taken.
+    const NOTHING: Shape = Shape::Whole {
+        bytes: None,
+        sized: true,
+        _share: None,
+    };
+
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,

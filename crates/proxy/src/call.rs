@@ -113,12 +113,13 @@ async fn story(
         key,
         organization,
         target: route.rewritten,
+        peer,
     };
     match route.endpoint {
         Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
         Endpoint::Replay(Some(shown)) => call.replayed(shown, body).await,
         Endpoint::Replay(None) => call.unmetered(body, Reason::Replay).await,
-        Endpoint::Socket(socket) => call.socket(socket, body, peer).await,
+        Endpoint::Socket(socket) => call.socket(socket, body).await,
         Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
     }
 }
@@ -133,6 +134,7 @@ pub(crate) struct Call<'s> {
     organization: Option<Box<str>>,
     /// Path and query for upstream, where the client's base URL had another form.
     target: Option<String>,
+    pub(crate) peer: Peer,
 }
 
 impl Call<'_> {
@@ -157,6 +159,7 @@ impl Call<'_> {
             Caller {
                 key: self.key,
                 client: self.head.headers.get(USER_AGENT).cloned(),
+                peer: self.peer.clone(),
             },
             whose,
             body.leaving(),
@@ -203,6 +206,9 @@ impl Call<'_> {
         let edit = codings
             .filter(|_| under_way.is_asked_by_us() && form == Form::EventStream)
             .map(|codings| Box::new(Edit::new(&codings)));
+        // A length that was told stays what it is.
+        let comment =
+            settings.comment && form == Form::EventStream && body.size_hint().exact().is_none();
         let is_edited = edit.is_some() && !body.is_end_stream();
         forward::answer_head(&mut head, is_edited);
         if body.is_end_stream() {
@@ -224,6 +230,7 @@ impl Call<'_> {
                 share: None,
                 broke: None,
                 edit,
+                comment,
             },
         );
         let added = ours + head_came.elapsed();
@@ -321,6 +328,7 @@ impl Call<'_> {
                     share: Some(share),
                     broke,
                     edit: None,
+                    comment: false,
                 };
                 Self::streamed(head, under_way, passage)
             }

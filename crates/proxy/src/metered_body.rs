@@ -17,7 +17,9 @@ use wire::End;
 
 use crate::body::Broken;
 use crate::call_under_way::CallUnderWay;
+use crate::comment;
 use crate::edit::Edit;
+use crate::finish::Finishing;
 use crate::frames;
 use crate::memory::Share;
 
@@ -37,6 +39,8 @@ pub(crate) struct Passage {
     pub(crate) broke: Option<Broken>,
     /// What is taken out on the way.
     pub(crate) edit: Option<Box<Edit>>,
+    /// The final tags are put into the last event, as a comment.
+    pub(crate) comment: bool,
 }
 
 /// A call and its answer on the way to the client.
@@ -69,6 +73,18 @@ impl MeteredBody {
             stage: Stage::Passing,
             last: None,
         }
+    }
+
+    /// The client left: takes the call and what upstream still says, if it is to be read on.
+    pub(crate) fn left(self) -> Option<Finishing> {
+        let place = self.call.place_to_finish()?;
+        // What waits was read already.
+        let goes_on = self.passage.broke.is_none();
+        goes_on.then_some(Finishing {
+            call: self.call,
+            upstream: self.passage.upstream,
+            place,
+        })
     }
 
     /// Nothing more will come.
@@ -162,6 +178,10 @@ impl MeteredBody {
         // Only the first end waits: what follows it passes as it comes.
         if self.call.has_ended() && self.call.settle(End::Complete) {
             if let Some(last) = passed {
+                let last = match self.call.final_tags().filter(|_| self.passage.comment) {
+                    Some(tags) => comment::glued(last, tags),
+                    None => last,
+                };
                 let until = Box::pin(tokio::time::sleep(WAIT_FOR_END));
                 self.stage = Stage::Ending { last, until };
             }

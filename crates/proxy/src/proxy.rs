@@ -16,6 +16,7 @@ use crate::call;
 use crate::call_id::NoRandomness;
 use crate::clock::Clock;
 use crate::figures::Figures;
+use crate::finish::MOST_FINISHING;
 use crate::keyless::Keyless;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) learned: Learned,
     pub(crate) waits: Waits,
     pub(crate) ledger_lookups: Semaphore,
+    /// Streams that are read on without their client.
+    pub(crate) finishing: Arc<Semaphore>,
     pub(crate) request_memory: Arc<Memory>,
     pub(crate) answer_memory: Arc<Memory>,
 }
@@ -101,6 +104,7 @@ impl Proxy {
                 learned: Learned::default(),
                 waits: Waits::default(),
                 ledger_lookups: Semaphore::new(MOST_LEDGER_LOOKUPS),
+                finishing: Arc::new(Semaphore::new(MOST_FINISHING)),
                 request_memory: Memory::new(),
                 answer_memory: Memory::new(),
             }),

@@ -60,6 +60,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("upstream.idle_timeout", "TOLLFREE_UPSTREAM_IDLE_TIMEOUT", "how long an idle connection is kept"),
     key("upstream.most_idle", "TOLLFREE_UPSTREAM_MOST_IDLE", "idle connections kept"),
     key("streams.ask_for_usage", "TOLLFREE_STREAMS_ASK_FOR_USAGE", "false: streams are not asked for their usage"),
+    key("streams.client_gone", "TOLLFREE_STREAMS_CLIENT_GONE", "cancel or finish a stream whose client left"),
+    key("streams.comment", "TOLLFREE_STREAMS_COMMENT", "true: streams end with their verdict, as a comment"),
     key("limits.request_inspect_bytes", "TOLLFREE_LIMITS_REQUEST_INSPECT_BYTES", "longest request body looked at"),
     key("limits.request_inspect_total", "TOLLFREE_LIMITS_REQUEST_INSPECT_TOTAL", "bytes of request bodies held, all calls"),
     key("limits.request_inspect_time", "TOLLFREE_LIMITS_REQUEST_INSPECT_TIME", "longest wait for a body to look at"),

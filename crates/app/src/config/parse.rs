@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ledger::Durability;
 use meter::{AfterCrossing, Terms};
+use proxy::ClientGone;
 
 use super::Flags;
 use super::data_dir::data_dir;
@@ -233,6 +234,18 @@ fn streams(reader: &mut Reader<'_>) -> Streams {
         ask_for_usage: reader
             .value("streams.ask_for_usage", form::boolean)
             .unwrap_or(default.ask_for_usage),
+        client_gone: reader
+            .value(
+                "streams.client_gone",
+                form::word(&[
+                    ("cancel", ClientGone::Cancel),
+                    ("finish", ClientGone::Finish),
+                ]),
+            )
+            .unwrap_or(default.client_gone),
+        comment: reader
+            .value("streams.comment", form::boolean)
+            .unwrap_or(default.comment),
     }
 }
 

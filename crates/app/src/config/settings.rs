@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ledger::Durability;
 use meter::{AfterCrossing, DeclaredOrganization, Terms};
+use proxy::ClientGone;
 
 use super::data_dir::DataDir;
 use super::upstream_url::UpstreamUrl;
@@ -117,6 +118,10 @@ pub(crate) struct EnvironmentProxy {
 pub(crate) struct Streams {
     /// Ask OpenAI for the usage of streams whose client did not ask, and take it out again.
     pub(crate) ask_for_usage: bool,
+    /// What becomes of a stream whose client left.
+    pub(crate) client_gone: ClientGone,
+    /// Put the final verdict into each stream, as a comment.
+    pub(crate) comment: bool,
 }
 
 /// Section `[limits]`.
@@ -284,6 +289,8 @@ impl Default for Streams {
     fn default() -> Self {
         Self {
             ask_for_usage: true,
+            client_gone: ClientGone::Cancel,
+            comment: false,
         }
     }
 }

@@ -93,6 +93,12 @@ impl CallUnderWay {
         Poll::Ready(())
     }
 
+    /// The tags of the settlement that is on its way into the ledger.
+    pub(crate) fn final_tags(&self) -> Option<&Tags> {
+        let settled = self.committing.as_ref()?;
+        Some(&settled.outcome.tags)
+    }
+
     pub(super) fn shelve(&mut self) {
         let settled = self.committing.take();
         let settled = settled.filter(|settled| !settled.is_awaited);

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use meter::{Expectation, InFlight, Rules, StreamHead};
+use net::Peer;
+use tokio::sync::OwnedSemaphorePermit;
 use wire::{End, Metered, ResponseReader};
 
 use crate::asked::Asked;
@@ -19,6 +21,7 @@ use crate::keys::KeyHash;
 use crate::outbox;
 use crate::proxy::Shared;
 use crate::recent::RecentCall;
+use crate::settings::ClientGone;
 use crate::tags::{Allowance, Tags};
 use ending::Settled;
 pub(crate) use ending::settled_tags;
@@ -29,6 +32,8 @@ pub(crate) struct Caller {
     pub(crate) key: Option<KeyHash>,
     /// `user-agent`.
     pub(crate) client: Option<HeaderValue>,
+    /// Its connection, which counts as open while the call is.
+    pub(crate) peer: Peer,
 }
 
 /// OpenAI's answer, as far as its head goes.
@@ -209,6 +214,24 @@ impl CallUnderWay {
     /// The stream's own end was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.settled || self.reader.as_ref().is_some_and(ResponseReader::ended)
+    }
+
+    /// A place among the streams that are read on without their client, if this one is to be.
+    pub(crate) fn place_to_finish(&self) -> Option<OwnedSemaphorePermit> {
+        if self.settled || self.shared.settings.load().client_gone == ClientGone::Cancel {
+            return None;
+        }
+        Arc::clone(&self.shared.finishing).try_acquire_owned().ok()
+    }
+
+    /// The client's connection.
+    pub(crate) fn peer(&self) -> Peer {
+        self.caller.peer.clone()
+    }
+
+    /// The client left before its answer was whole.
+    pub(crate) fn is_left(&self) {
+        self.shared.figures.clients_gone.one();
     }
 
     /// A response on a WebSocket begins: it can be looked up from now on.

@@ -14,7 +14,6 @@ use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use meter::Reason;
-use net::Peer;
 use wire::Socket;
 
 use crate::body::AnswerBody;
@@ -33,7 +32,6 @@ impl Call<'_> {
         mut self,
         socket: Socket,
         body: Incoming,
-        peer: Peer,
     ) -> Result<Response<AnswerBody>, Ending> {
         let Some(client) = asked(&mut self.head) else {
             return self.unmetered(body, Reason::NoUsage).await;
@@ -42,6 +40,7 @@ impl Call<'_> {
         let caller = Caller {
             key: self.key,
             client: self.head.headers.get(USER_AGENT).cloned(),
+            peer: self.peer.clone(),
         };
         let mut answer = self
             .exchange(RequestBody::unread(body), Accept::AsAsked, ask)
@@ -71,6 +70,7 @@ impl Call<'_> {
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
+        let peer = self.peer.clone();
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
             if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
