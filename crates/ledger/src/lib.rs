@@ -25,6 +25,7 @@ mod start;
 mod sync;
 mod table;
 mod tail;
+mod writing;
 
 pub use commit::{Commit, Kept};
 pub use day_row::{Crossing, DayRow};

@@ -1,37 +1,21 @@
-//! What the callers and the two threads of the ledger share, and the way an entry is committed. Must not know
-//! tables.
-//!
-//! The usual way: a call puts its records into the queue, takes the tail if nobody has it, and appends all that
-//! waits, its own and others' records, with one write. Who finds the tail taken gets a [`Commit`]; whoever has it
-//! looks at the queue again after giving it back, so nothing is stranded. When the disk is slow or refuses, and
-//! always with [`Durability::PowerLoss`], the sync thread alone writes, and nobody else ever meets the disk.
+//! What the callers and the two threads of the ledger share: state, waiting for each other, and what troubles it
+//! has. Must not know tables, or how an entry is written.
 
-use std::hint;
-use std::io;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
 use crate::queue::Queue;
 use crate::table::Position;
-use crate::tail::{Tail, record};
-use crate::{Durability, Entry, Health, HealthState, Kept, Lock};
+use crate::tail::Tail;
+use crate::{Durability, Health, HealthState, Lock};
 
-/// A write slower than this hands the writing to the sync thread.
-const SLOW: Duration = Duration::from_millis(20);
-/// Callers write again themselves after a quick write that comes so long after the last slow or failed one.
-const CALM: Duration = Duration::from_secs(1);
 /// What failed is tried again after so long.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
-/// How often a caller looks whether the one who has the tail is done, before it waits for good: a few
-/// microseconds, about what a write takes.
-const LOOKS: u32 = 64;
-/// How many times in a row one caller writes for others, before it leaves that to the sync thread.
-const ROUNDS: u32 = 4;
 
 /// What callers and threads share.
 #[derive(Debug)]
@@ -43,11 +27,11 @@ pub(crate) struct Shared {
     pub(crate) writer: Mutex<Writer>,
     state: Mutex<State>,
     /// Callers may write themselves.
-    inline: AtomicBool,
+    pub(crate) inline: AtomicBool,
     /// Bytes committed, to be looked at without a lock.
-    committed: AtomicU64,
+    pub(crate) committed: AtomicU64,
     sync_wakes: Condvar,
-    mover_wakes: Condvar,
+    pub(crate) mover_wakes: Condvar,
     close_wakes: Condvar,
 }
 
@@ -59,10 +43,11 @@ pub(crate) struct Writer {
     /// Held for as long as the program writes here; `None`: somebody else does, or the folder cannot be used.
     pub(crate) lock: Option<Lock>,
     /// Records being written; after a failure they stay here and go first.
-    records: Vec<u8>,
+    pub(crate) records: Vec<u8>,
     /// How many those are.
-    count: usize,
-    told: Vec<oneshot::Sender<bool>>,
+    pub(crate) count: usize,
+    /// Whoever is to be told that they are committed.
+    pub(crate) told: Vec<oneshot::Sender<bool>>,
     /// The last slow or failed write, until writes have been quick for a while.
     pub(crate) bad: Option<Instant>,
 }
@@ -84,7 +69,7 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// Something was left to the sync thread to write.
     pub(crate) handed_over: bool,
-    mover_sleeps: bool,
+    pub(crate) mover_sleeps: bool,
     /// What failed is not tried before this.
     pub(crate) retry_at: Option<Instant>,
     /// Bytes of the tail that are not in the tables.
@@ -158,153 +143,6 @@ impl Shared {
         self.inline.store(inline, Ordering::Relaxed);
     }
 
-    /// Commits entries together, in this order.
-    pub(crate) fn keep(&self, entries: &[Entry<'_>]) -> Kept {
-        if entries.is_empty() {
-            return Kept::Now;
-        }
-        // About what one settled call and the open calls beside it take.
-        let mut records = Vec::with_capacity(512);
-        let fits = entries
-            .iter()
-            .all(|entry| record::append(entry, &mut records));
-        let ticket = {
-            let mut state = self.state();
-            if !fits {
-                state.queue.drop_all(entries);
-                return Kept::No;
-            }
-            let Some(ticket) = state.queue.give(&records, entries) else {
-                return Kept::No;
-            };
-            ticket
-        };
-        if self.is_inline() && self.write_or_see_written(ticket) {
-            return Kept::Now;
-        }
-        let mut state = self.state();
-        let Some(commit) = state.queue.wait(ticket) else {
-            return Kept::Now;
-        };
-        if !self.is_inline() {
-            self.hand_over(state);
-        }
-        Kept::Later(commit)
-    }
-
-    /// Writes what waits if nobody else does; else looks on for a moment. Answers whether `ticket` is committed.
-    fn write_or_see_written(&self, ticket: u64) -> bool {
-        for _ in 0..LOOKS {
-            if self.is_committed(ticket) {
-                return true;
-            }
-            match self.writer.try_lock() {
-                Ok(writer) => {
-                    self.combine(writer);
-                    return self.is_committed(ticket);
-                }
-                Err(TryLockError::Poisoned(poisoned)) => {
-                    self.combine(poisoned.into_inner());
-                    return self.is_committed(ticket);
-                }
-                Err(TryLockError::WouldBlock) => hint::spin_loop(),
-            }
-        }
-        false
-    }
-
-    /// Whether callers write themselves now.
-    pub(crate) fn is_inline(&self) -> bool {
-        self.inline.load(Ordering::Relaxed)
-    }
-
-    fn is_committed(&self, ticket: u64) -> bool {
-        self.committed.load(Ordering::Acquire) >= ticket
-    }
-
-    /// Writes until nothing waits, looking again after the tail was given back: who came meanwhile found it taken
-    /// and relies on that.
-    fn combine<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) {
-        for _ in 0..ROUNDS {
-            self.write(&mut writer);
-            drop(writer);
-            if !self.is_inline() {
-                break;
-            }
-            if !self.state().queue.is_waiting() {
-                return;
-            }
-            writer = match self.writer.try_lock() {
-                Ok(writer) => writer,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-        }
-        self.hand_over(self.state());
-    }
-
-    /// Appends all that waits with one write, and tells who waits for it.
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        let Writer {
-            tail,
-            records,
-            count,
-            told,
-            ..
-        } = writer;
-        let Some(tail) = tail else { return };
-        if records.is_empty() {
-            *count = self.state().queue.take(records);
-            if records.is_empty() {
-                return;
-            }
-        }
-        let before = Instant::now();
-        let appended = tail.append(records);
-        let slow = before.elapsed() > SLOW;
-        let end = tail.position();
-
-        records.drain(..appended.bytes);
-        *count = count.saturating_sub(appended.records);
-        let mut state = self.state();
-        state.queue.commit(appended.bytes, appended.records, told);
-        state.tail_end = Some(end);
-        state.unmoved += appended.bytes as u64;
-        if appended.failure.is_none() && state.queue.has_lost() {
-            state.queue.put_lost();
-        }
-        self.committed
-            .store(state.queue.committed(), Ordering::Release);
-        let closing = state.phase == Phase::Closing;
-        let mover_sleeps = appended.bytes > 0 && mem::take(&mut state.mover_sleeps);
-        drop(state);
-        if mover_sleeps || closing {
-            self.mover_wakes.notify_all();
-        }
-        for one in told.drain(..) {
-            // Whoever no longer waits was late, which is counted.
-            let _ = one.send(true);
-        }
-        self.judge(writer, slow, appended.failure.as_ref());
-    }
-
-    /// Decides from how a write went who writes next.
-    fn judge(&self, writer: &mut Writer, slow: bool, failure: Option<&io::Error>) {
-        if let Some(error) = failure {
-            self.tail_failed(error);
-        } else if writer.bad.is_some() {
-            self.trouble(Half::Tail, None);
-        }
-        if slow || failure.is_some() {
-            writer.bad = Some(Instant::now());
-            self.inline.store(false, Ordering::Relaxed);
-        } else if writer.bad.is_some_and(|bad| bad.elapsed() >= CALM) {
-            writer.bad = None;
-            let inline = self.durability == Durability::Crash;
-            self.inline.store(inline, Ordering::Relaxed);
-        }
-    }
-
     /// The tail could not be begun or written: it is tried again in a while.
     pub(crate) fn tail_failed(&self, error: &dyn std::error::Error) {
         self.state().retry_at = Some(Instant::now() + RETRY);
@@ -362,7 +200,7 @@ impl Shared {
     }
 
     /// Leaves what waits to the sync thread.
-    fn hand_over(&self, mut state: MutexGuard<'_, State>) {
+    pub(crate) fn hand_over(&self, mut state: MutexGuard<'_, State>) {
         if !mem::replace(&mut state.handed_over, true) {
             drop(state);
             self.sync_wakes.notify_one();

@@ -12,7 +12,7 @@ use crate::shared::{Half, Phase, RETRY, Shared, chain, lock, unix_ms};
 use crate::table::{Position, TableError};
 
 /// Entries gather for so long between two transactions: the first after a rest is moved at once.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// The tables are synced after so many bytes moved.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 /// Or so long after they were synced last.
