@@ -1,3 +1,5 @@
+//! Upstream's messages, interleaved, cut, hostile: what is told of each response.
+
 use super::*;
 use crate::frame_usage::written::{close, frame, message};
 use meter::Usage;
