@@ -95,7 +95,7 @@ impl Answers {
             "/healthz" | "/readyz" => self.status(),
             _ => return None,
         };
-        let bad = match status.status {
+        let bad = match status.word {
             "stopping" => path == "/readyz" || strict,
             "degraded" => strict,
             _ => false,
@@ -126,10 +126,7 @@ impl Answers {
                 Err(refused) => refused,
             },
             "calls" => match asked.wanted() {
-                Ok(wanted) => {
-                    self.from_ledger(move |history| history.calls(&wanted))
-                        .await
-                }
+                Ok(wanted) => self.json_of(move |history| history.calls(&wanted)).await,
                 Err(refused) => refused,
             },
             "curve" => self.curve(&asked).await,
@@ -162,7 +159,7 @@ impl Answers {
         }
     }
 
-    async fn from_ledger(
+    async fn json_of(
         &self,
         ask: impl FnOnce(&History) -> Result<Value, ReadError> + Send + 'static,
     ) -> Answer {
@@ -179,7 +176,7 @@ impl Answers {
     async fn days(&self, days: i32, organization: Option<String>) -> Answer {
         let today = self.today();
         let from = Day::of_number(today.number().saturating_sub(days - 1));
-        self.from_ledger(move |history| history.days(from, today, organization.as_deref()))
+        self.json_of(move |history| history.days(from, today, organization.as_deref()))
             .await
     }
 
@@ -214,21 +211,23 @@ impl Answers {
             .find(|one| one.group == group)
             .map(|one| one.allowance_tokens);
         let today = self.today();
-        self.from_ledger(move |history| {
+        self.json_of(move |history| {
             let points = history.curve(day, &organization, &group)?;
             let days = history.days(day, today, Some(&organization))?;
-            let mine = days["days"].as_array().and_then(|days| {
-                days.iter()
-                    .find(|one| one["group"] == group && one["day"] == day.to_string())
-            });
-            let then = mine.and_then(|one| one["allowance_tokens"].as_u64());
+            let is_it = |one: &&Value| {
+                one.get("group").is_some_and(|name| *name == group)
+                    && one.get("day").is_some_and(|name| *name == day.to_string())
+            };
+            let days = days.get("days").and_then(Value::as_array);
+            let mine = days.and_then(|days| days.iter().find(is_it));
+            let then = mine.and_then(|one| one.get("allowance_tokens")?.as_u64());
             Ok(json!({
                 "schema": SCHEMA,
                 "day": day.to_string(),
                 "organization": organization,
                 "group": group,
                 "allowance_tokens": then.or(allowance),
-                "crossing": mine.map(|one| &one["crossing"]),
+                "crossing": mine.and_then(|one| one.get("crossing")),
                 "points": points.iter().map(|(at, total)| json!([at.div_euclid(1000), total])).collect::<Vec<_>>(),
             }))
         })
@@ -252,7 +251,7 @@ impl Answers {
             "schema": SCHEMA,
             "now": Timestamp::now().to_string(),
             "version": env!("CARGO_PKG_VERSION"),
-            "status": status.status,
+            "status": status.word,
             "notices": status.notices,
             "payer_differs": differs,
             "calls_ever": newest > 0,
@@ -302,7 +301,7 @@ impl Answers {
         let change = json!({
             "standing": self.api.standings(),
             "state": self.state_value(last),
-            "days": days["days"],
+            "days": days.get("days"),
             "calls": calls,
         });
         (last, change)

@@ -56,7 +56,7 @@ impl Guard {
         let mut named = head.headers.get_all(HOST).iter();
         let host = match (named.next(), named.next()) {
             (Some(host), None) => host.to_str().ok(),
-            (None, None) => head.uri.authority().map(|authority| authority.as_str()),
+            (None, None) => head.uri.authority().map(http::uri::Authority::as_str),
             _ => None,
         };
         let host = host.ok_or(Denied::Host)?.to_ascii_lowercase();

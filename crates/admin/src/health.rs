@@ -11,7 +11,8 @@ use crate::about::About;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
     /// `ok`, `degraded` (calls go on, something beside them does not work) or `stopping`.
-    pub(crate) status: &'static str,
+    #[serde(rename = "status")]
+    pub(crate) word: &'static str,
     /// What does not work, one line each, with what to do.
     pub(crate) notices: Vec<String>,
     /// What the ledger waits for.
@@ -59,7 +60,7 @@ pub(crate) fn status(
     notices.extend(clock(proxy.clock_correction_milliseconds()));
     notices.extend(about.notices.iter().cloned());
     Status {
-        status: match (stopping, degraded) {
+        word: match (stopping, degraded) {
             (true, _) => "stopping",
             (false, true) => "degraded",
             (false, false) => "ok",

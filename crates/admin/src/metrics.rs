@@ -1,4 +1,4 @@
-//! The figures as Prometheus reads them, in the OpenMetrics text format. Label values come from closed sets; only
+//! The figures as Prometheus reads them, in the `OpenMetrics` text format. Label values come from closed sets; only
 //! names of organizations are not ours, and of those the first so many are told apart. Must not know a socket.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use proxy::{Figures, Histogram, OrganizationStanding, Proxy};
+use proxy::{Figures, GroupStanding, Histogram, OrganizationStanding, Proxy};
 
 use crate::about::About;
 
@@ -244,19 +244,67 @@ fn tokens(count: u64) -> f64 {
     count as f64
 }
 
+/// A gauge of each organization and model group: name, help, value.
+type EachGroup = (&'static str, &'static str, fn(&GroupStanding) -> u64);
+
+const EACH_GROUP: [EachGroup; 6] = [
+    ("allowance_tokens", "Tokens free today", |group| {
+        group.standing.allowance
+    }),
+    ("taken_tokens", "Running total of today", |group| {
+        group.standing.taken
+    }),
+    (
+        "remaining_tokens",
+        "Tokens of the allowance that remain today",
+        |group| group.standing.remaining,
+    ),
+    (
+        "slack_tokens",
+        "Tokens that may have been taken today without being counted, at most",
+        |group| group.standing.slack.tokens,
+    ),
+    (
+        "slack_unlimited",
+        "1 where tokens may have been taken today without being counted and nothing bounds them",
+        |group| u64::from(!group.standing.slack.without_limit.is_empty()),
+    ),
+    (
+        "in_flight_tokens",
+        "Tokens that the calls in flight may take",
+        |group| group.standing.in_flight.tokens,
+    ),
+];
+
 impl Reading {
     fn standings(&self, families: &mut Families<'_>) -> fmt::Result {
         let standings = self.proxy.standings();
-        let names: Vec<Vec<String>> = standings
-            .first()
-            .map(|first| {
-                first
-                    .groups
-                    .iter()
-                    .map(|one| vec![one.group.clone()])
-                    .collect()
-            })
+        self.tokens(families, &standings)?;
+        let shown = standings
+            .get(..standings.len().min(MOST_ORGANIZATIONS))
             .unwrap_or_default();
+        for (name, help, value) in EACH_GROUP {
+            families.gauge((name, None), help, samples(shown, value))?;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; the instant is far below 2^53"
+        )]
+        let reset = self.proxy.today().end() as f64;
+        families.gauge(
+            ("day_reset_timestamp", Some(&Unit::Seconds)),
+            "When the allowances are given anew: the next 00:00 UTC",
+            [(Vec::new(), reset)],
+        )
+    }
+
+    fn tokens(
+        &self,
+        families: &mut Families<'_>,
+        standings: &[OrganizationStanding],
+    ) -> fmt::Result {
+        let groups = standings.first().map(|first| &*first.groups);
+        let name = |group: usize| Some(&*groups?.get(group)?.group);
         families.counter(
             "tokens",
             "Tokens by model group (other: calls that are not eligible), verdict and direction",
@@ -264,63 +312,14 @@ impl Reading {
                 .figures()
                 .tokens()
                 .map(|(group, verdict, direction, count)| {
-                    let group = group
-                        .and_then(|group| names.get(group)?.first())
-                        .map_or("other", String::as_str);
-                    (
-                        vec![
-                            ("group", group),
-                            ("verdict", verdict),
-                            ("direction", direction),
-                        ],
-                        count,
-                    )
+                    let group = group.and_then(name).unwrap_or("other");
+                    let labels = vec![
+                        ("group", group),
+                        ("verdict", verdict),
+                        ("direction", direction),
+                    ];
+                    (labels, count)
                 }),
-        )?;
-        let shown = standings
-            .get(..standings.len().min(MOST_ORGANIZATIONS))
-            .unwrap_or_default();
-        let each = |value: fn(&proxy::GroupStanding) -> u64| samples(shown, value);
-        families.gauge(
-            ("allowance_tokens", None),
-            "Tokens free today",
-            each(|group| group.standing.allowance),
-        )?;
-        families.gauge(
-            ("taken_tokens", None),
-            "Running total of today",
-            each(|group| group.standing.taken),
-        )?;
-        families.gauge(
-            ("remaining_tokens", None),
-            "Tokens of the allowance that remain today",
-            each(|group| group.standing.remaining),
-        )?;
-        families.gauge(
-            ("slack_tokens", None),
-            "Tokens that may have been taken today without being counted, at most",
-            each(|group| group.standing.slack.tokens),
-        )?;
-        families.gauge(
-            ("slack_unlimited", None),
-            "1 where tokens may have been taken today without being counted and nothing bounds them",
-            each(|group| u64::from(!group.standing.slack.without_limit.is_empty())),
-        )?;
-        families.gauge(
-            ("in_flight_tokens", None),
-            "Tokens that the calls in flight may take",
-            each(|group| group.standing.in_flight.tokens),
-        )?;
-        let reset = standings.first().map(|first| first.day.end());
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge is a float; the instant is far below 2^53"
-        )]
-        let reset = reset.map(|reset| (Vec::new(), reset as f64));
-        families.gauge(
-            ("day_reset_timestamp", Some(&Unit::Seconds)),
-            "When the allowances are given anew: the next 00:00 UTC",
-            reset,
         )
     }
 
@@ -388,7 +387,7 @@ impl Reading {
 
 fn samples(
     standings: &[OrganizationStanding],
-    value: fn(&proxy::GroupStanding) -> u64,
+    value: fn(&GroupStanding) -> u64,
 ) -> impl Iterator<Item = (Vec<(&'static str, &str)>, f64)> {
     standings.iter().flat_map(move |organization| {
         organization.groups.iter().map(move |group| {

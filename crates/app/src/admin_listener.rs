@@ -16,7 +16,7 @@ use proxy::Proxy;
 use serde_json::{Value, json};
 
 use crate::cli::offer;
-use crate::config::{Admin, Loaded, offer_is_old};
+use crate::config::{Admin, Loaded, Secret, offer_is_old};
 
 /// Connections to page, metrics and health at once.
 const MOST_CONNECTIONS: usize = 256;
@@ -81,8 +81,8 @@ impl AdminListener {
             Arc::clone(&stopping),
         );
         let settings = &loaded.config.admin;
-        let hosts: Vec<String> = settings.hosts.iter().map(|host| host.to_string()).collect();
-        let token = settings.token.as_ref().map(|token| token.expose());
+        let hosts: Vec<String> = settings.hosts.iter().map(ToString::to_string).collect();
+        let token = settings.token.as_ref().map(Secret::expose);
         let web = Web::new(answers, &hosts, token)?;
         let (drain, drained) = DrainHandle::new();
         let service = move |request, _peer| {
