@@ -95,9 +95,14 @@ fn streamed_script(gate: &Gate) -> Script {
     ]
 }
 
+/// A call with these members in its body.
+fn request(rest: &str) -> Request {
+    Request::post(PATH, ask(MODEL, rest)).header("authorization", "Bearer sk-lasting")
+}
+
 /// Makes a call with an answer in one piece.
 pub async fn called(proxy: &Proxy) -> Answer {
-    let answer = proxy.exchange(&Request::post(PATH, ask(MODEL, ""))).await;
+    let answer = proxy.exchange(&request("")).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     answer
 }
@@ -122,8 +127,10 @@ impl Open {
     /// Begins one.
     pub async fn begin(proxy: &Proxy) -> Open {
         let mut connection = Connection::open(proxy.address()).await.expect("a listener");
-        let request = Request::post(PATH, ask(MODEL, STREAM));
-        connection.send(&request.bytes()).await.expect("sent");
+        connection
+            .send(&request(STREAM).bytes())
+            .await
+            .expect("sent");
         connection.until("one").await;
         Open(connection)
     }
