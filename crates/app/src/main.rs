@@ -51,6 +51,10 @@ fn main() -> ExitCode {
             Ok(loaded) => question.answer(loaded, asked.colour, &environment),
             Err(mistakes) => refuse(mistakes),
         },
+        Command::Health(options, flags) => match config::load(&Sources::of_process(flags)) {
+            Ok(loaded) => cli::health::run(&loaded, options),
+            Err(mistakes) => refuse(mistakes),
+        },
         Command::Check(options, flags) => {
             let loaded = config::load(&Sources::of_process(flags));
             let output = Terminal::of(Stream::Output, asked.colour, &environment);

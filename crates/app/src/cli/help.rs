@@ -43,11 +43,12 @@ const EXIT_CODES: &str = "\
 0    fine; check: at most warnings
 1    demo: a verdict differs from the simulated bill
      check: the ledger cannot be read
+     health: calls cannot be forwarded, or --strict and something does not work
      status, calls, report, total, export: no such call, or the ledger cannot be read
      serve: stopped, but not everything is in the ledger
      any command: the output could not be written
 64   wrong flags, or a group or organization that is not known
-69   cannot listen; check: cannot listen, or upstream cannot be reached
+69   cannot listen; check: cannot listen, or upstream cannot be reached; health: no proxy answers
 75   the ledger is in use by another tollfree
 78   mistakes in the configuration; nothing was started
 130  demo: interrupted

@@ -11,6 +11,7 @@ mod csv;
 pub(crate) mod desk;
 pub(crate) mod export;
 mod figures;
+pub(crate) mod health;
 mod help;
 pub(crate) mod layout;
 pub(crate) mod offer;
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Ask(Question, Flags),
     /// Look whether everything is as it should be, under these flags.
     Check(check::Options, Flags),
+    /// Ask the running proxy whether calls can be forwarded, under these flags.
+    Health(health::Options, Flags),
 }
 
 /// Reads the command line of this process. What only prints (help, version, completions) is
@@ -126,6 +129,7 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
         Some(Task::Total(options)) => ask(Question::Total(options)),
         Some(Task::Export(options)) => ask(Question::Export(options)),
         Some(Task::Check(options)) => Command::Check(options, of_all()),
+        Some(Task::Health(options)) => Command::Health(options, of_all()),
         Some(Task::Completions { shell }) => return Err(completions(shell)),
         Some(Task::Help { topic }) => return Err(help::topic(topic.as_deref(), Cli::command())),
     };
@@ -217,6 +221,8 @@ enum Task {
     Total(total::Options),
     /// Look whether everything is as it should be
     Check(check::Options),
+    /// Can the running proxy forward calls: for containers and scripts
+    Health(health::Options),
     /// Settled calls as CSV or JSON lines
     Export(export::Options),
     /// Show the idea in 20 seconds, simulated: no key, no network
