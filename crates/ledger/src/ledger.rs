@@ -82,6 +82,13 @@ impl Ledger {
         self.0.shared.keep(entries)
     }
 
+    /// What became of everything given so far, by whomever: a call waits for this before it leaves, so that what is
+    /// under way is on the disk before it can cost anything. Only [`PowerLoss`](crate::Durability::PowerLoss) lets
+    /// somebody wait, and not while the disk refuses; else an entry is with the kernel moments after it was given.
+    pub fn so_far(&self) -> Kept {
+        self.0.shared.so_far()
+    }
+
     /// The secret that keys are hashed with: the folder's own, or one that lasts as long as this program where the
     /// folder cannot be used.
     #[must_use]

@@ -84,6 +84,13 @@ pub(crate) struct State {
     table_trouble: Option<String>,
 }
 
+impl State {
+    /// The tail cannot be written now.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.tail_trouble.is_some()
+    }
+}
+
 /// How far the ledger is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {

@@ -64,6 +64,19 @@ impl Shared {
         Kept::Later(commit)
     }
 
+    /// What became of everything given so far.
+    pub(crate) fn so_far(&self) -> Kept {
+        if self.durability == Durability::Crash {
+            return Kept::Now;
+        }
+        let mut state = self.state();
+        if state.is_refused() {
+            return Kept::No;
+        }
+        let given = state.queue.given();
+        state.queue.wait(given).map_or(Kept::Now, Kept::Later)
+    }
+
     /// Writes what waits if nobody else does; else looks on for a moment. Answers whether `ticket` is committed.
     fn write_or_see_written(&self, ticket: u64) -> bool {
         for _ in 0..LOOKS {

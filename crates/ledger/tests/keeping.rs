@@ -153,6 +153,18 @@ fn with_power_loss_in_mind_entries_are_synced_in_groups() {
 }
 
 #[test]
+fn with_power_loss_in_mind_one_may_wait_for_what_others_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, ..) = open_with(folder.path(), Durability::PowerLoss);
+    for version in 1..50 {
+        let _ = ledger.keep(&[open_calls(version, Some(700))]);
+        assert!(is_kept(ledger.so_far()));
+        assert_eq!(ledger.health().waiting, 0, "all that was given is written");
+    }
+    ledger.close(LONG).unwrap();
+}
+
+#[test]
 fn entries_given_together_stay_together() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, ..) = open(folder.path());

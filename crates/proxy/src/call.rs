@@ -164,6 +164,7 @@ impl Call<'_> {
             whose,
             body.leaving(),
         );
+        self.shared.outbox.told().await;
         under_way.leaves();
         let answer = match self.send(body, accept).await {
             Ok(answer) => answer,

@@ -229,27 +229,27 @@ mod tests {
 
     /// A machine's clock and a steady one, and what is asked for the time.
     struct Machine {
-        machine: Arc<AtomicI64>,
+        shown: Arc<AtomicI64>,
         steady: Arc<AtomicI64>,
         clock: Clock,
     }
 
     impl Machine {
         fn right() -> Machine {
-            let (machine, steady) = (Arc::new(AtomicI64::new(LATE)), Arc::default());
+            let (shown, steady) = (Arc::new(AtomicI64::new(LATE)), Arc::default());
             let clock = Clock::of(Source::Both {
-                machine: Arc::clone(&machine),
+                machine: Arc::clone(&shown),
                 steady: Arc::clone(&steady),
             });
             Machine {
-                machine,
+                shown,
                 steady,
                 clock,
             }
         }
 
         fn passes(&self, milliseconds: i64) {
-            self.machine.fetch_add(milliseconds, Ordering::Relaxed);
+            self.shown.fetch_add(milliseconds, Ordering::Relaxed);
             self.steady.fetch_add(milliseconds, Ordering::Relaxed);
         }
     }
@@ -260,11 +260,11 @@ mod tests {
             let time = Machine::right();
             time.clock.learn("Sat, 21 Nov 2026 23:59:50 GMT");
             time.passes(1_000);
-            time.machine.fetch_add(jump, Ordering::Relaxed);
+            time.shown.fetch_add(jump, Ordering::Relaxed);
             let off = time.clock.now_milliseconds() - (LATE + 1_000);
             assert!(off.abs() <= 500, "{jump}: {off}");
             assert_eq!(meter::Day::at(time.clock.now()).to_string(), "2026-11-21");
-            time.machine.fetch_sub(jump, Ordering::Relaxed);
+            time.shown.fetch_sub(jump, Ordering::Relaxed);
             assert_eq!(time.clock.now_milliseconds(), LATE + 1_000, "right again");
         }
     }
@@ -278,7 +278,7 @@ mod tests {
             time.passes(1_000);
         }
         // An hour of sleep, which the steady clock does not count.
-        time.machine.fetch_add(3_600_000, Ordering::Relaxed);
+        time.shown.fetch_add(3_600_000, Ordering::Relaxed);
         time.clock.learn("Sun, 22 Nov 2026 00:59:58 GMT");
         assert_eq!(time.clock.now_milliseconds(), LATE + 3_608_000);
         assert_eq!(time.clock.correction_milliseconds(), 0);

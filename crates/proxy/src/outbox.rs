@@ -62,9 +62,18 @@ impl Outbox {
         }
     }
 
-    /// Keeps what the calls under way may take; nobody waits for it.
+    /// Keeps what the calls under way may take; who sends one waits for [`told`](Self::told).
     pub(crate) fn open(&self, open: OpenCalls<'_>) {
         drop(self.keep(&[Entry::Open(open)]));
+    }
+
+    /// Waits until what calls under way may take is kept, where that takes a disk: what leaves after this is slack
+    /// if the program dies. Not longer than the deadline, and not for a disk that refuses.
+    pub(crate) async fn told(&self) {
+        if let Some(Kept::Later(commit)) = self.ledger.as_ref().map(Ledger::so_far) {
+            // Late or not, the call goes on.
+            let _ = tokio::time::timeout(DEADLINE, commit).await;
+        }
     }
 
     /// Keeps that two names are one organization; nobody waits for it.

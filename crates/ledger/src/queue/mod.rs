@@ -211,6 +211,11 @@ impl Queue {
         Some(Commit(commit))
     }
 
+    /// Bytes given since the program began.
+    pub(crate) fn given(&self) -> u64 {
+        self.given
+    }
+
     /// Whether records wait that nobody has taken.
     pub(crate) fn is_waiting(&self) -> bool {
         self.count > 0

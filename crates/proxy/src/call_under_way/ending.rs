@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use meter::{
     Evidence, FinishedCall, InFlight, MissingCall, Reason, Rules, Settlement, SlackSource,
 };
+use tokio::runtime::Handle;
 use wire::{End, Metered, Missing, Reading, Seen};
 
 use super::{CallUnderWay, allowance};
@@ -14,6 +15,7 @@ use crate::attribute::Whose;
 use crate::awaited::{Uncounted, Unseen};
 use crate::call_id::CallId;
 use crate::outbox::{self, Commit};
+use crate::proxy::Shared;
 use crate::recent::{Names, Outcome, RecentCall};
 use crate::row::{self, Facts};
 use crate::tags::Tags;
@@ -41,19 +43,12 @@ impl CallUnderWay {
             return self.shared.recent.settled(self.names(), outcome);
         };
         let mut outcome = settled.outcome;
-        outcome.tags.recorded = self.counted(settled.commit.recorded().await);
+        outcome.tags.recorded = counted(&self.shared, settled.commit.recorded().await);
         if settled.is_awaited {
             self.begun_as = outcome.response_id;
             return self.shared.recent.open(self.names(), outcome.tags);
         }
         self.shared.recent.settled(self.names(), outcome)
-    }
-
-    fn counted(&self, recorded: bool) -> bool {
-        if !recorded {
-            self.shared.figures.unrecorded.one();
-        }
-        recorded
     }
 
     pub(super) fn names(&self) -> Names {
@@ -87,7 +82,7 @@ impl CallUnderWay {
         if let Some(settled) = &mut self.committing {
             let recorded = ready!(settled.commit.poll(context));
             settled.outcome.tags.recorded = recorded;
-            self.counted(recorded);
+            counted(&self.shared, recorded);
             self.shelve();
         }
         Poll::Ready(())
@@ -99,7 +94,36 @@ impl CallUnderWay {
         Some(&settled.outcome.tags)
     }
 
-    pub(super) fn shelve(&mut self) {
+    /// The same where nobody waits any more: a look-up tells of the settlement once it is kept, not before.
+    pub(super) fn shelve_once_committed(&mut self) {
+        let is_known = |settled: &mut Settled| matches!(settled.commit, Commit::Known(_));
+        let Some(mut settled) = self.committing.take_if(|settled| !is_known(settled)) else {
+            return self.shelve_known();
+        };
+        let (shared, recent) = (Arc::clone(&self.shared), self.recent.clone());
+        let shelve = async move {
+            let recorded = settled.commit.recorded().await;
+            settled.outcome.tags.recorded = counted(&shared, recorded);
+            if let (Some(recent), false) = (recent, settled.is_awaited) {
+                shared.recent.settle(&recent, settled.outcome);
+            }
+        };
+        // Without a runtime the program is ending, and nobody will ask.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(shelve);
+        }
+    }
+
+    fn shelve_known(&mut self) {
+        if let Some(settled) = &mut self.committing
+            && let Commit::Known(recorded) = settled.commit
+        {
+            settled.outcome.tags.recorded = counted(&self.shared, recorded);
+        }
+        self.shelve();
+    }
+
+    fn shelve(&mut self) {
         let settled = self.committing.take();
         let settled = settled.filter(|settled| !settled.is_awaited);
         if let (Some(settled), Some(recent)) = (settled, &self.recent) {
@@ -315,6 +339,14 @@ fn is_awaited(reading: &Reading) -> bool {
             .seen
             .status
             .is_some_and(|status| !status.is_terminal())
+}
+
+/// Counts a settlement that is not kept, and says whether it is.
+fn counted(shared: &Shared, recorded: bool) -> bool {
+    if !recorded {
+        shared.figures.unrecorded.one();
+    }
+    recorded
 }
 
 /// No answer's head ever came, though the request went out.

@@ -285,8 +285,7 @@ impl Drop for CallUnderWay {
             self.shared.figures.clients_gone.one();
         }
         self.leave_flight();
-        // Nobody waits any more: what is to be kept is on its way.
-        self.shelve();
+        self.shelve_once_committed();
         self.shared.figures.ended();
     }
 }
