@@ -17,8 +17,9 @@ use crate::shared::{Half, Phase, Shared, Writer};
 use crate::tail::record;
 use crate::{Durability, Entry, Kept};
 
-/// A write slower than this hands the writing to the sync thread.
-const SLOW: Duration = Duration::from_millis(20);
+/// A write slower than this hands the writing to the sync thread. A thread that has to wait for its turn on a busy
+/// machine is not so slow, a disk that syncs for others is.
+const SLOW: Duration = Duration::from_millis(50);
 /// Callers write again themselves after a quick write that comes so long after the last slow or failed one.
 const CALM: Duration = Duration::from_secs(1);
 /// How often a caller looks whether the one who has the tail is done, before it waits for good: a few

@@ -33,8 +33,8 @@ pub(crate) struct Mover {
     at: Position,
     reading: Option<Reading>,
     bytes: Vec<u8>,
-    /// Bytes moved that the tables have not synced to the disk yet.
-    unsynced: u64,
+    /// The tables have something that they have not synced to the disk yet.
+    is_unsynced: bool,
 }
 
 /// What one step did.
@@ -76,7 +76,7 @@ impl Mover {
             folder: folder.to_owned(),
             reading: None,
             bytes: Vec::new(),
-            unsynced: 0,
+            is_unsynced: false,
         })
     }
 
@@ -198,7 +198,7 @@ impl Mover {
     fn apply_up_to(&mut self, entries: &[Entry<'_>], offset: u64) -> Result<(), TableError> {
         let after = Position { offset, ..self.at };
         self.table.apply(entries, after)?;
-        self.unsynced += offset - self.at.offset;
+        self.is_unsynced = true;
         self.at = after;
         Ok(())
     }
@@ -251,9 +251,9 @@ impl Mover {
         Ok(next.is_some())
     }
 
-    /// Bytes moved that the tables have not synced to the disk yet.
-    pub(crate) fn unsynced(&self) -> u64 {
-        self.unsynced
+    /// Whether the tables have something that they have not synced to the disk yet.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.is_unsynced
     }
 
     /// Syncs the tables, so that what was moved needs no tail any more. `truncate`: and makes their write-ahead log
@@ -261,7 +261,7 @@ impl Mover {
     pub(crate) fn checkpoint(&mut self, truncate: bool) -> Result<bool, TableError> {
         let synced = self.table.checkpoint(truncate)?;
         if synced {
-            self.unsynced = 0;
+            self.is_unsynced = false;
         }
         Ok(synced)
     }
@@ -278,6 +278,8 @@ impl Mover {
 
     /// Deletes settlements of days before `before_day`, at most `at_most` rows. Answers how many.
     pub(crate) fn prune(&mut self, before_day: i32, at_most: usize) -> Result<usize, TableError> {
-        self.table.prune(before_day, at_most)
+        let pruned = self.table.prune(before_day, at_most)?;
+        self.is_unsynced |= pruned > 0;
+        Ok(pruned)
     }
 }

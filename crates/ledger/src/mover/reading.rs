@@ -14,6 +14,9 @@ use crate::tail::segment::{self, Header};
 /// The most bytes that are read at once: about a thousand entries, and more than the largest record.
 pub(super) const GROUP: usize = 256 * 1024;
 
+/// About what a record takes, in bytes.
+const USUAL: usize = 256;
+
 /// An open segment.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -120,7 +123,7 @@ impl Reading {
 
 /// The entries of the whole records that `bytes` begin with, their length, and why they end there.
 pub(super) fn group(bytes: &[u8]) -> (Vec<Entry<'_>>, usize, Stop) {
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(bytes.len() / USUAL);
     let mut size = 0;
     loop {
         let left = bytes.get(size..).unwrap_or_default();

@@ -13,9 +13,7 @@ use crate::table::{Position, TableError};
 
 /// Entries gather for so long between two transactions: the first after a rest is moved at once.
 const GATHER: Duration = Duration::from_millis(100);
-/// The tables are synced after so many bytes moved.
-const SYNC_BYTES: u64 = 4 * 1024 * 1024;
-/// Or so long after they were synced last.
+/// The tables are synced when a segment is wholly moved, or so long after they were synced last.
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked for days that are kept no longer.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
@@ -251,10 +249,10 @@ impl Rounds {
 
     /// When there is something to do next.
     fn due(&self, shared: &Shared, mover: &Mover) -> Option<Instant> {
-        let sync = if self.passed || mover.unsynced() >= SYNC_BYTES {
+        let sync = if self.passed {
             Some(self.not_before)
         } else {
-            (mover.unsynced() > 0).then(|| self.not_before.max(self.synced + SYNC_EVERY))
+            (mover.is_unsynced()).then(|| self.not_before.max(self.synced + SYNC_EVERY))
         };
         let prune = (shared.keep_days > 0).then_some(self.prune_at);
         sync.into_iter().chain(prune).min()
@@ -263,9 +261,8 @@ impl Rounds {
     /// Does what is due.
     fn tidy(&mut self, shared: &Shared, mover: &mut Mover) -> Result<(), MoveError> {
         let now = Instant::now();
-        let much = mover.unsynced() >= SYNC_BYTES;
-        let old = mover.unsynced() > 0 && self.synced + SYNC_EVERY <= now;
-        if (self.passed || much || old) && self.not_before <= now {
+        let old = mover.is_unsynced() && self.synced + SYNC_EVERY <= now;
+        if (self.passed || old) && self.not_before <= now {
             self.synced = now;
             self.not_before = now + RETRY;
             if mover.checkpoint(self.passed)? && self.passed {

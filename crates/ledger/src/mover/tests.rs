@@ -56,6 +56,7 @@ fn append_after(folder: &Path, moved: u32, ids: &[&str]) -> u32 {
 fn bare(id: &str) -> Entry<'_> {
     Entry::Settled(SettledCall {
         call: id.into(),
+        organization: "acme".into(),
         ..SettledCall::default()
     })
 }
@@ -72,7 +73,14 @@ fn a_segment_cut_at_any_byte_keeps_what_was_whole() {
         fs::write(segment::path(folder.path(), number), &bytes[..cut]).unwrap();
         let after = append(folder.path(), &["d"]);
         assert!(after > number);
-        move_all(folder.path());
+        let now = crate::shared::unix_ms();
+        let restored = mover(folder.path()).restore(None, now, |_| {}).unwrap();
+        let torn = restored
+            .totals
+            .iter()
+            .flat_map(|total| &total.slack)
+            .count();
+        assert_eq!(torn, 0, "{cut}: {restored:?}");
         let whole = cut.saturating_sub(16) / size;
         let mut expected = ["a", "b", "c"][..whole].to_vec();
         expected.push("d");
