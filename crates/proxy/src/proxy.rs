@@ -169,6 +169,8 @@ impl Proxy {
 
     /// Answers one request. A WebSocket keeps its peer as long as it is open.
     pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
-        call::handle(Arc::clone(&self.shared), request, peer).await
+        // Boxed, since a connection keeps room for its call's future between two calls: an idle crowd would cost ten
+        // kilobytes each.
+        Box::pin(call::handle(Arc::clone(&self.shared), request, peer)).await
     }
 }
