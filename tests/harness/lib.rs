@@ -8,6 +8,7 @@
 pub mod agreement;
 pub mod answering;
 pub mod authority;
+pub mod beside;
 pub mod chance;
 pub mod chat;
 pub mod clock;

@@ -15,6 +15,8 @@ use crate::about::About;
 
 /// Organizations that have series of their own; those after them share `other`.
 const MOST_ORGANIZATIONS: usize = 50;
+/// The name they share.
+const OTHER: &str = "other";
 /// In front of every name.
 const PREFIX: &str = "tollfree";
 /// The media type of the text.
@@ -146,20 +148,25 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
                 (labels.to_vec(), count)
             }),
     )?;
+    // Zeros too: an alert on an increase sees none where a series begins at 1.
+    let reasons = Reason::ALL.map(|reason| {
+        let counted = figures.reasons().find(|(one, _)| *one == reason);
+        (reason, counted.map_or(0, |(_, count)| count))
+    });
     families.counter(
         "settlements",
         "Settled calls by reason",
-        figures
-            .reasons()
-            .map(|(reason, count)| (vec![("reason", reason.as_str())], count)),
+        reasons
+            .iter()
+            .map(|(reason, count)| (vec![("reason", reason.as_str())], *count)),
     )?;
     families.counter(
         "usage_missing",
         "Metered calls whose usage never came, by reason",
-        figures
-            .reasons()
+        reasons
+            .iter()
             .filter(|(reason, _)| is_missing(*reason))
-            .map(|(reason, count)| (vec![("reason", reason.as_str())], count)),
+            .map(|(reason, count)| (vec![("reason", reason.as_str())], *count)),
     )?;
     families.counter(
         "payer_differs",
@@ -266,7 +273,7 @@ const EACH_GROUP: [EachGroup; 6] = [
     ),
     (
         "slack_unlimited",
-        "1 where tokens may have been taken today without being counted and nothing bounds them",
+        "1 where tokens may have been taken today uncounted and nothing bounds them; under other: of how many organizations",
         |group| u64::from(!group.standing.slack.without_limit.is_empty()),
     ),
     (
@@ -280,11 +287,8 @@ impl Reading {
     fn standings(&self, families: &mut Families<'_>) -> fmt::Result {
         let standings = self.proxy.standings();
         self.tokens(families, &standings)?;
-        let shown = standings
-            .get(..standings.len().min(MOST_ORGANIZATIONS))
-            .unwrap_or_default();
         for (name, help, value) in EACH_GROUP {
-            families.gauge((name, None), help, samples(shown, value))?;
+            families.gauge((name, None), help, samples(&standings, value))?;
         }
         #[expect(
             clippy::cast_precision_loss,
@@ -385,17 +389,28 @@ impl Reading {
     }
 }
 
+/// A sample of each organization and model group; the organizations past the limit are added up.
 fn samples(
     standings: &[OrganizationStanding],
     value: fn(&GroupStanding) -> u64,
-) -> impl Iterator<Item = (Vec<(&'static str, &str)>, f64)> {
-    standings.iter().flat_map(move |organization| {
-        organization.groups.iter().map(move |group| {
-            let labels = vec![
-                ("organization", organization.name.as_str()),
-                ("group", group.group.as_str()),
-            ];
-            (labels, tokens(value(group)))
-        })
-    })
+) -> Vec<(Vec<(&'static str, &str)>, f64)> {
+    let mut values: Vec<(&str, &str, u64)> = Vec::new();
+    for (place, organization) in standings.iter().enumerate() {
+        let is_told_apart = place < MOST_ORGANIZATIONS && organization.name != OTHER;
+        for group in &organization.groups {
+            let rest = values
+                .iter_mut()
+                .find(|(whose, name, _)| *whose == OTHER && *name == group.group);
+            match rest {
+                Some((.., sum)) if !is_told_apart => *sum = sum.saturating_add(value(group)),
+                _ if is_told_apart => values.push((&organization.name, &group.group, value(group))),
+                _ => values.push((OTHER, &group.group, value(group))),
+            }
+        }
+    }
+    let labelled = |(organization, group, value)| {
+        let labels = vec![("organization", organization), ("group", group)];
+        (labels, tokens(value))
+    };
+    values.into_iter().map(labelled).collect()
 }

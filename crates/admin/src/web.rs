@@ -110,7 +110,10 @@ impl Web {
         match path {
             _ if head.method != Method::GET && head.method != Method::HEAD => {
                 let why = format!("{} is not answered here: it is read only", head.method);
-                json(Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, why))
+                let mut answer = json(Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, why));
+                let allow = HeaderValue::from_static("GET, HEAD");
+                answer.headers_mut().insert(header::ALLOW, allow);
+                answer
             }
             "/metrics" => self.metrics(),
             "/api/v1/events" => self.listen(),
