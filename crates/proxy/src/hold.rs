@@ -69,11 +69,10 @@ pub(crate) async fn hold(
         if let Some(data) = frame.data_ref() {
             call.read(data);
         }
-        let fits =
-            frame.is_data()
-                && length <= patience.most
-                && call.decoded_bytes() <= patience.most as u64
-                && share.grow(bytes, patience.most_together);
+        let fits = frame.is_data()
+            && length <= patience.most
+            && call.decoded_bytes() <= patience.most as u64
+            && share.grow(bytes, patience.most_together);
         early.push_back(frame);
         if !fits {
             break None;
