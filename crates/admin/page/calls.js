@@ -3,6 +3,9 @@
 import { el, fill } from './dom.js';
 import { clock, count, dollars, shortId, verdict } from './format.js';
 
+/** How many calls, in words. */
+export const many = (calls) => `${count(calls)} ${calls === 1 ? 'call' : 'calls'}`;
+
 /** One line of the list. */
 export function line(call) {
   const kind = call.verdict === 'billed' ? 'billed' : call.verdict === 'free' ? 'free' : 'unknown';

@@ -42,7 +42,7 @@ function drawHead() {
   if ([...select.options].map((option) => option.value).join() !== names.join()) {
     fill(select, names.map((name) => el('option', { value: name }, name)));
   }
-  select.hidden = names.length < 1;
+  select.hidden = names.length < 1 || health?.calls_ever === false;
   select.value = organization()?.organization ?? '';
   say(get('day'), `${dayName(standing.day)} UTC`);
   tick();
@@ -87,7 +87,7 @@ function drawSums() {
   const not = mine.filter((day) => !day.group);
   const facts = [
     ['cost', money('cost_usd')], ['saved', money('saved_usd')],
-    ['not eligible', `${count(not.reduce((sum, day) => sum + day.calls, 0))} calls, ${count(not.reduce((sum, day) => sum + day.billed_tokens, 0))}`],
+    ['not eligible', `${calls.many(not.reduce((sum, day) => sum + day.calls, 0))}, ${count(not.reduce((sum, day) => sum + day.billed_tokens, 0))} tokens`],
     ['unknown', count(total('unknown_calls'))], ['OpenAI differs', count(health?.payer_differs ?? 0)],
   ];
   fill(get('sums'), facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
@@ -239,6 +239,7 @@ async function showCall() {
 // ---- changes: painted at most twice a second, not at all while hidden ------------------------------------------------
 
 let due = null;
+let curveDue = null;
 let lastCurve = 0;
 
 function changed(change) {
@@ -269,10 +270,16 @@ function paint() {
   drawAll();
   if (waiting.length && !isHeld() && !wish().day) takeWaiting();
   else drawCalls();
-  if (Date.now() - lastCurve > 2000 && chosenDay() === standing.day) {
+  if (chosenDay() === standing.day) curveSoon();
+}
+
+// Every two seconds at most; the last change is never left out.
+function curveSoon() {
+  curveDue ??= setTimeout(() => {
+    curveDue = null;
     lastCurve = Date.now();
     drawCurve().catch(problem);
-  }
+  }, Math.max(0, lastCurve + 2000 - Date.now()));
 }
 
 function takeWaiting() {

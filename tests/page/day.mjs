@@ -1,0 +1,110 @@
+// A day with a crossing: by keyboard alone, wide and narrow, light and dark, from the other side of the world. Knows the page
+// as people see it.
+
+import { strict as assert } from 'node:assert';
+import { asked, call, count, fits, open, passed, picture, says, text, until } from './browser.mjs';
+
+for (const tokens of [400_000, 400_000, 175_000]) await call('gpt-5.6', tokens);
+const crossing = await call('gpt-5.6', 30_000);
+await call('gpt-5.6', 800);
+for (let number = 0; number < 70; number += 1) await call('gpt-4o-mini', 6_000 + number);
+await call('gpt-3.5-turbo', 41_200);
+const standing = await asked('standing');
+const settled = async () => (await asked('calls?limit=500')).calls.length;
+for (const end = Date.now() + 15_000; (await settled()) < 76;) assert.ok(Date.now() < end, 'not all calls were settled');
+
+let checks = 0;
+for (const [width, height] of [[1280, 900], [360, 740]]) {
+  for (const colorScheme of ['light', 'dark']) {
+    const { page, close } = await open({ viewport: { width, height }, colorScheme, hasTouch: width < 720 });
+    await says(page, '#live', 'live');
+    await page.locator(`#calls [data-call]`).first().waitFor();
+    await until(page, () => document.querySelector('#curve canvas'));
+    await fits(page, `${width} ${colorScheme}`);
+    // The first screen answers the one question, for both groups.
+    for (const group of ['large', 'small']) {
+      const box = await page.locator(`article[data-group=${group}]`).boundingBox();
+      assert.ok(box.y + box.height <= height, `${group} at ${width}: ${box.y + box.height}`);
+    }
+    assert.ok((await text(page, 'article[data-group=small]')).includes('Largest free call: '));
+    await picture(page, `day-${width}-${colorScheme}`);
+    const low = await page.evaluate(() => [...document.querySelectorAll('button, select, input, #calls > a')]
+      .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 24).map((one) => one.outerHTML));
+    assert.deepEqual(low, [], 'targets are at least 24 px high');
+    await page.locator(`#calls > a`).first().click();
+    await page.locator('#detail').waitFor();
+    await fits(page, `${width} ${colorScheme}, one call`);
+    await picture(page, `call-${width}-${colorScheme}`);
+    await close();
+    checks += 1;
+  }
+}
+
+// By keyboard alone: list, call, back, search, table, help; focus is always seen.
+const { page, close } = await open({ timezoneId: 'Asia/Tokyo' });
+await says(page, '#live', 'live');
+await page.locator('#calls [data-call]').first().waitFor();
+const focused = (what) => page.evaluate(what);
+await page.keyboard.press('j');
+await page.keyboard.press('j');
+await page.keyboard.press('k');
+const rows = await page.locator('#calls > a').evaluateAll((all) => all.map((one) => one.dataset.call));
+assert.equal(await focused(() => document.activeElement.dataset.call), rows[0]);
+assert.notEqual(await focused(() => getComputedStyle(document.activeElement).outlineStyle), 'none', 'focus is seen');
+await page.keyboard.press('j');
+await page.keyboard.press('Enter');
+await page.locator('#detail').waitFor();
+assert.ok(page.url().includes(`call=${rows[1]}`), page.url());
+await page.keyboard.press('Escape');
+await page.locator('#detail').waitFor({ state: 'hidden' });
+assert.equal(await focused(() => document.activeElement.dataset.call), rows[1], 'focus is back where it was');
+await page.keyboard.press('/');
+await page.keyboard.type(crossing.call);
+await page.keyboard.press('Enter');
+await until(page, () => document.querySelectorAll('#calls > a').length === 1);
+await page.keyboard.press('Escape');
+await page.keyboard.press('j');
+await page.keyboard.press('Enter');
+await says(page, '#detail', 'before 975,000 + 30,000 = 1,005,000 > 1,000,000');
+await says(page, '#detail', `/_tollfree/calls/${crossing.call}`);
+await page.keyboard.press('Escape');
+await page.keyboard.press('t');
+await page.locator('#curve-table td').first().waitFor();
+assert.ok((await text(page, '#curve-table')).includes('1,005,800'));
+await page.keyboard.press('t');
+await page.locator('#curve-table').waitFor({ state: 'hidden' });
+await page.locator('#curve').focus();
+await page.keyboard.press('ArrowRight');
+await says(page, '#curve-step', 'of 1,000,000 tokens');
+await page.keyboard.press('?');
+await page.locator('#keys').waitFor();
+await picture(page, 'keys');
+await page.keyboard.press('Escape');
+await page.locator('#keys').waitFor({ state: 'hidden' });
+
+// Nine hours ahead, the days and the times are UTC all the same.
+const [year, , dayOfMonth] = standing.day.split('-');
+const shown = await text(page, '#day');
+assert.ok(shown.includes(`${Number(dayOfMonth)} `) && shown.includes(year) && shown.endsWith('UTC'), shown);
+assert.match(await text(page, '#reset'), /^resets in \d\d:\d\d:\d\d \(09:00 here\)$/);
+const [only] = (await asked(`calls?search=${crossing.call}`)).calls;
+assert.ok((await text(page, '#calls > a')).startsWith(only.settled_at.slice(11, 19)));
+
+// What is seen is what is asked for and what the file holds.
+const small = standing.organizations[0].groups[1];
+assert.equal(small.remaining_tokens, 10_000_000 - 70 * 6_000 - (69 * 70) / 2);
+assert.ok((await text(page, 'article[data-group=small]')).includes(count(small.remaining_tokens)));
+const csv = await page.evaluate(async () => (await fetch(document.getElementById('csv').href)).text());
+assert.equal(csv.trim().split('\r\n').length, 2, csv);
+await close();
+
+// A link shows the same again; an id that is none says which ids are.
+const linked = await open({ hash: '#verdict=billed&reason=crossing-call' });
+await linked.page.locator(`#calls [data-call="${crossing.call}"]`).waitFor();
+assert.equal(await linked.page.locator('#calls > a').count(), 1);
+await linked.page.goto('about:blank');
+await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
+await says(linked.page, '#calls-empty', 'No call matches');
+await linked.page.goto('about:blank');
+await linked.close();
+passed(checks + 4);
