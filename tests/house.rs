@@ -21,7 +21,15 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("admin", &["meter", "net", "ledger", "proxy"]),
     (
         "app",
-        &["meter", "wire", "net", "ledger", "proxy", "admin", "simulator"],
+        &[
+            "meter",
+            "wire",
+            "net",
+            "ledger",
+            "proxy",
+            "admin",
+            "simulator",
+        ],
     ),
 ];
 
