@@ -17,7 +17,7 @@ use harness::kept::{KEYS, Kept};
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Connection, Request};
-use harness::sqlite;
+use harness::sqlite::{self, Ledger};
 use harness::upstream::{Step, Upstream, sized};
 use serde_json::Value;
 use simulator::{AfterCrossing, Clock};
@@ -236,7 +236,12 @@ async fn header_page_command_metric_and_ledger_say_the_same_integers() {
             assert_eq!(mine, taken, "page: {organization} {name}");
         }
     }
-    // Counts over everything: what clients saw, what was counted, what was written.
+    counts_agree(&seen, &days, &metrics, &ledger);
+    headers_go_on_from_there(&proxy, &standing).await;
+}
+
+/// Counts over everything: what clients saw, what was counted, what was written.
+fn counts_agree(seen: &Seen, days: &Value, metrics: &Metrics, ledger: &Ledger) {
     let sum = |member: &str| -> u64 {
         let days = days["days"].as_array().expect("days").iter();
         days.map(|one| one[member].as_u64().expect("a number"))
@@ -263,7 +268,6 @@ async fn header_page_command_metric_and_ledger_say_the_same_integers() {
             "{verdict}"
         );
     }
-    headers_go_on_from_there(&proxy, &standing).await;
 }
 
 /// The next answer's header is the standing less its own tokens.
