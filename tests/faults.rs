@@ -9,7 +9,7 @@ mod grown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::agreement;
 use harness::chance::Chance;
@@ -42,6 +42,8 @@ const DEADLINE: Duration = Duration::from_millis(250);
 const BUSY: Duration = Duration::from_secs(2);
 /// Calls after a fault, each as long as its deadline, by which the disk must be found well again: 20 s.
 const MOST_TRIES: usize = 80;
+/// So long the disk refuses everything.
+const OUTAGE: Duration = Duration::from_millis(2_500);
 /// A disk this slow holds each write up.
 const SLOW: &str = "delay_enter=400000";
 
@@ -276,7 +278,12 @@ async fn outage(part: Part, error: &str) -> (usize, usize) {
     let proxy = under(&kept, &part.fault(kept.folder(), error, "20+"), &log);
     let load = Load::sound(&KEYS);
     let crowd = Crowd::start(proxy.address(), 4, &load, &mut chance);
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let (until, mut was_degraded) = (Instant::now() + OUTAGE, false);
+    while Instant::now() < until {
+        was_degraded |= health(&proxy).await == "degraded";
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(was_degraded, "{what}: nobody was told");
     let mut seen = crowd.stop().await;
     forwarded(&seen, &what);
     let in_the_outage = unrecorded(&seen.notes);
@@ -285,16 +292,15 @@ async fn outage(part: Part, error: &str) -> (usize, usize) {
     } else {
         assert!(in_the_outage > 0, "{what}: nothing failed");
     }
-    assert_eq!(health(&proxy).await, "degraded", "{what}");
     strace::let_go(proxy.id()).await;
     // Nothing had to be dropped, so every call must come to be in the ledger.
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(15);
     loop {
         let ledger = sqlite::read(kept.folder()).unwrap_or_default();
         match without_a_row(&seen.notes, &ledger) {
             0 => break,
             some => assert!(
-                tokio::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "{what}: {some} calls never came in"
             ),
         }
@@ -303,7 +309,10 @@ async fn outage(part: Part, error: &str) -> (usize, usize) {
     let after = crowd::calls(proxy.address(), 5, &load, &mut chance).await;
     assert_eq!(unrecorded(&after), 0, "{what}: after it: {after:?}");
     seen.notes.extend(after);
-    assert_eq!(health(&proxy).await, "ok", "{what}: after it");
+    while health(&proxy).await != "ok" {
+        assert!(Instant::now() < deadline, "{what}: still not well");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     stop(proxy, &what);
     let (_, agreement) = kept.account(&seen.notes).await;
     agreement.assert_nothing(&what);

@@ -72,10 +72,15 @@ impl Figures {
 
     fn section(&self) -> String {
         let mut text = format!("## {}\n\n", self.heading);
-        let build = match (std::env::var_os(BINARY_VARIABLE), cfg!(debug_assertions)) {
-            (Some(_), _) => "a given build",
-            (None, true) => "debug build",
-            (None, false) => "release build",
+        let build = match std::env::var_os(BINARY_VARIABLE) {
+            Some(given) => {
+                // Folder and name say what it is; where it lies is nobody's business.
+                let names: Vec<_> = Path::new(&given).iter().rev().take(2).collect();
+                let names = names.into_iter().rev().collect::<PathBuf>();
+                format!("build `{}`", names.display())
+            }
+            None if cfg!(debug_assertions) => "debug build".to_owned(),
+            None => "release build".to_owned(),
         };
         let _ = writeln!(
             text,
