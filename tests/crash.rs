@@ -18,6 +18,7 @@ use harness::day::Way;
 use harness::figures::{self, Figures};
 use harness::kept::{KEYS, Kept};
 use harness::note::{Note, Word};
+use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::Request;
 use harness::sqlite::{self, Ledger, Row};
@@ -81,9 +82,10 @@ async fn goes_on(proxy: &Proxy, kept: &Kept, before: &Ledger, chance: &mut Chanc
             let probe = crowd::calls(proxy.address(), 1, &load, chance)
                 .await
                 .remove(0);
-            let (ledger, _) = kept.account(std::slice::from_ref(&probe)).await;
-            let row = ledger.rows.iter().find(|row| row.call == probe.call);
-            let row = row.expect("the probe is in the ledger");
+            let row = eventually("the probe is in the ledger", || {
+                sqlite::row_of(kept.folder(), &probe.call).expect("a ledger")
+            })
+            .await;
             let place = (organization.to_owned(), group.to_owned(), row.day.clone());
             let sum = taken.entry(place).or_insert(0);
             assert_eq!(

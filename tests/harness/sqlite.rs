@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 /// How long a reader waits where the writer holds the file.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// The columns of a [`Row`], in the order it is read in.
+const COLUMNS: &str = "call, response_id, request_id, day, organization, model_group, input_tokens, output_tokens, \
+    span_before, span_after, remaining_tokens, verdict, certainty, assumes, reason, straddles, adjusts, began_at, \
+    settled_at";
 
 /// The organization of calls of which nobody knows whose they are.
 const UNKNOWN: &str = "unknown";
@@ -92,11 +97,9 @@ pub fn read(folder: &Path) -> rusqlite::Result<Ledger> {
     // One transaction: rows and totals of the same moment.
     let moment = connection.transaction()?;
     let mut ledger = Ledger::default();
-    let mut query = moment.prepare(
-        "SELECT call, response_id, request_id, day, organization, model_group, input_tokens, output_tokens, \
-         span_before, span_after, remaining_tokens, verdict, certainty, assumes, reason, straddles, adjusts, began_at, settled_at \
-         FROM settlements ORDER BY number",
-    )?;
+    let mut query = moment.prepare(&format!(
+        "SELECT {COLUMNS} FROM settlements ORDER BY number"
+    ))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         ledger.rows.push(settlement(row)?);
@@ -117,6 +120,17 @@ pub fn read(folder: &Path) -> rusqlite::Result<Ledger> {
         total.slack.insert(row.get(3)?, bounded);
     }
     Ok(ledger)
+}
+
+/// The first row of a call; nothing where it has none yet.
+///
+/// # Errors
+/// There is no ledger, or it is not as documented.
+pub fn row_of(folder: &Path, call: &str) -> rusqlite::Result<Option<Row>> {
+    let query = format!("SELECT {COLUMNS} FROM settlements WHERE call = ? ORDER BY number LIMIT 1");
+    open(folder)?
+        .query_row(&query, [call], settlement)
+        .optional()
 }
 
 fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
