@@ -222,6 +222,7 @@ enum Task {
     /// Look whether everything is as it should be
     Check(check::Options),
     /// Can the running proxy forward calls: for containers and scripts
+    #[command(hide = true)]
     Health(health::Options),
     /// Settled calls as CSV or JSON lines
     Export(export::Options),
