@@ -58,6 +58,7 @@ async fn recorded() -> Option<Recorded> {
     tokio::time::sleep(Duration::from_millis(LOAD_MS[deep])).await;
     let seen = crowd.stop().await;
     assert!(seen.cut.is_empty(), "{:?}", seen.cut);
+    strace::let_go(proxy.id()).await;
     proxy.kill();
     let calls = trace::read(&log);
     Some(Recorded {

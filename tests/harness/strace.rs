@@ -84,19 +84,27 @@ fn base() -> Vec<String> {
     words.map(ToOwned::to_owned).to_vec()
 }
 
-/// Ends the tracer of this process, if there is one: its faults end with it.
+/// Ends the tracer of this process, if there is one: its faults end with it, and its record is whole.
 pub async fn let_go(process: u32) {
     if let Some(tracer) = tracer_of(process) {
         command::signal(tracer, "TERM");
-        let gone = || tracer_of(process).is_none().then_some(());
+        let gone = || (tracer_of(process).is_none() && has_ended(tracer)).then_some(());
         eventually("the tracer lets go", gone).await;
     }
 }
 
 fn tracer_of(process: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
-    let mut lines = status.lines();
-    let tracer = lines.find_map(|line| line.strip_prefix("TracerPid:"));
-    let tracer = tracer.expect("a line").trim().parse().expect("a number");
+    let tracer: u32 = line(process, "TracerPid:")?.parse().expect("a number");
     (tracer != 0).then_some(tracer)
+}
+
+/// Nobody may be there who asks for how it ended: then it stays in the list.
+fn has_ended(process: u32) -> bool {
+    line(process, "State:").is_none_or(|state| state.starts_with('Z'))
+}
+
+fn line(process: u32, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    Some(line.expect("a line").trim().to_owned())
 }
