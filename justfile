@@ -12,7 +12,7 @@ bench:
     cargo run --release -p benches --bin side-by-side
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load fuzz
+deep: crash load page fuzz
 
 # Kills, disk faults, power cuts and midnights, in an optimised build.
 crash:
@@ -21,6 +21,11 @@ crash:
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:
     DEEP=1 cargo test --release -p e2e --test load --test framing_mutated -- --nocapture --test-threads 1
+
+# The page in a real browser; the gate runs it too where Chromium is there already.
+page:
+    command -v chromium >/dev/null || apt-get install -y -qq chromium
+    cargo test -p e2e --test page -- --nocapture
 
 # Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
 fuzz seconds="60":
