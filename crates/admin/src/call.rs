@@ -6,6 +6,8 @@ use ledger::Row;
 use meter::{Day, Dollars};
 use serde_json::{Map, Value, json};
 
+use crate::csv_line;
+
 /// Name and value of each field, in the order of the columns; null where not known or not applicable. Instants are
 /// RFC 3339 in UTC, dollars exact decimals as text.
 #[must_use]
@@ -90,29 +92,21 @@ pub(crate) fn csv(rows: &[Row]) -> String {
         call: ledger::SettledCall::default(),
         adjusts: None,
     };
-    let names: Vec<&str> = fields(&empty).into_iter().map(|(name, _)| name).collect();
-    let mut file = names.join(",");
-    file.push_str("\r\n");
+    let mut file = csv_line(fields(&empty).into_iter().map(|(name, _)| name));
     for row in rows {
         let cells: Vec<String> = fields(row)
             .into_iter()
             .map(|(_, value)| cell(&value))
             .collect();
-        file.push_str(&cells.join(","));
-        file.push_str("\r\n");
+        file.push_str(&csv_line(cells.iter().map(String::as_str)));
     }
     file
 }
 
 fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
+    match value {
+        Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        other => return other.to_string(),
-    };
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
+        other => other.to_string(),
     }
 }

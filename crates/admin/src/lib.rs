@@ -7,6 +7,7 @@ mod answers;
 mod api;
 mod call;
 mod control;
+mod csv;
 mod events;
 mod guard;
 mod health;
@@ -22,6 +23,7 @@ pub use answers::Answers;
 pub use api::{Answer, Api, Refusal, STANDING, TOTALS, Why};
 pub use call::{fields, instant};
 pub use control::{Control, SOCKET};
+pub use csv::line as csv_line;
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, SlackStanding, Standings,
 };

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use ledger::Row;
 
 use super::call_fields;
-use super::csv;
 use super::desk::{Desk, NoAnswer};
 use super::period::Period;
 use super::{exit, refuse};
@@ -93,7 +92,7 @@ fn write_header(format: Format, output: &mut impl Write) -> io::Result<()> {
         adjusts: None,
     };
     let names = admin::fields(&nothing);
-    output.write_all(csv::line(names.iter().map(|(name, _)| *name)).as_bytes())
+    output.write_all(admin::csv_line(names.iter().map(|(name, _)| *name)).as_bytes())
 }
 
 fn write(format: Format, row: &Row, output: &mut impl Write) -> io::Result<()> {
@@ -104,7 +103,7 @@ fn write(format: Format, row: &Row, output: &mut impl Write) -> io::Result<()> {
             let texts: Vec<String> = fields
                 .map(|(_, value)| call_fields::as_text(&value))
                 .collect();
-            csv::line(texts.iter().map(String::as_str))
+            admin::csv_line(texts.iter().map(String::as_str))
         }
     };
     output.write_all(line.as_bytes())

@@ -7,7 +7,6 @@ mod call_fields;
 pub(crate) mod calls;
 pub(crate) mod check;
 mod control;
-mod csv;
 pub(crate) mod desk;
 pub(crate) mod export;
 mod figures;

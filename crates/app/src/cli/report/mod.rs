@@ -11,7 +11,6 @@ use ledger::DayRow;
 use meter::{AfterCrossing, Day, Offer};
 use serde_json::{Value, json};
 
-use crate::cli::csv;
 use crate::cli::desk::{Desk, NoAnswer};
 use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
 use crate::cli::layout::grouped;
@@ -303,7 +302,7 @@ impl Report<'_> {
         let table = self.table(&Terminal::PLAIN).as_rows(true);
         table
             .lines()
-            .map(|row| csv::line(row.split('\t')))
+            .map(|row| admin::csv_line(row.split('\t')))
             .collect()
     }
 }

@@ -1,7 +1,8 @@
 //! Comma-separated values as RFC 4180 wants them. It must not know what the values are.
 
 /// One line with its end: fields that hold a comma, a quote or a line end are quoted, quotes inside them doubled.
-pub(crate) fn line<'f>(fields: impl IntoIterator<Item = &'f str>) -> String {
+#[must_use]
+pub fn line<'f>(fields: impl IntoIterator<Item = &'f str>) -> String {
     let mut out = String::new();
     for (place, field) in fields.into_iter().enumerate() {
         if place > 0 {
