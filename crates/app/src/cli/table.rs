@@ -22,6 +22,23 @@ pub(crate) struct Column {
     pub(crate) goes: Option<u8>,
 }
 
+impl Column {
+    /// A column of these names.
+    pub(crate) const fn new(
+        name: &'static str,
+        field: &'static str,
+        kind: Kind,
+        goes: Option<u8>,
+    ) -> Self {
+        Self {
+            name,
+            field,
+            kind,
+            goes,
+        }
+    }
+}
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

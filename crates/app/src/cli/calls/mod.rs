@@ -63,31 +63,16 @@ pub(crate) struct Options {
     pub(crate) header: bool,
 }
 
-const COLUMNS: [Column; 8] = {
-    const fn column(
-        name: &'static str,
-        field: &'static str,
-        kind: Kind,
-        goes: Option<u8>,
-    ) -> Column {
-        Column {
-            name,
-            field,
-            kind,
-            goes,
-        }
-    }
-    [
-        column("NO", "number", Kind::Number, Some(3)),
-        column("UTC", "settled_at", Kind::Word, None),
-        column("MODEL", "model", Kind::Name, None),
-        column("TOKENS", "tokens", Kind::Number, None),
-        column("VERDICT", "verdict", Kind::Word, None),
-        column("CERTAINTY", "certainty", Kind::Word, Some(1)),
-        column("REASON", "reason", Kind::Word, Some(2)),
-        column("CALL", "call", Kind::Word, Some(0)),
-    ]
-};
+const COLUMNS: [Column; 8] = [
+    Column::new("NO", "number", Kind::Number, Some(3)),
+    Column::new("UTC", "settled_at", Kind::Word, None),
+    Column::new("MODEL", "model", Kind::Name, None),
+    Column::new("TOKENS", "tokens", Kind::Number, None),
+    Column::new("VERDICT", "verdict", Kind::Word, None),
+    Column::new("CERTAINTY", "certainty", Kind::Word, Some(1)),
+    Column::new("REASON", "reason", Kind::Word, Some(2)),
+    Column::new("CALL", "call", Kind::Word, Some(0)),
+];
 
 /// Prints calls.
 pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCode {

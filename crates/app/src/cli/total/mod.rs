@@ -89,29 +89,14 @@ pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCo
     done.unwrap_or_else(|why| why.refuse())
 }
 
-const COLUMNS: [Column; 6] = {
-    const fn column(
-        name: &'static str,
-        field: &'static str,
-        kind: Kind,
-        goes: Option<u8>,
-    ) -> Column {
-        Column {
-            name,
-            field,
-            kind,
-            goes,
-        }
-    }
-    [
-        column("ORGANIZATION", "organization", Kind::Name, None),
-        column("GROUP", "group", Kind::Word, None),
-        column("TOTAL", "taken_tokens", Kind::Number, None),
-        column("ALLOWANCE", "allowance_tokens", Kind::Number, Some(1)),
-        column("REMAINING", "remaining_tokens", Kind::Number, None),
-        column("UNCOUNTED", "uncounted_tokens", Kind::Number, Some(0)),
-    ]
-};
+const COLUMNS: [Column; 6] = [
+    Column::new("ORGANIZATION", "organization", Kind::Name, None),
+    Column::new("GROUP", "group", Kind::Word, None),
+    Column::new("TOTAL", "taken_tokens", Kind::Number, None),
+    Column::new("ALLOWANCE", "allowance_tokens", Kind::Number, Some(1)),
+    Column::new("REMAINING", "remaining_tokens", Kind::Number, None),
+    Column::new("UNCOUNTED", "uncounted_tokens", Kind::Number, Some(0)),
+];
 
 fn show(desk: &Desk, options: &Show, terminal: &Terminal) -> Result<ExitCode, NoAnswer> {
     let mut standings = desk.standings()?;
