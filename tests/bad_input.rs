@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::chat::{self, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
 use harness::coding::Coding;
+use harness::http1::End;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Answer, Connection, Request};
 use harness::replay::is_asked;
@@ -189,6 +190,42 @@ async fn encoded_request_bodies_that_need_no_asking_or_cannot_be_read_stay_as_th
         let received = upstream.take("x-number", &number).expect("a request");
         assert_eq!(received.body, body, "{name} {number}");
         assert_eq!(received.headers.all("content-encoding"), [name], "{number}");
+    }
+}
+
+/// How often the text of a stream is said that expands more than it may to be read: 5 MiB in all.
+const REPEATED: usize = 40;
+
+#[tokio::test]
+async fn an_asked_stream_that_expands_without_measure_is_read_no_further_and_passes_whole() {
+    let text = "a".repeat(128 * 1024);
+    let choices = format!(r#""choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]"#);
+    let event = |rest: &str| chat::event("chatcmpl-e", MODEL, &format!("{choices}{rest}"));
+    let counts = chat::counts("chatcmpl-e", MODEL, &chat::usage(12, 34));
+    let unasked = [&event("").repeat(REPEATED)[..], DONE].concat();
+    let asked = [
+        &event(r#","usage":null"#).repeat(REPEATED)[..],
+        &counts,
+        DONE,
+    ]
+    .concat();
+    for coding in Coding::ALL {
+        let name = coding.name();
+        let coded = coding.encode(&asked);
+        assert!(100 * coded.len() + (1 << 20) < asked.len(), "{name}");
+        let lines = [EVENTS, ORGANIZATION, ("content-encoding", name)];
+        let upstream = Upstream::constant(chunked(200, &lines, &[&coded])).await;
+        let proxy = Proxy::start(enrolled(&upstream));
+        let answer = proxy
+            .exchange(&Request::post(PATH, ask(MODEL, STREAM)))
+            .await;
+        assert!(is_asked(&upstream.only().body), "{name}");
+        assert_eq!(answer.body.end, End::Complete, "{name}");
+        assert!(answer.body.bytes == unasked, "{name}: other bytes");
+        let settled = proxy.settled(&answer).await;
+        let word = (settled.verdict(), settled.text("reason"));
+        assert_eq!(word, ("unknown", Some("unreadable-body")), "{name}");
+        assert_eq!(settled.number("tokens"), None, "{name}: {settled:?}");
     }
 }
 

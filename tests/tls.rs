@@ -9,9 +9,11 @@ use bytes::Bytes;
 use harness::answering::{answering, ask, ask_stream, unasked};
 use harness::authority::Authority;
 use harness::chat::{self, CHUNKED, DONE, EVENTS, JSON, MODEL};
+use harness::lasting::Lasting;
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{self, chunk};
+use harness::sqlite;
 use harness::upstream::{Gate, Received, Script, Step, Upstream, head, sized};
 use http::{HeaderMap, Request, Version};
 use http_body_util::{BodyExt, Full};
@@ -344,4 +346,34 @@ async fn a_stop_lets_the_streams_of_a_connection_finish() {
     assert!(proxy.wait_for_exit().success(), "{}", proxy.log());
     assert!(begun.elapsed() < MOST_PATIENCE, "{}", proxy.log());
     drop(client);
+}
+
+#[tokio::test]
+async fn streams_that_a_drain_cuts_are_in_the_ledger() {
+    let kept = Lasting::new().await;
+    let setup = kept.setup_in(&kept.folder());
+    let mut proxy = Proxy::start(setup.config("[drain]\ngrace = \"200 ms\""));
+    let client = Client::plain(&proxy).await;
+    let (mut calls, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..MOST_STREAMS {
+        let answer = client.clone().send(post(), ask_stream()).await;
+        calls.push(
+            answer.headers()["x-tollfree-call"]
+                .to_str()
+                .expect("a call")
+                .to_owned(),
+        );
+        open.push(answer.into_body());
+    }
+    proxy.terminate();
+    assert_eq!(proxy.wait_for_exit().code(), Some(0), "{}", proxy.log());
+    for body in open {
+        assert!(body.collect().await.is_err(), "a cut looks like an end");
+    }
+    let ledger = sqlite::read(&kept.folder()).expect("a ledger");
+    let mut rows: Vec<_> = ledger.rows.iter().map(|row| row.call.clone()).collect();
+    rows.sort_unstable();
+    calls.sort_unstable();
+    assert_eq!(rows, calls);
+    assert!(ledger.rows.iter().all(|row| row.verdict == "unknown"));
 }

@@ -203,10 +203,11 @@ impl Call<'_> {
             request_id: request_id(&head.headers),
             reader: Some(reader),
         });
-        // A coding that cannot be undone cannot be edited either: such a stream goes on as it came.
+        // A coding that cannot be undone step by step cannot be edited either: such a stream goes on as it came.
         let edit = codings
             .filter(|_| under_way.is_asked_by_us() && form == Form::EventStream)
-            .map(|codings| Box::new(Edit::new(&codings)));
+            .and_then(|codings| Edit::new(&codings))
+            .map(Box::new);
         // A length that was told stays what it is.
         let comment =
             settings.comment && form == Form::EventStream && body.size_hint().exact().is_none();

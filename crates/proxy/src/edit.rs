@@ -1,44 +1,62 @@
 //! Takes the traces of our asking for usage out of a stream as it passes. Knows nothing of calls.
 
+use bytes::{Buf, Bytes};
 use wire::{Coding, DecodeError, Decoder, UsageUnask};
 
+/// So many decoded bytes pass at a time, or what one more encoded byte adds to them.
+const STEP_BYTES: usize = 16 * 1024;
+
 /// The edit of one stream. It asked for no coding; one that comes in a coding all the same is decoded first,
-/// and goes on without.
+/// and goes on without, however much it is: nothing is kept of what passes.
 pub(crate) struct Edit {
-    decoders: Vec<Decoder>,
+    decoder: Option<Decoder>,
+    /// Taken, not edited yet.
+    waiting: Bytes,
     unask: UsageUnask,
 }
 
 impl Edit {
-    /// For a stream in these codings, in the order in which they were applied.
-    pub(crate) fn new(codings: &[Coding]) -> Edit {
-        Edit {
-            decoders: codings
-                .iter()
-                .rev()
-                // Nothing is kept of what passes, so only the ratio is bounded.
-                .map(|coding| Decoder::new(*coding, u64::MAX))
-                .collect(),
+    /// For a stream in these codings; none for one in several, which a few bytes could make very long at once.
+    pub(crate) fn new(codings: &[Coding]) -> Option<Edit> {
+        let decoder = match codings {
+            [] => None,
+            [coding] => Some(Decoder::without_budget(*coding)),
+            _ => return None,
+        };
+        Some(Edit {
+            decoder,
+            waiting: Bytes::new(),
             unask: UsageUnask::new(),
-        }
+        })
     }
 
-    /// Takes the next bytes and gives what of them the client is to see now.
+    /// Takes the next bytes, once there are none left of those before.
+    pub(crate) fn take(&mut self, bytes: Bytes) {
+        self.waiting = bytes;
+    }
+
+    /// Whether bytes are left that were taken.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What the client is to see next of the bytes taken.
     ///
     /// # Errors
     /// [`DecodeError`] when the coding is broken: what follows cannot be shown.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        let mut out = Vec::with_capacity(bytes.len());
-        if self.decoders.is_empty() {
-            self.unask.push(bytes, &mut out);
+    pub(crate) fn go_on(&mut self) -> Result<Vec<u8>, DecodeError> {
+        let Some(decoder) = &mut self.decoder else {
+            let bytes = std::mem::take(&mut self.waiting);
+            let mut out = Vec::with_capacity(bytes.len());
+            self.unask.push(&bytes, &mut out);
             return Ok(out);
+        };
+        let mut plain = Vec::with_capacity(self.waiting.len());
+        while let (Some(byte), true) = (self.waiting.get(..1), plain.len() < STEP_BYTES) {
+            decoder.push(byte, &mut plain)?;
+            self.waiting.advance(1);
         }
-        let mut plain = bytes.to_vec();
-        for decoder in &mut self.decoders {
-            let mut decoded = Vec::with_capacity(plain.len() * 4);
-            decoder.push(&plain, &mut decoded)?;
-            plain = decoded;
-        }
+        let mut out = Vec::with_capacity(plain.len());
         self.unask.push(&plain, &mut out);
         Ok(out)
     }
@@ -57,11 +75,8 @@ impl Edit {
     pub(crate) fn finish(&mut self) -> Result<Vec<u8>, DecodeError> {
         let mut out = Vec::new();
         let mut plain = Vec::new();
-        for decoder in &mut self.decoders {
-            let mut decoded = Vec::new();
-            decoder.push(&plain, &mut decoded)?;
-            decoder.finish(&mut decoded)?;
-            plain = decoded;
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish(&mut plain)?;
         }
         self.unask.push(&plain, &mut out);
         self.unask.finish(&mut out);

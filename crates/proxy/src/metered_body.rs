@@ -127,8 +127,12 @@ impl MeteredBody {
                 }
                 Stage::Passing => {
                     self.stage = Stage::Passing;
-                    let next = ready!(self.poll_upstream(context));
-                    self.last = self.take_in(next);
+                    self.last = if self.edit_goes_on() {
+                        self.go_on()
+                    } else {
+                        let next = ready!(self.poll_upstream(context));
+                        self.take_in(next)
+                    };
                 }
             }
         }
@@ -166,10 +170,37 @@ impl MeteredBody {
             Ok(data) => data,
             Err(frame) => return self.end(frame.into_trailers().ok()),
         };
-        let passed = match self.pass(data) {
-            Ok(passed) => passed,
-            Err(broken) => return self.fail(broken),
-        };
+        match &mut self.passage.edit {
+            None => self.pass(Some(data)),
+            Some(edit) => {
+                edit.take(data);
+                self.go_on()
+            }
+        }
+    }
+
+    /// Not all is edited yet of what was taken in.
+    fn edit_goes_on(&self) -> bool {
+        let edit = self.passage.edit.as_ref();
+        edit.is_some_and(|edit| edit.goes_on())
+    }
+
+    /// The next that the edit lets pass.
+    fn go_on(&mut self) -> Option<Bytes> {
+        let edited = self.passage.edit.as_mut()?.go_on();
+        match edited {
+            Ok(edited) => {
+                self.pass(Some(edited.into()).filter(|edited: &Bytes| !edited.is_empty()))
+            }
+            Err(error) => self.fail(Broken::Coding(error)),
+        }
+    }
+
+    /// Says what goes on of what the client is to see of a frame; sets the stage that follows.
+    fn pass(&mut self, passed: Option<Bytes>) -> Option<Bytes> {
+        if self.edit_goes_on() {
+            return passed;
+        }
         if self.upstream_is_done() {
             // The length is known, so these are the last bytes.
             let rest = self.end(None);
@@ -194,15 +225,6 @@ impl MeteredBody {
         self.passage.early.is_empty()
             && self.passage.broke.is_none()
             && self.passage.upstream.is_end_stream()
-    }
-
-    /// The bytes of a frame that the client is to see.
-    fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Broken> {
-        let passed = match &mut self.passage.edit {
-            None => data,
-            Some(edit) => Bytes::from(edit.push(&data).map_err(Broken::Coding)?),
-        };
-        Ok((!passed.is_empty()).then_some(passed))
     }
 
     /// What was held back for a decision that no longer comes.

@@ -97,6 +97,8 @@ pub enum DecodeError {
 pub struct Decoder {
     engine: Engine,
     most_bytes: u64,
+    /// What it may decode to before its ratio is looked at, in bytes.
+    free_bytes: u64,
     taken: u64,
     given: u64,
 }
@@ -109,8 +111,19 @@ impl Decoder {
         Self {
             engine: Engine::new(coding),
             most_bytes,
+            free_bytes: FREE_DECODED_BYTES,
             taken: 0,
             given: 0,
+        }
+    }
+
+    /// A decoder without a budget, for bytes that are passed on and not kept. One byte of input decodes to 16 MiB at
+    /// the very most (a whole meta-block of brotli): whoever pushes byte by byte has the memory in hand.
+    #[must_use]
+    pub fn without_budget(coding: Coding) -> Self {
+        Self {
+            free_bytes: u64::MAX,
+            ..Self::new(coding, u64::MAX)
         }
     }
 
@@ -137,7 +150,9 @@ impl Decoder {
         out: &mut Vec<u8>,
         work: impl FnOnce(&mut Engine) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
-        let by_ratio = FREE_DECODED_BYTES + self.taken.saturating_mul(MOST_DECODED_RATIO);
+        let by_ratio = self
+            .free_bytes
+            .saturating_add(self.taken.saturating_mul(MOST_DECODED_RATIO));
         let room = self.most_bytes.min(by_ratio).saturating_sub(self.given);
         let before = out.len();
         let sink = self.engine.sink();
