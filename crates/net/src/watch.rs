@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as StdInstant};
 
@@ -50,6 +50,9 @@ pub(crate) struct Watch {
     phase: AtomicU64,
     /// Milliseconds since `accepted` plus one, or zero if the writer is not stalled.
     stalled: AtomicU64,
+    /// The last read brought bytes. hyper reads until nothing comes, unless it holds bytes that it cannot use yet: if
+    /// nothing was read after them when it awaits a head, they are the beginning of that head.
+    brought: AtomicBool,
 }
 
 const SERVING: u64 = 0;
@@ -64,6 +67,7 @@ impl Watch {
             patience,
             phase: AtomicU64::new(READING),
             stalled: AtomicU64::new(0),
+            brought: AtomicBool::new(false),
         }
     }
 
@@ -87,16 +91,26 @@ impl Watch {
         self.phase.load(Ordering::Relaxed) == SERVING
     }
 
-    /// The call is over, the next head is awaited.
+    /// The call is over, the next head is awaited. One that began while the call was served counts from now on: it
+    /// was not read meanwhile.
     fn awaiting_head(&self) {
         if self.phase.load(Ordering::Relaxed) == SERVING {
+            let has_begun = self.brought.load(Ordering::Relaxed);
+            let phase = if has_begun { READING } else { IDLE };
             self.phase
-                .store(self.millis() << 2 | IDLE, Ordering::Relaxed);
+                .store(self.millis() << 2 | phase, Ordering::Relaxed);
         }
     }
 
-    /// Bytes came in: if the connection was idle, they begin a head. (A head that began while the call before it was
-    /// served is only held to the patience for idle connections.)
+    /// A read was tried, and brought bytes or not.
+    pub(crate) fn read(&self, brought: bool) {
+        self.brought.store(brought, Ordering::Relaxed);
+        if brought {
+            self.received();
+        }
+    }
+
+    /// Bytes came in: if the connection was idle, they begin a head.
     pub(crate) fn received(&self) {
         if self.phase.load(Ordering::Relaxed) & 3 == IDLE {
             self.phase
@@ -232,6 +246,21 @@ mod tests {
         watch.received();
         assert_eq!(watch.judge(at(124)), Judgement::LookAgain(at(125)));
         assert_eq!(watch.judge(at(125)), Judgement::Overdue(Overdue::Head));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_begun_behind_a_call_counts_from_the_end_of_the_call() {
+        let (watch, at) = watch();
+        watch.read(true);
+        watch.serving();
+        watch.read(false);
+        watch.read(true);
+        pass(100).await;
+        assert_eq!(watch.judge(at(100)), Judgement::LookAgain(at(115)));
+        watch.awaiting_head();
+        watch.read(false);
+        assert_eq!(watch.judge(at(114)), Judgement::LookAgain(at(115)));
+        assert_eq!(watch.judge(at(115)), Judgement::Overdue(Overdue::Head));
     }
 
     #[tokio::test(start_paused = true)]

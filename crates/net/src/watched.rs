@@ -212,13 +212,12 @@ impl AsyncRead for Watched {
             ready!(this.release(cx))?;
         }
         if this.first.give(buf) {
+            this.watch.read(true);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let done = Pin::new(&mut this.transport).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            this.watch.received();
-        }
+        this.watch.read(buf.filled().len() > before);
         done
     }
 }

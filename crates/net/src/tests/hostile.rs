@@ -1,14 +1,21 @@
-//! Upstreams without an end, and ourselves as our own client.
+//! Upstreams without an end, heads sent ahead without an end, and ourselves as our own client.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::{Raw, Serving, connector, listener, post, sending, text, upstream, within};
+use super::{
+    Raw, Serving, connector, listener, post, sending, sockets_seen, text, upstream, within,
+};
 use crate::origins::{Ends, Origins};
-use crate::{ConnectSettings, Scheme, Upstream};
+use crate::{ConnectSettings, ListenFigures, Peer, Scheme, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
@@ -88,4 +95,93 @@ fn a_port_of_ours_may_lead_to_several_others() {
     assert!(origins.contains(mapped));
     drop(noted);
     assert!(!origins.contains(mapped));
+}
+
+/// Heads of a call, in the forms in which a body may end.
+const CALLS: [&str; 3] = [
+    "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}",
+    "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+];
+
+/// Calls whose requests are read, say so, and are answered when they are told.
+async fn held_calls(head: Duration, idle: Duration) -> (Serving, Arc<Notify>, Arc<Notify>) {
+    let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (says, waits) = (Arc::clone(&begun), Arc::clone(&end));
+    let listener = listener(|settings| {
+        settings.head_timeout = head;
+        settings.idle_timeout = idle;
+    })
+    .await;
+    let service = move |request: Request<Incoming>, _: Peer| {
+        let (says, waits) = (Arc::clone(&says), Arc::clone(&waits));
+        async move {
+            request.into_body().collect().await.unwrap();
+            says.notify_one();
+            waits.notified().await;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done")))
+        }
+    };
+    (Serving::start(listener, service), begun, end)
+}
+
+#[tokio::test]
+async fn half_a_head_behind_a_call_is_cut_as_a_slow_head() {
+    const PATIENCE: Duration = Duration::from_millis(150);
+    for call in CALLS {
+        for is_apart in [false, true] {
+            within(async {
+                let (serving, begun, end) = held_calls(PATIENCE, Duration::from_mins(1)).await;
+                let mut client = Raw::connect(serving.address).await;
+                if is_apart {
+                    client.say(call).await;
+                    begun.notified().await;
+                    client.say("GET /aga").await;
+                    sockets_seen().await;
+                } else {
+                    client.say(format!("{call}GET /aga")).await;
+                    begun.notified().await;
+                }
+                // The call itself takes as long as it takes.
+                tokio::time::sleep(PATIENCE * 2).await;
+                end.notify_one();
+                client.until("done").await;
+                let waits = Instant::now();
+                assert_eq!(client.closed().await, "");
+                let took = waits.elapsed();
+                assert!(took + Duration::from_millis(20) > PATIENCE, "{took:?}");
+                assert!(took < PATIENCE * 10, "{took:?}");
+                serving.figure(ListenFigures::slow_heads, 1).await;
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_request_behind_a_call_is_answered_and_then_idle_is_no_slow_head() {
+    for call in CALLS {
+        for parts in [vec![format!("{call}{call}")], vec![call.to_owned(); 2]] {
+            within(async {
+                let idle = Duration::from_millis(400);
+                let (serving, begun, end) = held_calls(Duration::from_millis(60), idle).await;
+                let mut client = Raw::connect(serving.address).await;
+                for part in parts {
+                    client.say(part).await;
+                    sockets_seen().await;
+                }
+                for _ in 0..2 {
+                    begun.notified().await;
+                    end.notify_one();
+                    client.until("done").await;
+                }
+                let waits = Instant::now();
+                client.closed().await;
+                let took = waits.elapsed();
+                assert!(took + Duration::from_millis(20) > idle, "{took:?}");
+                assert_eq!(serving.figures.slow_heads(), 0);
+            })
+            .await;
+        }
+    }
 }
