@@ -19,8 +19,13 @@ const SOUND: &str = r#","usage":{"%in":12,"%out":34,"%all":46}"#;
 
 /// The members of an answer that say its usage, none of which can be believed. `%in`, `%out` and `%all`
 /// stand for what the endpoint calls its counts.
-const ODD_USAGES: [(&str, &str); 22] = [
+const ODD_USAGES: [(&str, &str); 24] = [
     ("there is none", ""),
+    ("input alone", r#","usage":{"%in":12}"#),
+    (
+        "no output, though the total says none",
+        r#","usage":{"%in":12,"%all":12}"#,
+    ),
     ("null", r#","usage":null"#),
     (
         "input is a string",

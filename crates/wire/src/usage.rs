@@ -22,21 +22,23 @@ pub(crate) enum UsageTag {
     Reasoning,
 }
 
-/// Whether the output may be left out, which then is zero: embeddings, and completions that
-/// generated nothing, report `prompt_tokens` and `total_tokens` alone.
+/// What a `usage` without a count of output says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
+    /// Nothing: it is not whole.
     Needed,
-    Optional,
+    /// That nothing was generated, where its total says the same: completions that generated nothing report
+    /// `prompt_tokens` and `total_tokens` alone.
+    NoneByTotal,
+    /// That there is none: embeddings have no output.
+    None,
 }
 
 impl Output {
     pub(crate) fn of(endpoint: Metered) -> Self {
         match endpoint {
-            Metered::ChatCompletions
-            | Metered::Completions
-            | Metered::Embeddings
-            | Metered::ThreadRuns => Self::Optional,
+            Metered::Embeddings => Self::None,
+            Metered::Completions => Self::NoneByTotal,
             _ => Self::Needed,
         }
     }
@@ -117,8 +119,9 @@ impl UsageFields {
         let input = self.input?;
         let output = match (self.output, output) {
             (Some(output), _) => output,
-            (None, Output::Optional) => 0,
-            (None, Output::Needed) => return None,
+            (None, Output::None) => 0,
+            (None, Output::NoneByTotal) if self.total == Some(input) => 0,
+            (None, Output::Needed | Output::NoneByTotal) => return None,
         };
         if self.total.is_some_and(|total| total != input + output) {
             return None;

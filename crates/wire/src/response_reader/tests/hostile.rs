@@ -80,6 +80,10 @@ fn a_hostile_usage_is_not_believed() {
         r#""usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5},"\u0075sage":null"#,
         r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"prompt_token_details":{"cached_tokens":1}}"#,
         r#""usage":{"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
+        r#""usage":{"prompt_tokens":2}"#,
+        r#""usage":{"prompt_tokens":2,"total_tokens":2}"#,
+        r#""usage":{"completion_tokens":3,"total_tokens":5}"#,
+        r#""usage":{"total_tokens":5}"#,
         r#""usage":{"input_tokens":2,"output_tokens":3}"#,
         r#""usage":[{"prompt_tokens":2,"completion_tokens":3}]"#,
         r#""usage":"5""#,
@@ -91,6 +95,27 @@ fn a_hostile_usage_is_not_believed() {
     ] {
         assert_eq!(chat(odd), Err(Reason::UsageMissing), "{odd}");
     }
+}
+
+#[test]
+fn output_is_left_out_only_where_there_is_none() {
+    let read = |endpoint, usage: &str| {
+        let body = format!(r#"{{"model":"m","usage":{usage}}}"#);
+        let pieces = [body.as_bytes()];
+        parts(read(endpoint, Form::Json, &[], &pieces, End::Complete)).0
+    };
+    let (alone, summed) = (
+        r#"{"prompt_tokens":2}"#,
+        r#"{"prompt_tokens":2,"total_tokens":2}"#,
+    );
+    let input = Ok(tokens([2, 0, 0, 0, 0]));
+    let missing = Err(Reason::UsageMissing);
+    assert_eq!(read(Metered::Embeddings, alone), input);
+    assert_eq!(read(Metered::Embeddings, summed), input);
+    assert_eq!(read(Metered::Completions, alone), missing);
+    assert_eq!(read(Metered::Completions, summed), input);
+    assert_eq!(read(Metered::ChatCompletions, alone), missing);
+    assert_eq!(read(Metered::ChatCompletions, summed), missing);
 }
 
 #[test]
