@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::chat::{DATE, EVENTS, JSON};
+use harness::chat::{self, CHUNKED, DATE, EVENTS, JSON};
 use harness::day::{ACME, Day, Way, keyed};
 use harness::http1::End;
 use harness::proxy::{Proxy, ProxySetup, Settled};
@@ -263,11 +263,24 @@ async fn a_stream_that_was_cut_is_settled_when_it_is_seen_whole() {
     assert_eq!(proxy.settled(&cut).await.number("tokens"), Some(42));
 }
 
-fn run(id: &str, status: &str, usage: &str) -> Vec<u8> {
-    let run = format!(
+fn run_object(id: &str, status: &str, usage: &str) -> String {
+    format!(
         r#"{{"id":"{id}","object":"thread.run","status":"{status}","model":"gpt-4o-2024-08-06","last_error":null,"usage":{usage}}}"#
-    );
+    )
+}
+
+fn run(id: &str, status: &str, usage: &str) -> Vec<u8> {
+    let run = run_object(id, status, usage);
     sized(200, &[JSON, DATE, ORGANIZATION], run.as_bytes())
+}
+
+/// A page that lists these.
+fn listed(items: &[&str]) -> Vec<u8> {
+    let list = format!(
+        r#"{{"object":"list","data":[{}],"has_more":false}}"#,
+        items.join(",")
+    );
+    sized(200, &[JSON, DATE, ORGANIZATION], list.as_bytes())
 }
 
 const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
@@ -279,6 +292,11 @@ async fn assistants() -> (Upstream, Proxy) {
         let text = String::from_utf8_lossy(&received.body);
         vec![Step::Bytes(match received.target.as_str() {
             "/v1/threads/t/runs" => run("run_1", "queued", "null"),
+            "/v1/threads/t/runs?early" => listed(&[&run_object("run_1", "in_progress", "null")]),
+            "/v1/threads/t/runs?limit=20" => listed(&[
+                &run_object("run_9", "completed", RUN_USAGE),
+                &run_object("run_1", "completed", RUN_USAGE),
+            ]),
             "/v1/threads/t/runs/run_1?early" => run("run_1", "in_progress", "null"),
             "/v1/threads/t/runs/run_1" => run("run_1", "completed", RUN_USAGE),
             "/v1/threads/t/runs/run_1/steps" => {
@@ -348,6 +366,56 @@ async fn a_run_is_counted_by_the_poll_that_shows_it_completed() {
         ("free", Some(470))
     );
     assert_eq!(settled.text("endpoint"), Some("threads.runs"));
+}
+
+#[tokio::test]
+async fn a_list_is_the_first_sight_of_each_call_that_it_shows_whole() {
+    let (_upstream, proxy) = assistants().await;
+    let asked = json!({"assistant_id": "asst"});
+    let created = post(&proxy, "/v1/threads/t/runs", &asked).await;
+    assert_eq!(created.header("x-tollfree-verdict"), Some("pending"));
+    let list = get(&proxy, "/v1/threads/t/runs?early").await;
+    assert_eq!(list.header("x-tollfree-reason"), Some("replay"));
+    assert_eq!(look_up(&proxy, "run_1").await.verdict(), "pending");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        get(&proxy, "/v1/threads/t/runs?limit=20").await;
+        let settled = look_up(&proxy, "run_1").await;
+        assert_eq!(settled.verdict(), "free", "{settled:?}");
+        assert_eq!(settled.number("tokens"), Some(470), "{settled:?}");
+        seen.push(settled.number("remaining-tokens"));
+    }
+    assert_eq!(seen, [Some(250_000 - 470); 2], "counted once, and no other");
+}
+
+#[tokio::test]
+async fn a_stored_chat_that_was_cut_is_settled_by_the_list_that_shows_it() {
+    let upstream = Upstream::start(|received| {
+        if received.method == "GET" && received.target.starts_with(chat::PATH) {
+            let usage = format!(",{}", chat::usage(30, 12));
+            let whole = chat::completion("chatcmpl-cut", chat::MODEL, "Hi", &usage);
+            let whole = String::from_utf8(whole).expect("text");
+            return vec![Step::Bytes(listed(&[&whole]))];
+        }
+        let mut begun = head(200, &[EVENTS, CHUNKED, DATE, ORGANIZATION]);
+        begun.extend(chunk(&chat::says("chatcmpl-cut", chat::MODEL, "one")));
+        vec![Step::Bytes(begun), Step::Close]
+    })
+    .await;
+    let setup = ProxySetup::to(&upstream.url())
+        .variable("TOLLFREE_ENROLLED", "true")
+        .variable("TOLLFREE_COVERAGE", "all");
+    let proxy = Proxy::start(setup);
+    let stream = chat::ask(chat::MODEL, r#","stream":true,"store":true"#);
+    let cut = keyed(Request::post(chat::PATH, stream), ACME);
+    // The first answer tells the day.
+    proxy.exchange(&cut).await;
+    let cut = proxy.exchange(&cut).await;
+    assert_eq!(proxy.settled(&cut).await.verdict(), "unknown");
+    get(&proxy, "/v1/chat/completions?limit=20").await;
+    let settled = proxy.settled(&cut).await;
+    assert_eq!(settled.number("tokens"), Some(42), "{settled:?}");
+    assert_eq!(settled.verdict(), "free", "{settled:?}");
 }
 
 #[tokio::test]

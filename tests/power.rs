@@ -7,7 +7,7 @@ mod grown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::chance::Chance;
 use harness::clock;
@@ -18,10 +18,13 @@ use harness::http1;
 use harness::kept::{KEYS, Kept};
 use harness::note::Note;
 use harness::proxy::Proxy;
+use harness::raw::Request;
 use harness::sqlite;
-use harness::strace;
+use harness::strace::{self, Fault};
 use harness::trace::{self, Call, What};
+use harness::websocket::WebSocket;
 use ledger::{Durability, Ledger, LedgerSettings, Lock};
+use serde_json::json;
 use simulator::{AfterCrossing, Clock};
 use tempfile::TempDir;
 
@@ -29,6 +32,8 @@ use tempfile::TempDir;
 const CUTS: [u64; 2] = [60, 500];
 /// How long calls are made, in milliseconds.
 const LOAD_MS: [u64; 2] = [1_200, 4_000];
+/// How long a sync takes at least that the tracer makes slow.
+const SLOW_SYNC: Duration = Duration::from_millis(120);
 /// The longest wait for a ledger to open or close.
 const MOST_WAIT: Duration = Duration::from_secs(30);
 
@@ -163,6 +168,40 @@ async fn no_word_leaves_before_it_is_on_the_disk_and_every_cut_leaves_a_sound_le
     figures.line("ledgers that were not sound after", 0);
     figures.line("rows found in all of them", rows);
     figures.keep();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_on_a_websocket_is_on_the_disk_before_it_goes_up() {
+    if let Some(why) = strace::missing() {
+        eprintln!("SKIPPED: the system calls of the program cannot be recorded here: {why}");
+        return;
+    }
+    let kept = Kept::new(Clock::System, AfterCrossing::Billed).await;
+    let log = kept.folder().with_extension("strace");
+    // Before its first start there is no tail yet.
+    let setup = || {
+        let setup = kept.setup();
+        setup.variable("TOLLFREE_LEDGER_DURABILITY", "power-loss")
+    };
+    Proxy::start(setup()).kill();
+    let slow = Fault {
+        calls: "fdatasync",
+        what: "delay_exit=120000",
+        when: "1+",
+        files: strace::tail_files(kept.folder()),
+    };
+    let proxy = Proxy::start(setup().under(&slow.command(&log)));
+    // The first answer tells whose key it is.
+    let models = Request::get("/v1/models").header("authorization", &format!("Bearer {}", KEYS[0]));
+    proxy.exchange(&models).await;
+    let mut socket = WebSocket::open(proxy.address(), "/v1/responses", KEYS[0]).await;
+    let asked = Instant::now();
+    let create = json!({"type": "response.create", "model": "gpt-5-mini", "input": "x"});
+    socket.say(&create).await;
+    socket.hear_until("response.created").await;
+    let took = asked.elapsed();
+    assert!(took >= SLOW_SYNC, "went up after {took:?}");
+    strace::let_go(proxy.id()).await;
 }
 
 /// Cuts the power at so many places of the record, opens what the disk may hold, and counts the rows found.

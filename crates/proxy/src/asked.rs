@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) facts: Option<RequestFacts>,
     /// Bytes of the body without its coding, where it was read.
     pub(crate) body_bytes: Option<u64>,
+    /// It is a message of a WebSocket.
+    pub(crate) on_socket: bool,
     /// We asked for the usage in the client's stead.
     pub(crate) usage_asked_by_us: bool,
     /// When its body was in hand: the time until it leaves is ours.
@@ -30,12 +32,17 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// What a message of a WebSocket asks, as far as it was read.
-    pub(crate) fn on_socket(endpoint: Metered, facts: Option<RequestFacts>) -> Asked {
+    /// What a message of a WebSocket asks, as far as it was read, and its bytes.
+    pub(crate) fn on_socket(
+        endpoint: Metered,
+        facts: Option<RequestFacts>,
+        body_bytes: Option<u64>,
+    ) -> Asked {
         Asked {
             endpoint,
             facts,
-            body_bytes: None,
+            body_bytes,
+            on_socket: true,
             usage_asked_by_us: false,
             in_hand: Instant::now(),
         }
@@ -53,6 +60,7 @@ impl Asked {
                 endpoint,
                 facts: None,
                 body_bytes: None,
+                on_socket: false,
                 usage_asked_by_us: false,
                 in_hand: Instant::now(),
             };
@@ -107,6 +115,7 @@ impl Asked {
                 endpoint,
                 facts,
                 body_bytes,
+                on_socket: false,
                 usage_asked_by_us,
                 in_hand,
             },

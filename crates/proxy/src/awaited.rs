@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ledger::Row;
-use meter::{Day, GroupId, Rules, Settlement, SlackSource};
+use meter::{Certainty, Day, GroupId, Rules, Settlement, SlackSource, Verdict};
 use wire::Metered;
 
 use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::keys::KeyHash;
+use crate::row;
 
 /// Calls awaited at once; beyond it the oldest is forgotten here, and found in the ledger.
 const MOST_AWAITED: usize = 10_000;
@@ -65,14 +66,22 @@ impl Unseen {
         whose: Whose,
         rules: &Rules,
     ) -> Option<Unseen> {
+        // A row that adjusts another was seen whole.
+        let is_first = row.adjusts.is_none();
         let call = row.call;
-        let is_awaited = call.verdict == "unknown"
-            && call.usage.is_none()
+        let is_estimated = call.certainty.as_deref() == Some(Certainty::Estimated.as_str());
+        let is_unknown = call.verdict == Verdict::Unknown.as_str() && call.usage.is_none();
+        let is_awaited = is_first
+            && (is_unknown || is_estimated)
             && call.response_id.as_deref() == Some(response_id);
         let endpoint = Metered::ALL
             .into_iter()
             .find(|endpoint| endpoint.as_str() == call.endpoint)
             .filter(|_| is_awaited)?;
+        let estimated = is_estimated.then(|| row::estimate(&call, rules)).flatten();
+        if is_estimated && estimated.is_none() {
+            return None;
+        }
         let text =
             |text: Option<std::borrow::Cow<'static, str>>| text.map(|text| text.as_ref().into());
         let unknown_calls = SlackSource::UnknownCalls.assumption().as_str();
@@ -107,7 +116,7 @@ impl Unseen {
             stream: call.stream,
             status: call.status,
             client: text(call.client),
-            estimated: None,
+            estimated,
             uncounted,
         })
     }

@@ -10,7 +10,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{Peer, SendError, UpstreamBody};
-use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader};
+use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows};
 
 use crate::answer::Refusal;
 use crate::asked::{self, Asked};
@@ -117,8 +117,8 @@ async fn story(
     };
     match route.endpoint {
         Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
-        Endpoint::Replay(Some(shown)) => call.replayed(shown, body).await,
-        Endpoint::Replay(None) => call.unmetered(body, Reason::Replay).await,
+        Endpoint::Replay(Shows::Others) => call.unmetered(body, Reason::Replay).await,
+        Endpoint::Replay(shown) => call.replayed(shown, body).await,
         Endpoint::Socket(socket) => call.socket(socket, body).await,
         Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
     }

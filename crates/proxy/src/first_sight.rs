@@ -24,13 +24,16 @@ use crate::tags::Tags;
 /// So long the last bytes of a sight wait until it is settled.
 const DEADLINE: Duration = Duration::from_millis(250);
 
-/// Settles the call that awaits this response, if one does and nobody saw it before. Goes on if the sight is dropped.
-pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, reported: Reported) {
+/// Settles the calls that await these responses, as far as some do and nobody saw them before. Goes on if the sight is
+/// dropped.
+pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<Reported>) {
     let settling = tokio::spawn(async move {
-        if let Some(unseen) = find(&shared, key, &reported).await {
-            let (mut outcome, commit) = settle(&shared, &unseen, &reported);
-            outcome.tags.recorded = commit.recorded().await;
-            shelve(&shared, unseen, outcome);
+        for reported in &whole {
+            if let Some(unseen) = find(&shared, key, reported).await {
+                let (mut outcome, commit) = settle(&shared, &unseen, reported);
+                outcome.tags.recorded = commit.recorded().await;
+                shelve(&shared, unseen, outcome);
+            }
         }
     });
     // Late or not, the bytes go on.

@@ -19,8 +19,11 @@ const MILLION: u64 = 1_000_000;
 /// What was learned.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
-    models: Mutex<HashMap<(Metered, Box<str>), Streams, ahash::RandomState>>,
+    models: Mutex<HashMap<Kind, Streams, ahash::RandomState>>,
 }
+
+/// Streams that are alike: of one endpoint, framed in one way, of one model.
+type Kind = (Metered, bool, Box<str>);
 
 /// The ratios of the last streams of a model: of input to the request's bytes, of output to the answer's.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ struct Streams {
 pub(crate) struct Bytes {
     pub(crate) sent: u64,
     pub(crate) seen: u64,
+    /// They were framed as messages of a WebSocket, in which a token is fewer bytes than in events.
+    pub(crate) on_socket: bool,
 }
 
 impl Learned {
@@ -46,7 +51,7 @@ impl Learned {
             return;
         };
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (endpoint, model.into());
+        let key = (endpoint, bytes.on_socket, model.into());
         if models.len() >= MOST_MODELS && !models.contains_key(&key) {
             return;
         }
@@ -62,7 +67,7 @@ impl Learned {
     /// too few were seen.
     pub(crate) fn estimate(&self, endpoint: Metered, model: &str, bytes: Bytes) -> Option<Usage> {
         let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let streams = models.get(&(endpoint, model.into()))?;
+        let streams = models.get(&(endpoint, bytes.on_socket, model.into()))?;
         let ratios = Some(&streams.ratios).filter(|ratios| ratios.len() >= LEAST_STREAMS)?;
         let least = ratios
             .iter()
@@ -93,7 +98,11 @@ mod tests {
     }
 
     fn bytes(sent: u64, seen: u64) -> Bytes {
-        Bytes { sent, seen }
+        Bytes {
+            sent,
+            seen,
+            on_socket: false,
+        }
     }
 
     #[test]
@@ -115,6 +124,11 @@ mod tests {
             learned.estimate(Metered::Responses, "m", bytes(800, 1000)),
             None
         );
+        let on_socket = Bytes {
+            on_socket: true,
+            ..bytes(800, 1000)
+        };
+        assert_eq!(learned.estimate(CHAT, "m", on_socket), None);
         for _ in 0..STREAMS {
             learned.learn(CHAT, "m", bytes(400, 2000), &usage(200, 40));
         }

@@ -8,7 +8,7 @@ use http::{Response, StatusCode, response};
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::UpstreamBody;
-use wire::{Coding, Form, Metered, ResponseReader};
+use wire::{Coding, Form, Metered, Shows};
 
 use crate::asked;
 use crate::body::AnswerBody;
@@ -16,7 +16,7 @@ use crate::call::{Call, Ending, request_id, text};
 use crate::forward::{self, Accept};
 use crate::recent::Names;
 use crate::request_body::RequestBody;
-use crate::sighted_body::Sight;
+use crate::sighted_body::{Sight, SightReader};
 use crate::tags::Tags;
 
 impl Call<'_> {
@@ -33,10 +33,10 @@ impl Call<'_> {
         Ok(self.pass_unread(answer, reason))
     }
 
-    /// An answer that shows one earlier call again: it settles nothing, unless that call's usage never came.
+    /// An answer that shows earlier calls again: it settles nothing, unless the usage of one never came.
     pub(crate) async fn replayed(
         mut self,
-        shown: Metered,
+        shown: Shows,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
         let answer = self
@@ -46,14 +46,16 @@ impl Call<'_> {
         let form = Form::of(text(answer.headers(), &CONTENT_TYPE));
         let codings = Coding::of(asked::coding_values(answer.headers()));
         let passed = self.pass_unread(answer, Reason::Replay);
-        let Some(codings) = codings.filter(|_| passed.status().is_success()) else {
+        let codings = codings.filter(|_| passed.status().is_success());
+        let reader = codings.and_then(|codings| SightReader::new(shown, form, &codings));
+        let Some(reader) = reader else {
             return Ok(passed);
         };
         Ok(passed.map(|body| {
             body.sighted(Sight {
                 shared: Arc::clone(self.shared),
                 key: self.key,
-                reader: ResponseReader::new(shown, form, &codings),
+                reader,
             })
         }))
     }

@@ -2,7 +2,10 @@
 //! travels.
 
 use ledger::{Row, SettledCall, Slack, Tokens};
-use meter::{Assumptions, Certainty, Day, Dollars, Reason, Rules, Settlement, Usage, Verdict};
+use meter::{
+    Assumptions, Certainty, Day, Dollars, Reason, Rules, Settlement, SlackSource, Span, Usage,
+    Verdict,
+};
 
 use crate::attribute::Whose;
 use crate::call_id::CallId;
@@ -39,6 +42,17 @@ fn tokens(usage: Usage) -> Tokens {
         cache_write: usage.cache_write,
         output: usage.output,
         reasoning: usage.reasoning,
+    }
+}
+
+/// The usage of tokens that were kept.
+fn usage(tokens: &Tokens) -> Usage {
+    Usage {
+        input: tokens.input,
+        cached_input: tokens.cached_input,
+        cache_write: tokens.cache_write,
+        output: tokens.output,
+        reasoning: tokens.reasoning,
     }
 }
 
@@ -104,6 +118,42 @@ pub(crate) fn row<'a>(
     }
 }
 
+/// The settlement that a kept row tells of which went by an estimate; `None` for a row of words that nobody of ours
+/// wrote.
+pub(crate) fn estimate(call: &SettledCall<'_>, rules: &Rules) -> Option<Settlement> {
+    let group = call.group.as_deref();
+    let slack = call.slack.as_ref();
+    let dollars = |amount: Option<u64>| amount.map(|amount| Dollars(amount.into()));
+    Some(Settlement {
+        day: Day::of_number(call.day),
+        group: group.and_then(|group| rules.offer().group_named(group)),
+        usage: call.usage.as_ref().map(usage),
+        span: call.span.map(|(before, after)| Span { before, after }),
+        fitted: call.fitted,
+        slack: slack.map_or(Some(0), |slack| slack.at_most),
+        slack_source: match slack {
+            Some(slack) => SlackSource::of_word(&slack.source)?,
+            None => SlackSource::UnknownCalls,
+        },
+        slack_in_every_group: slack.is_some_and(|slack| slack.any_group),
+        verdict: Verdict::of_word(&call.verdict)?,
+        certainty: call.certainty.as_deref().and_then(Certainty::of_word),
+        assumes: Assumptions::of_words(&call.assumes),
+        reason: Reason::of_word(&call.reason)?,
+        ours: Verdict::of_word(&call.ours)?,
+        // Who was sent no usage was sent no word on who pays.
+        payer: None,
+        payer_differs: false,
+        unlisted_but_free: false,
+        disputed: call.disputed,
+        straddles: call.straddles,
+        allowance: call.allowance,
+        remaining: call.remaining,
+        cost: dollars(call.cost),
+        saved: dollars(call.saved),
+    })
+}
+
 /// A kept call as the look-up shows it; `None` for a row of words that nobody of ours wrote.
 pub(crate) fn kept(row: Row) -> Option<RecentCall> {
     let call = row.call;
@@ -119,13 +169,7 @@ pub(crate) fn kept(row: Row) -> Option<RecentCall> {
         _ => None,
     };
     let dollars = |amount: Option<u64>| amount.map(|amount| Dollars(amount.into()));
-    let usage = call.usage.map(|tokens| Usage {
-        input: tokens.input,
-        cached_input: tokens.cached_input,
-        cache_write: tokens.cache_write,
-        output: tokens.output,
-        reasoning: tokens.reasoning,
-    });
+    let usage = call.usage.as_ref().map(usage);
     let outcome = Outcome {
         tags: Tags {
             call: CallId::of_text(&call.call)?,

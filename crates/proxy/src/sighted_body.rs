@@ -1,5 +1,5 @@
-//! The body of an answer that shows an earlier call again, read while it passes: if it is the first to show that
-//! call's usage, its last bytes wait until the call is settled. Knows nothing of settlements.
+//! The body of an answer that shows earlier calls again, read while it passes: if it is the first to show the usage of
+//! one, its last bytes wait until that call is settled. Knows nothing of settlements.
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
-use wire::{End, Reading, ResponseReader};
+use wire::{Coding, End, Form, ListReader, Reading, ResponseReader, Shows};
 
 use crate::body::Broken;
 use crate::first_sight;
@@ -22,7 +22,49 @@ pub(crate) struct Sight {
     pub(crate) shared: Arc<Shared>,
     /// The key of whoever asked.
     pub(crate) key: Option<KeyHash>,
-    pub(crate) reader: ResponseReader,
+    pub(crate) reader: SightReader,
+}
+
+/// Reads the calls that are shown.
+pub(crate) enum SightReader {
+    One(ResponseReader),
+    List(Box<ListReader>),
+}
+
+impl SightReader {
+    /// A reader for an answer of this form, in these codings; none where no call is shown whole.
+    pub(crate) fn new(shown: Shows, form: Form, codings: &[Coding]) -> Option<SightReader> {
+        match shown {
+            Shows::One(endpoint) => Some(SightReader::One(ResponseReader::new(
+                endpoint, form, codings,
+            ))),
+            Shows::List(endpoint) => Some(SightReader::List(Box::new(ListReader::new(
+                endpoint, codings,
+            )))),
+            Shows::Others => None,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            SightReader::One(reader) => reader.push(bytes),
+            SightReader::List(reader) => reader.push(bytes),
+        }
+    }
+
+    fn ended(&self) -> bool {
+        match self {
+            SightReader::One(reader) => reader.ended(),
+            SightReader::List(reader) => reader.ended(),
+        }
+    }
+
+    fn finish(self) -> Vec<Reading> {
+        match self {
+            SightReader::One(reader) => vec![reader.finish(End::Complete)],
+            SightReader::List(reader) => reader.finish(),
+        }
+    }
 }
 
 /// An answer and who looks on.
@@ -105,11 +147,15 @@ impl SightedBody {
             key,
             reader,
         } = sight;
-        match reader.finish(End::Complete) {
-            Reading::Reported(reported) => {
-                self.settling = Some(Box::pin(first_sight::seen(shared, key, reported)));
+        let mut whole = Vec::new();
+        for reading in reader.finish() {
+            match reading {
+                Reading::Reported(reported) => whole.push(reported),
+                Reading::Missing(missing) => first_sight::ended(&shared, &missing),
             }
-            Reading::Missing(missing) => first_sight::ended(&shared, &missing),
+        }
+        if !whole.is_empty() {
+            self.settling = Some(Box::pin(first_sight::seen(shared, key, whole)));
         }
     }
 }

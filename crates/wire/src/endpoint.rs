@@ -11,10 +11,21 @@ pub enum Endpoint {
     /// Where a client may ask for a WebSocket on which it makes calls; without an upgrade, forwarded unread.
     Socket(Socket),
     /// Shows the usage of a call made earlier: never counted on sight, except the first whole sight of a call whose
-    /// usage never came. The endpoint is that of the one call it shows, where it shows one.
-    Replay(Option<Metered>),
+    /// usage never came.
+    Replay(Shows),
     /// Everything else: forwarded unread.
     PassThrough,
+}
+
+/// Which earlier calls a replay shows whole, if any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shows {
+    /// One call of this endpoint.
+    One(Metered),
+    /// A list of calls of this endpoint.
+    List(Metered),
+    /// Steps of calls, sums of them, or calls that were not made here.
+    Others,
 }
 
 /// The creating endpoints, by the shape of their requests and answers.
@@ -214,31 +225,33 @@ fn posted(segments: &[&str]) -> Endpoint {
         ["images", "generations"] => Endpoint::Metered(Metered::ImageGenerations),
         ["images", "edits"] => Endpoint::Metered(Metered::ImageEdits),
         ["threads", "runs"] | ["threads", _, "runs"] => Endpoint::Metered(Metered::ThreadRuns),
-        ["chat", "completions", _] => Endpoint::Replay(Some(Metered::ChatCompletions)),
-        ["responses", _, "cancel"] => Endpoint::Replay(Some(Metered::Responses)),
+        ["chat", "completions", _] => Endpoint::Replay(Shows::One(Metered::ChatCompletions)),
+        ["responses", _, "cancel"] => Endpoint::Replay(Shows::One(Metered::Responses)),
         ["threads", _, "runs", _] | ["threads", _, "runs", _, "cancel" | "submit_tool_outputs"] => {
-            Endpoint::Replay(Some(Metered::ThreadRuns))
+            Endpoint::Replay(Shows::One(Metered::ThreadRuns))
         }
-        ["batches"] | ["batches", _, "cancel"] | ["evals", _, "runs", ..] => Endpoint::Replay(None),
+        ["batches"] | ["batches", _, "cancel"] | ["evals", _, "runs", ..] => {
+            Endpoint::Replay(Shows::Others)
+        }
         _ => Endpoint::PassThrough,
     }
 }
 
 fn shown(segments: &[&str]) -> Endpoint {
     match segments {
-        ["responses", _] => Endpoint::Replay(Some(Metered::Responses)),
-        ["chat", "completions", _] => Endpoint::Replay(Some(Metered::ChatCompletions)),
-        ["threads", _, "runs", _] => Endpoint::Replay(Some(Metered::ThreadRuns)),
-        ["chat", "completions"]
-        | ["threads", _, "runs"]
-        | ["threads", _, "runs", _, "steps"]
+        ["responses", _] => Endpoint::Replay(Shows::One(Metered::Responses)),
+        ["chat", "completions", _] => Endpoint::Replay(Shows::One(Metered::ChatCompletions)),
+        ["threads", _, "runs", _] => Endpoint::Replay(Shows::One(Metered::ThreadRuns)),
+        ["chat", "completions"] => Endpoint::Replay(Shows::List(Metered::ChatCompletions)),
+        ["threads", _, "runs"] => Endpoint::Replay(Shows::List(Metered::ThreadRuns)),
+        ["threads", _, "runs", _, "steps"]
         | ["threads", _, "runs", _, "steps", _]
         | ["batches"]
         | ["batches", _]
         | ["files", _, "content"]
         | ["evals", _, "runs", ..]
         | ["organization", "usage", ..]
-        | ["organization", "costs"] => Endpoint::Replay(None),
+        | ["organization", "costs"] => Endpoint::Replay(Shows::Others),
         ["responses"] => Endpoint::Socket(Socket::Responses),
         ["realtime"] => Endpoint::Socket(Socket::Realtime),
         _ => Endpoint::PassThrough,
@@ -309,32 +322,46 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_of_one_call_says_of_which_endpoint() {
+    fn a_replay_says_which_calls_it_shows() {
         for (method, path, shown) in [
             (
                 "GET",
                 "/v1/responses/resp_1?stream=true",
-                Some(Metered::Responses),
+                Shows::One(Metered::Responses),
             ),
             (
                 "POST",
                 "/v1/responses/resp_1/cancel",
-                Some(Metered::Responses),
+                Shows::One(Metered::Responses),
             ),
-            ("GET", "/v1/threads/t/runs/r", Some(Metered::ThreadRuns)),
+            (
+                "GET",
+                "/v1/threads/t/runs/r",
+                Shows::One(Metered::ThreadRuns),
+            ),
             (
                 "POST",
                 "/v1/threads/t/runs/r/submit_tool_outputs",
-                Some(Metered::ThreadRuns),
+                Shows::One(Metered::ThreadRuns),
             ),
             (
                 "GET",
                 "/v1/chat/completions/chatcmpl-1",
-                Some(Metered::ChatCompletions),
+                Shows::One(Metered::ChatCompletions),
             ),
-            ("GET", "/v1/threads/t/runs/r/steps/s", None),
-            ("GET", "/v1/chat/completions", None),
-            ("GET", "/v1/batches/b", None),
+            (
+                "GET",
+                "/v1/chat/completions?limit=2",
+                Shows::List(Metered::ChatCompletions),
+            ),
+            (
+                "GET",
+                "/v1/threads/t/runs",
+                Shows::List(Metered::ThreadRuns),
+            ),
+            ("GET", "/v1/threads/t/runs/r/steps", Shows::Others),
+            ("GET", "/v1/threads/t/runs/r/steps/s", Shows::Others),
+            ("GET", "/v1/batches/b", Shows::Others),
         ] {
             assert_eq!(
                 classify(method, path).endpoint,

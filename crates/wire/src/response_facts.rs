@@ -154,7 +154,7 @@ impl Facts {
                 self.has_response = true;
             }
             // Their reader takes these itself.
-            Tag::Frame(_) => {}
+            Tag::Frame(_) | Tag::Item => {}
         }
     }
 }

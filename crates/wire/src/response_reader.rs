@@ -3,15 +3,13 @@
 
 use meter::{Reason, Usage};
 
+use crate::decoders::Decoders;
 use crate::event_reader::Events;
 use crate::json_scan::Scanner;
 use crate::response_facts::Facts;
 use crate::response_tree::{self, Tag};
 use crate::usage::{Output, UsageFound};
-use crate::{Coding, DecodeError, Decoder, MOST_DECODED_BYTES, Metered, Seen, Status};
-
-/// Encoded bytes decoded at a time, so that what one push decodes to stays small.
-const DECODE_STEP_BYTES: usize = 4096;
+use crate::{Coding, Metered, Seen, Status};
 
 /// How an answer's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,8 +85,7 @@ pub struct Missing {
 /// Reads one 2xx answer of a metered endpoint.
 pub struct ResponseReader {
     body: Body,
-    /// The codings to undo, outermost first.
-    decoders: Vec<Decoder>,
+    decoders: Decoders,
     was_not_asked: bool,
     /// The coding is unknown, broken or over its budget: nothing more is looked at.
     is_unreadable: bool,
@@ -123,11 +120,7 @@ impl ResponseReader {
                 Form::EventStream => Body::Events(Box::new(Events::new(endpoint))),
                 Form::Other => Body::Other(Box::default()),
             },
-            decoders: codings
-                .iter()
-                .rev()
-                .map(|&coding| Decoder::new(coding, MOST_DECODED_BYTES))
-                .collect(),
+            decoders: Decoders::new(codings),
             was_not_asked: false,
             is_unreadable: false,
         }
@@ -139,7 +132,7 @@ impl ResponseReader {
     pub fn unreadable() -> Self {
         Self {
             body: Body::Other(Box::default()),
-            decoders: Vec::new(),
+            decoders: Decoders::new(&[]),
             was_not_asked: false,
             is_unreadable: true,
         }
@@ -159,7 +152,9 @@ impl ResponseReader {
     /// longer looked at, and said in the end.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.is_unreadable {
-            self.is_unreadable = decode(&mut self.decoders, bytes, &mut self.body).is_err();
+            let body = &mut self.body;
+            let decoded = self.decoders.push(bytes, |bytes| body.push(bytes));
+            self.is_unreadable = decoded.is_err();
         }
     }
 
@@ -193,7 +188,9 @@ impl ResponseReader {
     #[must_use]
     pub fn finish(mut self, how: End) -> Reading {
         if how == End::Complete && !self.is_unreadable && !self.ended() {
-            self.is_unreadable = end_decoding(&mut self.decoders, &mut self.body).is_err();
+            let body = &mut self.body;
+            let decoded = self.decoders.finish(|bytes| body.push(bytes));
+            self.is_unreadable = decoded.is_err();
         }
         let (seen, outcome, has_ended) = match self.body {
             Body::Json(answer) => answer.finish(),
@@ -217,7 +214,7 @@ impl ResponseReader {
 }
 
 /// What the body alone amounts to.
-enum Outcome {
+pub(crate) enum Outcome {
     Usage(Usage),
     /// A usage that is not believed.
     Odd,
@@ -238,33 +235,6 @@ impl Body {
     }
 }
 
-/// Sends bytes through the decoders, outermost first, and what comes out to the body: in small
-/// steps, so that a body that decodes to a thousand times its size never stands in memory.
-fn decode(decoders: &mut [Decoder], bytes: &[u8], body: &mut Body) -> Result<(), DecodeError> {
-    let Some((outermost, rest)) = decoders.split_first_mut() else {
-        body.push(bytes);
-        return Ok(());
-    };
-    let mut decoded = Vec::new();
-    for step in bytes.chunks(DECODE_STEP_BYTES) {
-        decoded.clear();
-        outermost.push(step, &mut decoded)?;
-        decode(rest, &decoded, body)?;
-    }
-    Ok(())
-}
-
-/// Ends the decoders, outermost first.
-fn end_decoding(decoders: &mut [Decoder], body: &mut Body) -> Result<(), DecodeError> {
-    let Some((outermost, rest)) = decoders.split_first_mut() else {
-        return Ok(());
-    };
-    let mut decoded = Vec::new();
-    outermost.finish(&mut decoded)?;
-    decode(rest, &decoded, body)?;
-    end_decoding(rest, body)
-}
-
 impl Answer {
     fn push(&mut self, bytes: &[u8]) {
         self.facts.seen.text_bytes += bytes.len() as u64;
@@ -275,19 +245,10 @@ impl Answer {
     fn finish(mut self) -> (Seen, Outcome, bool) {
         let is_whole = self.scanner.finish(|_| {}).is_ok();
         let facts = self.facts;
-        // A background response or a run that is still under way may show zeros.
-        let is_under_way = facts
-            .seen
-            .status
-            .is_some_and(|status| !status.is_terminal());
-        let is_another_object = self.endpoint == Metered::ThreadRuns && !facts.is_run;
-        let outcome = if !is_whole {
-            Outcome::Unreadable
-        } else if is_under_way || is_another_object {
-            Outcome::Nothing
+        let outcome = if is_whole {
+            outcome_of_object(self.endpoint, &facts)
         } else {
-            let has_error = facts.has_error || facts.seen.status == Some(Status::Failed);
-            outcome_of(facts.usage.found(Output::of(self.endpoint)), has_error)
+            Outcome::Unreadable
         };
         (facts.seen, outcome, is_whole)
     }
@@ -305,6 +266,21 @@ fn finish_events(mut events: Events, how: End) -> (Seen, Outcome, bool) {
         }
     };
     (events.seen, outcome, events.has_ended)
+}
+
+/// What one whole object of an endpoint amounts to, an answer or an item of a list.
+pub(crate) fn outcome_of_object(endpoint: Metered, facts: &Facts) -> Outcome {
+    // A background response or a run that is still under way may show zeros.
+    let is_under_way = facts
+        .seen
+        .status
+        .is_some_and(|status| !status.is_terminal());
+    let is_another_object = endpoint == Metered::ThreadRuns && !facts.is_run;
+    if is_under_way || is_another_object {
+        return Outcome::Nothing;
+    }
+    let has_error = facts.has_error || facts.seen.status == Some(Status::Failed);
+    outcome_of(facts.usage.found(Output::of(endpoint)), has_error)
 }
 
 fn outcome_of(usage: UsageFound, has_error: bool) -> Outcome {

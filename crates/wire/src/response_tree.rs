@@ -28,6 +28,8 @@ pub(crate) enum Tag {
     /// The Responses object inside an event.
     Response,
     Usage(UsageTag),
+    /// One item of a list, after its members.
+    Item,
     /// Of a WebSocket's message, beside what an answer has.
     Frame(FrameTag),
 }
@@ -86,7 +88,7 @@ const TOOL_USAGE: Node<Tag> = Node::object(&[
     ),
 ]);
 
-static CHAT: Node<Tag> = Node::object(&[
+const CHAT_MEMBERS: &[Member<Tag>] = &[
     ("id", Node::raw(Tag::Id)),
     ("choices", Node::array(&CHOICE)),
     ("model", Node::raw(Tag::Model)),
@@ -94,9 +96,12 @@ static CHAT: Node<Tag> = Node::object(&[
     ("service_tier", Node::raw(Tag::ServiceTier)),
     ("error", Node::place(Tag::Error)),
     ("billing", Node::object(&[("payer", Node::raw(Tag::Payer))])),
-]);
+];
+static CHAT: Node<Tag> = Node::object(CHAT_MEMBERS);
+static LISTED_CHAT: Node<Tag> = Node::object(CHAT_MEMBERS).tagged(Tag::Item);
+static CHATS: Node<Tag> = Node::object(&[("data", Node::array(&LISTED_CHAT))]);
 
-static RUN: Node<Tag> = Node::object(&[
+const RUN_MEMBERS: &[Member<Tag>] = &[
     ("id", Node::raw(Tag::Id)),
     ("object", Node::raw(Tag::Object)),
     ("status", Node::raw(Tag::Status)),
@@ -104,7 +109,10 @@ static RUN: Node<Tag> = Node::object(&[
     ("usage", PROMPT_USAGE),
     ("completed_at", Node::raw(Tag::CompletedAt)),
     ("error", Node::place(Tag::Error)),
-]);
+];
+static RUN: Node<Tag> = Node::object(RUN_MEMBERS);
+static LISTED_RUN: Node<Tag> = Node::object(RUN_MEMBERS).tagged(Tag::Item);
+static RUNS: Node<Tag> = Node::object(&[("data", Node::array(&LISTED_RUN))]);
 
 pub(crate) const RESPONSE_MEMBERS: &[Member<Tag>] = &[
     ("id", Node::raw(Tag::Id)),
@@ -147,6 +155,14 @@ pub(crate) fn of_answer(endpoint: Metered) -> &'static Node<Tag> {
         | Metered::ImageGenerations
         | Metered::ImageEdits
         | Metered::Realtime => &MEDIA,
+    }
+}
+
+/// The table for a list of earlier answers.
+pub(crate) fn of_list(endpoint: Metered) -> &'static Node<Tag> {
+    match endpoint {
+        Metered::ThreadRuns => &RUNS,
+        _ => &CHATS,
     }
 }
 

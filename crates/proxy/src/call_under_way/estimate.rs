@@ -28,11 +28,11 @@ impl CallUnderWay {
     }
 
     fn bytes(&self, seen: &Seen) -> Option<Bytes> {
-        // What a WebSocket's calls sent and were sent is not told apart.
         let sent = self.asked.body_bytes?;
         Some(Bytes {
             sent,
             seen: seen.text_bytes,
+            on_socket: self.asked.on_socket,
         })
     }
 

@@ -50,7 +50,10 @@ struct Waiting {
 }
 
 struct Open {
+    lane: Option<Box<str>>,
     response_id: Box<str>,
+    /// Bytes of its messages so far.
+    bytes: u64,
     model: Option<Box<str>>,
     call: CallUnderWay,
 }
@@ -87,21 +90,24 @@ impl Calls {
         self.waiting.is_empty() && self.open.is_empty()
     }
 
-    /// Looks at bytes of the client's before they go on.
-    pub(super) fn client_says(&mut self, bytes: &[u8]) {
+    /// Looks at bytes of the client's before they go on, and says whether a call begins with them.
+    pub(super) fn client_says(&mut self, bytes: &[u8]) -> bool {
         let Some(requests) = &mut self.requests else {
-            return;
+            return false;
         };
         let mut asked = Vec::new();
         requests.push(bytes, |request| asked.push(request));
-        for SocketRequest { lane, facts } in asked {
-            let asked = Asked::on_socket(self.socket.calls(), facts);
+        let mut begins = false;
+        for SocketRequest { lane, facts, bytes } in asked {
+            let asked = Asked::on_socket(self.socket.calls(), facts, Some(bytes));
             if self.waiting.len() < MOST_WAITING
                 && let Some(call) = self.begin(asked)
             {
                 self.waiting.push_back(Waiting { lane, call });
+                begins = true;
             }
         }
+        begins
     }
 
     /// Looks at bytes of upstream's before they go on, and settles what ends in them.
@@ -115,9 +121,14 @@ impl Calls {
                     lane,
                     response_id,
                     model,
-                } => self.response_begins(lane.as_deref(), response_id, model),
+                } => self.response_begins(lane, response_id, model),
+                SocketEvent::Said { lane, bytes } => {
+                    if let Some(open) = self.open_in(lane.as_deref()) {
+                        open.bytes += bytes;
+                    }
+                }
                 SocketEvent::Ended { lane, reading } => {
-                    settled.extend(self.response_ends(lane.as_deref(), &reading));
+                    settled.extend(self.response_ends(lane.as_deref(), reading));
                 }
                 SocketEvent::Refused { lane } => {
                     if let Some(call) = self.asked_in(lane.as_deref()) {
@@ -138,39 +149,52 @@ impl Calls {
 
     fn response_begins(
         &mut self,
-        lane: Option<&str>,
+        lane: Option<Box<str>>,
         response_id: Box<str>,
         model: Option<Box<str>>,
     ) {
         if self.open.len() == MOST_OPEN {
             return;
         }
-        let call = self.asked_in(lane).or_else(|| self.begin(self.unasked()));
+        let call = self.asked_in(lane.as_deref());
+        let call = call.or_else(|| self.begin(self.unasked()));
         if let Some(mut call) = call {
             call.response_begins(Some(response_id.clone()));
             self.open.push(Open {
+                lane,
                 response_id,
+                bytes: 0,
                 model,
                 call,
             });
         }
     }
 
-    fn response_ends(&mut self, lane: Option<&str>, reading: &Reading) -> Option<CallUnderWay> {
-        let id = match reading {
-            Reading::Reported(reported) => reported.seen.response_id.as_deref(),
-            Reading::Missing(missing) => missing.seen.response_id.as_deref(),
+    /// The response under way in this lane.
+    fn open_in(&mut self, lane: Option<&str>) -> Option<&mut Open> {
+        self.open
+            .iter_mut()
+            .find(|open| open.lane.as_deref() == lane)
+    }
+
+    fn response_ends(&mut self, lane: Option<&str>, mut reading: Reading) -> Option<CallUnderWay> {
+        let seen = match &mut reading {
+            Reading::Reported(reported) => &mut reported.seen,
+            Reading::Missing(missing) => &mut missing.seen,
         };
+        let id = seen.response_id.as_deref();
         let place = id.and_then(|id| self.open.iter().position(|open| &*open.response_id == id));
         let mut call = if let Some(place) = place {
-            self.open.remove(place).call
+            let open = self.open.remove(place);
+            seen.text_bytes = open.bytes;
+            open.call
         } else {
             // Its beginning was not seen.
             let mut call = self.asked_in(lane).or_else(|| self.begin(self.unasked()))?;
             call.response_begins(id.map(Into::into));
             call
         };
-        call.settle_read(reading);
+        call.settle_read(&reading);
         Some(call)
     }
 
@@ -186,7 +210,7 @@ impl Calls {
 
     /// What is known of a response nobody was seen to ask for.
     fn unasked(&self) -> Asked {
-        Asked::on_socket(self.socket.calls(), None)
+        Asked::on_socket(self.socket.calls(), None, None)
     }
 
     /// A call of this connection; none where no id can be made.
@@ -221,22 +245,18 @@ impl Calls {
         } else {
             why
         };
-        let missing = |response_id, model| {
-            Reading::Missing(Missing {
-                why,
-                seen: Seen {
-                    response_id,
-                    model,
-                    ..Seen::default()
-                },
-            })
-        };
+        let missing = |seen| Reading::Missing(Missing { why, seen });
         let open = self.open.drain(..).map(|open| {
-            let reading = missing(Some(open.response_id), open.model);
-            (open.call, reading)
+            let seen = Seen {
+                response_id: Some(open.response_id),
+                model: open.model,
+                text_bytes: open.bytes,
+                ..Seen::default()
+            };
+            (open.call, missing(seen))
         });
         let waiting = self.waiting.drain(..);
-        let waiting = waiting.map(|waiting| (waiting.call, missing(None, None)));
+        let waiting = waiting.map(|waiting| (waiting.call, missing(Seen::default())));
         let settled = open.chain(waiting).map(|(mut call, reading)| {
             call.settle_read(&reading);
             call

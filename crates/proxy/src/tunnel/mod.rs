@@ -70,11 +70,11 @@ impl Call<'_> {
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
-        let peer = self.peer.clone();
+        let (shared, peer) = (Arc::clone(self.shared), self.peer.clone());
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
             if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
-                pump::run(client, upstream, peer, calls).await;
+                pump::run(shared, (client, upstream), peer, calls).await;
             }
         });
         Ok(answer)

@@ -1,7 +1,7 @@
 //! Bytes between two upgraded connections, both ways, until either side ends. What upstream says waits for the
 //! commits of the calls that end in it. Knows nothing of what is said.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::Upgraded;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::calls::{Calls, Settled};
+use crate::proxy::Shared;
 
 /// Bytes passed on at a time, each way.
 const STEP_BYTES: usize = 16 * 1024;
@@ -31,6 +32,7 @@ enum Ended {
 
 /// The calls, as both directions see them.
 struct Watched {
+    shared: Arc<Shared>,
     calls: Mutex<Calls>,
     /// Told after upstream spoke: nothing may be under way any more.
     spoke: Notify,
@@ -54,8 +56,14 @@ impl Watched {
 }
 
 /// Passes bytes until either side ends, the drain finds nothing under way, or cuts; then settles what is left.
-pub(super) async fn run(client: Upgraded, upstream: Upgraded, peer: Peer, calls: Calls) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    (client, upstream): (Upgraded, Upgraded),
+    peer: Peer,
+    calls: Calls,
+) {
     let watched = Watched {
+        shared,
         calls: Mutex::new(calls),
         spoke: Notify::new(),
     };
@@ -116,7 +124,11 @@ async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             continue;
         }
         let said = bytes.get(..count).unwrap_or_default();
-        watched.calls().client_says(said);
+        let begins = watched.calls().client_says(said);
+        if begins {
+            // What is asked for is slack if the program dies, as with any other call.
+            watched.shared.outbox.told().await;
+        }
         listens = send(&mut to, said).await;
     }
     if listens {

@@ -18,6 +18,8 @@ pub struct SocketRequest {
     pub lane: Option<Box<str>>,
     /// What the request says; none where it cannot be read.
     pub facts: Option<RequestFacts>,
+    /// Bytes of the message.
+    pub bytes: u64,
 }
 
 /// Reads what a client asks for. Keeps nothing of a message but what is wanted of it.
@@ -33,6 +35,7 @@ struct Message {
     is_create: bool,
     lane: Option<Box<str>>,
     request: RequestScan,
+    bytes: u64,
 }
 
 impl Message {
@@ -42,6 +45,7 @@ impl Message {
             is_create: false,
             lane: None,
             request: RequestScan::new(Metered::Responses),
+            bytes: 0,
         }
     }
 
@@ -56,6 +60,7 @@ impl Message {
             }
         });
         self.request.push(bytes);
+        self.bytes += bytes.len() as u64;
     }
 
     fn end(mut self) -> Option<SocketRequest> {
@@ -63,6 +68,7 @@ impl Message {
         (is_whole && self.is_create).then(|| SocketRequest {
             lane: self.lane,
             facts: self.request.finish().ok(),
+            bytes: self.bytes,
         })
     }
 }
@@ -131,6 +137,7 @@ mod tests {
             let facts = first.facts.as_ref().unwrap();
             assert_eq!(facts.model.as_deref(), Some("gpt-5"));
             assert_eq!(facts.bound, Some(50 + CREATES[0].len() as u64));
+            assert_eq!(first.bytes, CREATES[0].len() as u64);
             assert_eq!(last.lane, None);
             let facts = last.facts.as_ref().unwrap();
             assert!(facts.hosted_tool && facts.bound.is_none());

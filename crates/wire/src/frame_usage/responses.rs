@@ -24,6 +24,13 @@ pub enum SocketEvent {
         /// Its model, where it or its session names one.
         model: Option<Box<str>>,
     },
+    /// A part of one that is under way: only of `/v1/responses`.
+    Said {
+        /// The lane it came in, where it has one.
+        lane: Option<Box<str>>,
+        /// Bytes of the message.
+        bytes: u64,
+    },
     /// It ended.
     Ended {
         /// The lane it came in, where it has one.
@@ -66,6 +73,7 @@ struct Message {
     lane: Option<Box<str>>,
     item: Option<Box<str>>,
     is_refusal: bool,
+    bytes: u64,
     /// What it says of the session.
     session: Session,
 }
@@ -111,6 +119,7 @@ impl SocketReader {
                 lane: None,
                 item: None,
                 is_refusal: false,
+                bytes: 0,
                 session: Session::default(),
             },
             session: Session {
@@ -160,8 +169,10 @@ impl Message {
             lane,
             item,
             is_refusal,
+            bytes: length,
             session,
         } = self;
+        *length += bytes.len() as u64;
         // An error stays with the scanner, and is asked for at the message's end.
         let _ = scanner.push(bytes, |found| {
             let raw = found.whole().filter(|_| !found.again);
@@ -192,6 +203,7 @@ impl Message {
         let lane = self.lane.take();
         let item = self.item.take();
         let is_refusal = std::mem::take(&mut self.is_refusal);
+        let bytes = std::mem::take(&mut self.bytes);
         let said = std::mem::take(&mut self.session);
         if !is_whole {
             return Err(NotJson);
@@ -226,6 +238,10 @@ impl Message {
                 Some(SocketEvent::Transcribed(reading(facts)))
             }
             Kind::Error if is_refusal => Some(SocketEvent::Refused { lane }),
+            // What repeats a whole response is no part of it.
+            Kind::Other if socket == Socket::Responses && !facts.has_response => {
+                Some(SocketEvent::Said { lane, bytes })
+            }
             _ => None,
         })
     }

@@ -63,7 +63,7 @@ fn each_lane_is_told_by_itself_at_any_cut() {
             "{step}"
         );
     }
-    let [a, b, second, refused, first, third] = whole.as_slice() else {
+    let [a, b, said, second, refused, first, third] = whole.as_slice() else {
         panic!("{whole:?}")
     };
     let began = |id: &str, lane: &str, model: &str| SocketEvent::Began {
@@ -73,6 +73,11 @@ fn each_lane_is_told_by_itself_at_any_cut() {
     };
     assert_eq!(*a, began("resp_a", "left", "gpt-5-2025-08-07"));
     assert_eq!(*b, began("resp_b", "right", "gpt-4o-2024-08-06"));
+    let said_so = SocketEvent::Said {
+        lane: Some("right".into()),
+        bytes: LANES[2].len() as u64,
+    };
+    assert_eq!(*said, said_so);
     let expected = Usage {
         input: 7,
         cached_input: 3,
