@@ -61,6 +61,7 @@ const WHY = {
   'unknown-calls': 'calls whose usage never came', 'unclean-stop': 'calls open at an unclean stop',
   enrolment: 'calls held not enrolled', sharing: 'projects held not shared',
   'model-list': 'models the list may not know', 'service-tier': 'other service tiers',
+  'shared-totals': 'what other replicas take',
 };
 
 function slack(group) {

@@ -27,11 +27,13 @@ pub enum Assumption {
     ServiceTier,
     /// A call that began on another day counts on the day its usage came.
     Straddles,
+    /// What other replicas took is what was last heard of them: the totals they share could not be asked.
+    SharedTotals,
 }
 
 impl Assumption {
     /// Every assumption, in the public contract's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Enrolment,
         Self::Sharing,
         Self::OutsideUsage,
@@ -43,6 +45,7 @@ impl Assumption {
         Self::HostedTool,
         Self::ServiceTier,
         Self::Straddles,
+        Self::SharedTotals,
     ];
 
     /// The public contract's word, as in `x-tollfree-assumes`.
@@ -60,6 +63,7 @@ impl Assumption {
             Self::HostedTool => "hosted-tool",
             Self::ServiceTier => "service-tier",
             Self::Straddles => "straddles",
+            Self::SharedTotals => "shared-totals",
         }
     }
 
@@ -180,7 +184,7 @@ mod tests {
         let all: Assumptions = Assumption::ALL.into_iter().collect();
         assert_eq!(
             all.to_string(),
-            "enrolment,sharing,outside-usage,day-start,unknown-calls,unclean-stop,payer,model-list,hosted-tool,service-tier,straddles"
+            "enrolment,sharing,outside-usage,day-start,unknown-calls,unclean-stop,payer,model-list,hosted-tool,service-tier,straddles,shared-totals"
         );
     }
 }

@@ -40,6 +40,10 @@ impl Meter {
         let allowance = rules.allowance(organization, group);
         let key = (organization, group, day);
         let mut totals = self.totals.of(organization, group, day);
+        if correction.tokens < 0 && totals.elsewhere.is_heard() && totals.taken() > allowance {
+            // Past it together with the other replicas, though perhaps not by what was counted here alone.
+            totals.total.restore_crossed(allowance);
+        }
         let change = self.totals.on(&mut totals, key, |total| {
             total.correct_taken(correction.tokens, allowance)
         });
@@ -55,8 +59,8 @@ impl Meter {
     }
 
     /// States a day's total as read on `OpenAI`'s dashboard, for both readings of the rule. Clears the slack of
-    /// that group and day, and whether the day was crossed follows from the stated number alone. Returns the
-    /// change of the running total.
+    /// that group and day, and whether the day was crossed follows from the stated number alone. Where other
+    /// replicas took a part of it, the rest is what was taken here. Returns the change of the running total.
     pub fn state_total(
         &self,
         organization: &Organization,
@@ -65,10 +69,12 @@ impl Meter {
         tokens: u64,
     ) -> i64 {
         let mut totals = self.totals.of(organization, group, day);
+        let taken = tokens.saturating_sub(totals.elsewhere.taken());
+        let fitted = tokens.saturating_sub(totals.elsewhere.fitted());
         let change = self
             .totals
             .on(&mut totals, (organization, group, day), |total| {
-                total.state(tokens)
+                total.state(taken, fitted)
             });
         totals.clear_slack();
         change
@@ -139,14 +145,16 @@ impl Meter {
         let totals = totals.as_deref();
         // A call that ends is taken first and leaves flight second: looked at the other way round, none is missed.
         let in_flight = totals.map_or_else(Forecasts::default, DayTotals::in_flight);
-        let total = totals.map(|totals| &totals.total);
-        let (taken, fitted) = total.map_or((0, 0), |total| (total.taken(), total.fitted()));
+        let (taken, fitted) = totals.map_or((0, 0), |totals| (totals.taken(), totals.fitted()));
         let remaining = match rules.after_crossing() {
-            AfterCrossing::Billed if total.is_some_and(|total| total.was_past(allowance)) => 0,
+            AfterCrossing::Billed if totals.is_some_and(|totals| totals.was_past(allowance)) => 0,
             AfterCrossing::Billed => allowance.saturating_sub(taken),
             AfterCrossing::FreeIfItFits => allowance.saturating_sub(fitted),
         };
-        let mut slack = totals.map_or_else(|| self.slack_of_unopened(day), DayTotals::slack_now);
+        let mut slack = totals.map_or_else(
+            || self.slack_of_unopened(day),
+            |totals| self.totals.slack_unheard(totals),
+        );
         if organization.is_unknown() || terms.coverage != Some(Coverage::All) {
             slack = slack.with_without_limit(Assumption::OutsideUsage);
         }
@@ -169,16 +177,19 @@ impl Meter {
             sources: Assumptions::NONE,
             without_limit: Assumptions::NONE,
         };
+        let mut slack = none;
         if self.totals.lacks_its_start(day) {
-            none.with_without_limit(Assumption::DayStart)
-        } else {
-            none
+            slack = slack.with_without_limit(Assumption::DayStart);
         }
+        if self.totals.step.is_shared() {
+            slack = slack.with_without_limit(Assumption::SharedTotals);
+        }
+        slack
     }
 }
 
 impl SlackNow {
-    fn with_without_limit(mut self, assumption: Assumption) -> Self {
+    pub(crate) fn with_without_limit(mut self, assumption: Assumption) -> Self {
         self.sources.insert(assumption);
         self.without_limit.insert(assumption);
         self

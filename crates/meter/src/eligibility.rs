@@ -2,6 +2,7 @@
 //! know totals or tokens.
 
 use crate::assumptions::{Assumption, Assumptions};
+use crate::call::FinishedCall;
 use crate::listing::Listing;
 use crate::model_group::GroupId;
 use crate::offer::Known;
@@ -24,6 +25,20 @@ pub(crate) struct Question<'a> {
     /// Model and service tier are a request's words, not an answer's.
     pub(crate) asked: bool,
     pub(crate) at: i64,
+}
+
+impl<'a> Question<'a> {
+    /// The question of a call that ended with usage.
+    pub(crate) fn of(call: &FinishedCall<'a>) -> Self {
+        Self {
+            organization: call.organization,
+            project: call.project,
+            model: call.model,
+            service_tier: call.service_tier,
+            asked: false,
+            at: call.at,
+        }
+    }
 }
 
 /// Whether a call can be free.

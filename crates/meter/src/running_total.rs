@@ -117,6 +117,11 @@ impl RunningTotal {
         self.crossed.load(Ordering::Acquire) > allowance
     }
 
+    /// 1 + the greatest allowance that was passed when the total was lowered; 0: never.
+    pub(crate) fn crossed(&self) -> u64 {
+        self.crossed.load(Ordering::Acquire)
+    }
+
     /// Corrects the total of every eligible call, never below 0; returns the change that was made. A total past
     /// the allowance is remembered before it is lowered, so no call can see it low and unmarked.
     ///
@@ -140,13 +145,13 @@ impl RunningTotal {
         corrected(&self.fitted, |before| before.saturating_add_signed(change))
     }
 
-    /// Puts a stated number in place of what was counted; returns the change of `taken`.
+    /// Puts stated numbers, one for each reading, in place of what was counted; returns the change of `taken`.
     ///
     /// # Errors
     /// [`Moved`]: nothing was changed here.
-    pub fn state(&self, tokens: u64) -> Result<i64, Moved> {
-        corrected(&self.fitted, |_| tokens)?;
-        let change = corrected(&self.taken, |_| tokens)?;
+    pub fn state(&self, taken: u64, fitted: u64) -> Result<i64, Moved> {
+        corrected(&self.fitted, |_| fitted)?;
+        let change = corrected(&self.taken, |_| taken)?;
         self.crossed.store(0, Ordering::Release);
         Ok(change)
     }

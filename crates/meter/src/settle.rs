@@ -1,16 +1,20 @@
 //! The story of one settlement, top to bottom: eligibility, the span and the second reading beside it, the verdict,
 //! `OpenAI`'s own word, the price. Must not know how usage was read or where the settlement goes.
 
+use std::sync::Arc;
+
 use crate::assumptions::{Assumption, Assumptions};
 use crate::call::{Evidence, FinishedCall, MissingCall};
 use crate::day::Day;
 use crate::eligibility::{Eligibility, INCENTIVIZED, Ineligible, Question};
+use crate::elsewhere::Grant;
 use crate::meter::Meter;
 use crate::model_group::GroupId;
 use crate::offer::Known;
 use crate::organization::Organization;
 use crate::price::Dollars;
 use crate::rules::{AfterCrossing, Rules};
+use crate::running_total::{Fit, Span};
 use crate::settlement::Settlement;
 use crate::slack::SlackSource;
 use crate::sync::Ordering;
@@ -27,11 +31,24 @@ struct Settling<'a> {
     known: Option<&'a Known>,
     payer: Option<Payer>,
     day: Day,
+    /// What the shared totals handed it.
+    grant: Option<Grant>,
 }
 
 impl Meter {
     /// Settles a call that ended with usage: exactly one span, exactly one verdict.
     pub fn settle(&self, rules: &Rules, call: &FinishedCall<'_>) -> Settlement {
+        self.settle_with(rules, call, None)
+    }
+
+    /// Settles a call by the span it was handed of the totals that replicas share; without one as
+    /// [`Meter::settle`] does.
+    pub fn settle_with(
+        &self,
+        rules: &Rules,
+        call: &FinishedCall<'_>,
+        grant: Option<Grant>,
+    ) -> Settlement {
         let terms = rules.terms(call.organization);
         let known = call.model.and_then(|model| rules.offer().known(model));
         let word = (call.service_tier == Some(INCENTIVIZED)).then_some(Payer::OpenAi);
@@ -43,16 +60,9 @@ impl Meter {
             known,
             payer,
             day: Day::at(call.at),
+            grant,
         };
-        let question = Question {
-            organization: call.organization,
-            project: call.project,
-            model: call.model,
-            service_tier: call.service_tier,
-            asked: false,
-            at: call.at,
-        };
-        let settlement = match Eligibility::of(&question, rules, terms, known) {
+        let settlement = match Eligibility::of(&Question::of(call), rules, terms, known) {
             Eligibility::Eligible { group, if_free } => {
                 self.settle_eligible(&settling, group, if_free)
             }
@@ -83,16 +93,20 @@ impl Meter {
         let key = (call.organization, group, day);
         let mut totals = self.totals.of(call.organization, group, day);
         // What others left uncounted is judged before this call adds its own.
-        let slack = totals.slack_now();
-        let span = self.totals.on(&mut totals, key, |total| total.take(tokens));
-        let fit = self
-            .totals
-            .on(&mut totals, key, |total| total.fit(tokens, allowance));
+        let mut slack = totals.slack_now();
+        let is_sure = settling.grant.map(|grant| grant.is_sure);
+        if is_sure == Some(false) || (is_sure.is_none() && self.totals.step.is_shared()) {
+            slack = slack.with_without_limit(Assumption::SharedTotals);
+        }
+        let (span, fit) = match settling.grant {
+            Some(grant) => (grant.span, grant.fit),
+            None => self.take_here(&mut totals, key, tokens, allowance),
+        };
         let taken = Taken {
             allowance,
             span,
             fit,
-            crossed: totals.total.was_past(allowance),
+            crossed: totals.was_past(allowance),
             slack,
             contradictions: totals.contradictions.load(Ordering::Acquire),
         };
@@ -119,6 +133,23 @@ impl Meter {
             remaining: Some(remaining),
             ..settling.conclude(ours)
         }
+    }
+
+    /// Takes a span of what is counted here, on top of what was heard of other replicas.
+    fn take_here(
+        &self,
+        totals: &mut Arc<DayTotals>,
+        key: (&Organization, GroupId, Day),
+        tokens: u64,
+        allowance: u64,
+    ) -> (Span, Fit) {
+        let span = self.totals.on(totals, key, |total| total.take(tokens));
+        let room = allowance.saturating_sub(totals.elsewhere.fitted());
+        let fit = self.totals.on(totals, key, |total| total.fit(tokens, room));
+        (
+            totals.elsewhere.lift_span(span),
+            totals.elsewhere.lift_fit(fit),
+        )
     }
 
     fn settle_ineligible(&self, settling: &Settling<'_>, ineligible: Ineligible) -> Settlement {

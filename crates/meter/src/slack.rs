@@ -59,6 +59,9 @@ impl SlackSource {
     }
 }
 
+/// Slack by its source, in the order of [`SlackSource::ALL`]: tokens that have a bound, and how many causes have none.
+pub type SlackParts = [(u64, u32); SlackSource::ALL.len()];
+
 /// What one source left uncounted.
 #[derive(Debug)]
 struct Part {
@@ -116,6 +119,50 @@ impl Slack {
     /// Nothing is uncounted any more.
     pub(crate) fn clear(&self) {
         for part in &self.parts {
+            part.tokens.store(0, Ordering::Release);
+            part.without_limit.store(0, Ordering::Release);
+        }
+    }
+
+    /// What is uncounted now, part by part.
+    pub(crate) fn parts(&self) -> SlackParts {
+        let read = |part: &Part| {
+            (
+                part.tokens.load(Ordering::Acquire),
+                part.without_limit.load(Ordering::Acquire),
+            )
+        };
+        if self.any.load(Ordering::Acquire) {
+            self.parts.each_ref().map(read)
+        } else {
+            SlackParts::default()
+        }
+    }
+
+    /// Puts this in place of what there is.
+    pub(crate) fn set(&self, parts: &SlackParts) {
+        if *parts != SlackParts::default() {
+            self.any.store(true, Ordering::Release);
+        }
+        for (part, (tokens, without_limit)) in self.parts.iter().zip(parts) {
+            part.tokens.store(*tokens, Ordering::Release);
+            part.without_limit.store(*without_limit, Ordering::Release);
+        }
+    }
+
+    /// Takes back part by part, never below nothing.
+    pub(crate) fn take_back_parts(&self, parts: &SlackParts) {
+        for (part, (tokens, without_limit)) in self.parts.iter().zip(parts) {
+            update(&part.tokens, |now| now.saturating_sub(*tokens));
+            update_count(&part.without_limit, |now| {
+                now.saturating_sub(*without_limit)
+            });
+        }
+    }
+
+    /// No cause of this source is left, bounded or not.
+    pub(crate) fn clear_source(&self, source: SlackSource) {
+        for part in self.of(source) {
             part.tokens.store(0, Ordering::Release);
             part.without_limit.store(0, Ordering::Release);
         }

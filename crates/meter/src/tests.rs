@@ -10,6 +10,7 @@ mod payer;
 mod racing;
 mod reference;
 mod rule;
+mod sharing;
 mod side_by_side;
 mod slack;
 mod unlisted;

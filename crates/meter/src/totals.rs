@@ -1,15 +1,19 @@
 //! The running totals of every organization, group and day. An `Arc` is cloned out, so no lock is held while a
 //! call is settled. Must not know verdicts or rules.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
+use crate::assumptions::Assumption;
 use crate::day::Day;
+use crate::elsewhere::{Elsewhere, Portion};
 use crate::in_flight::UnderWay;
 use crate::model_group::GroupId;
 use crate::organization::Organization;
 use crate::running_total::{Moved, RunningTotal};
+use crate::sharing::Step;
 use crate::slack::{Slack, SlackSource};
 use crate::standing::{Forecasts, SlackNow};
 use crate::sync::{AtomicI64, AtomicU32, Ordering};
@@ -19,6 +23,8 @@ pub(crate) struct DayTotals {
     pub(crate) total: RunningTotal,
     pub(crate) slack: Slack,
     pub(crate) under_way: UnderWay,
+    /// What other replicas took beside it.
+    pub(crate) elsewhere: Elsewhere,
     /// How often in a row `OpenAI` billed what we held free.
     pub(crate) contradictions: AtomicU32,
     /// Totals that turned out to belong here: their tokens were moved, their slack and calls under way are read
@@ -36,6 +42,7 @@ impl DayTotals {
             total: RunningTotal::new(),
             slack,
             under_way: UnderWay::new(),
+            elsewhere: Elsewhere::new(),
             contradictions: AtomicU32::new(0),
             absorbed: OnceLock::new(),
         }
@@ -48,11 +55,46 @@ impl DayTotals {
     }
 
     pub(crate) fn slack_now(&self) -> SlackNow {
-        SlackNow::of(self.with_absorbed().map(|totals| &totals.slack))
+        SlackNow::of(
+            self.with_absorbed()
+                .map(|totals| &totals.slack)
+                .chain(self.elsewhere.slack()),
+        )
+    }
+
+    /// Tokens taken by every replica, as far as known.
+    pub(crate) fn taken(&self) -> u64 {
+        self.total.taken().saturating_add(self.elsewhere.taken())
+    }
+
+    /// The same of the other reading.
+    pub(crate) fn fitted(&self) -> u64 {
+        self.total.fitted().saturating_add(self.elsewhere.fitted())
+    }
+
+    /// Whether the total was ever past this allowance before it was lowered, here or at another replica.
+    pub(crate) fn was_past(&self, allowance: u64) -> bool {
+        self.total.was_past(allowance) || self.elsewhere.was_past(allowance)
+    }
+
+    /// What was counted here.
+    pub(crate) fn portion(&self) -> Portion {
+        let mut portion = Portion::of(&self.total, &self.slack);
+        for absorbed in self.with_absorbed().skip(1) {
+            let other = Portion::of(&absorbed.total, &absorbed.slack);
+            for (mine, theirs) in portion.slack.iter_mut().zip(other.slack) {
+                mine.0 = mine.0.saturating_add(theirs.0);
+                mine.1 = mine.1.saturating_add(theirs.1);
+            }
+        }
+        portion
     }
 
     pub(crate) fn clear_slack(&self) {
         self.with_absorbed().for_each(|totals| totals.slack.clear());
+        if let Some(slack) = self.elsewhere.slack() {
+            slack.clear();
+        }
     }
 
     pub(crate) fn in_flight(&self) -> Forecasts {
@@ -94,6 +136,8 @@ pub(crate) struct Totals {
     by_key: DashMap<Key, Arc<DayTotals>, ahash::RandomState>,
     /// Days that began before this instant were not counted from their start, or were forgotten.
     counting_since: AtomicI64,
+    /// Whether replicas share them.
+    pub(crate) step: Step,
 }
 
 impl Totals {
@@ -101,6 +145,7 @@ impl Totals {
         Self {
             by_key: DashMap::default(),
             counting_since: AtomicI64::new(counting_since),
+            step: Step::alone(),
         }
     }
 
@@ -184,6 +229,53 @@ impl Totals {
     pub(crate) fn forget_before(&self, day: Day) {
         self.counting_since.fetch_max(day.start(), Ordering::AcqRel);
         self.by_key.retain(|key, _| key.day >= day);
+    }
+
+    /// The slack of these totals as a call meets it that was not handed its span by all replicas, `heard` aside.
+    pub(crate) fn slack_unheard(&self, totals: &DayTotals) -> SlackNow {
+        let slack = totals.slack_now();
+        if self.step.is_lost() || (self.step.is_shared() && !totals.elsewhere.is_heard()) {
+            return slack.with_without_limit(Assumption::SharedTotals);
+        }
+        slack
+    }
+
+    /// Days that began at this instant or later were counted from their start, somewhere.
+    pub(crate) fn counted_since(&self, at: i64) {
+        if self.counting_since.fetch_min(at, Ordering::AcqRel) <= at {
+            return;
+        }
+        for entry in &self.by_key {
+            if entry.key().day.start() >= at {
+                entry.value().slack.clear_source(SlackSource::DayStart);
+            }
+        }
+    }
+
+    pub(crate) fn counting_since(&self) -> i64 {
+        self.counting_since.load(Ordering::Acquire)
+    }
+
+    /// The totals that are open, of those of these organizations.
+    pub(crate) fn opened(
+        &self,
+        organizations: &[Organization],
+    ) -> Vec<(Organization, GroupId, Day)> {
+        let by_number: HashMap<u32, &Organization, ahash::RandomState> = organizations
+            .iter()
+            .map(|organization| (organization.number(), organization))
+            .collect();
+        self.by_key
+            .iter()
+            .filter_map(|entry| {
+                let Key {
+                    organization,
+                    group,
+                    day,
+                } = *entry.key();
+                Some(((*by_number.get(&organization)?).clone(), group, day))
+            })
+            .collect()
     }
 
     fn open(&self, day: Day) -> Arc<DayTotals> {

@@ -110,12 +110,19 @@ fn a_days_settlements() -> Vec<Settlement> {
         .meter
         .add_uncounted(&acme, LARGE, TODAY(), SlackSource::UncleanStop, None);
     settled.extend([plain, call(&acme, 1_000_000), plain].map(|call| scene.settle(&call)));
+    settled.extend(elsewhere());
+    settled
+}
+
+/// By a meter that began after midnight, and by one that shares its totals and hears nothing.
+fn elsewhere() -> [Settlement; 2] {
     let late = Scene {
         meter: Meter::new(MIDNIGHT + 1),
         ..Scene::billed_after_crossing()
     };
-    settled.push(late.take(1));
-    settled
+    let shared = Scene::billed_after_crossing();
+    shared.meter.share();
+    [late.take(1), shared.take(1)]
 }
 
 #[test]

@@ -15,6 +15,7 @@ REASONS = {
 ASSUMPTIONS = {
     "enrolment", "sharing", "outside-usage", "day-start", "unknown-calls", "unclean-stop",
     "payer", "model-list", "hosted-tool", "service-tier", "straddles",
+    "shared-totals",
 }  # fmt: skip
 NUMBERS = {
     "tokens", "input-tokens", "output-tokens", "allowance-tokens", "remaining-tokens", "reset-seconds",

@@ -1,0 +1,59 @@
+//! What the keys in the store are called: everything of one organization in one slot of a cluster. Must not know
+//! what stands under them.
+
+use std::fmt::Write;
+
+use meter::Day;
+
+/// The keys that one message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// The total of one organization, group and day.
+    pub(crate) total: String,
+    /// What is known of the organization.
+    pub(crate) about: String,
+}
+
+impl Keys {
+    pub(crate) fn of(prefix: &str, organization: &str, group: &str, day: Day) -> Self {
+        let tag = written(organization);
+        Self {
+            total: format!("{prefix}{{{tag}}}:{day}:{}", written(group)),
+            about: format!("{prefix}{{{tag}}}"),
+        }
+    }
+}
+
+/// Where the replicas stand.
+pub(crate) fn replicas(prefix: &str) -> String {
+    format!("{prefix}replicas")
+}
+
+/// A name with everything encoded that means something in a key.
+fn written(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "%{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_organization_has_one_tag_and_no_name_can_forge_another() {
+        let day = Day::of_date(2026, 11, 22).unwrap();
+        let keys = Keys::of("tollfree:", "acme", "large", day);
+        assert_eq!(keys.total, "tollfree:{acme}:2026-11-22:large");
+        assert_eq!(keys.about, "tollfree:{acme}");
+        let odd = Keys::of("t:", "a}:{b%7d", "x:y", day);
+        assert_eq!(odd.total, "t:{a%7d%3a%7bb%257d}:2026-11-22:x%3ay");
+    }
+}

@@ -1,0 +1,21 @@
+//! Running totals that several replicas share through Redis or Valkey: each call's span is handed out by one script
+//! on the server, and each replica's own number stands there beside the sum, so that nothing is ever counted twice.
+//! The only crate that knows redis. Must not know calls, HTTP or the ledger.
+
+mod account;
+mod asked;
+mod figures;
+mod key;
+mod lane;
+mod message;
+mod settings;
+mod share;
+mod store;
+
+pub use asked::Asked;
+pub use figures::SharingNow;
+pub use settings::{ShareSettings, ShareSettingsError, Times};
+pub use share::Share;
+
+#[cfg(test)]
+mod tests;

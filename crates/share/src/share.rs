@@ -1,0 +1,143 @@
+//! Sharing as the program sees it: begun once, asked by calls, left at the end. Must not know how the store speaks.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use meter::{Claim, Day, GroupId, Meter, Organization};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::account::Place;
+use crate::asked::{Ask, Asked};
+use crate::figures::{Figures, SharingNow};
+use crate::lane::{Ends, Lane};
+use crate::settings::ShareSettings;
+
+/// Calls that wait for their spans at once; one more is settled by what is known here.
+const MOST_WAITING: usize = 8_192;
+/// Statements that the store does not know yet; the oldest goes when one more comes.
+const MOST_STATEMENTS: usize = 1_024;
+
+/// Totals that are shared. Cheap to clone, all clones are one.
+#[derive(Clone, Debug)]
+pub struct Share(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: String,
+    asks: mpsc::Sender<Ask>,
+    statements: Arc<Mutex<Vec<Place>>>,
+    leaving: Arc<Notify>,
+    figures: Arc<Figures>,
+    lane: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Share {
+    /// Begins to share what this meter counts, in a task of its own. What it counted before is said first. Must be
+    /// called within a runtime.
+    #[must_use]
+    pub fn begin(settings: ShareSettings, meter: Arc<Meter>) -> Share {
+        meter.share();
+        let store = settings.shown();
+        let (asks, asked) = mpsc::channel(MOST_WAITING);
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let leaving = Arc::new(Notify::new());
+        let figures = Arc::new(Figures::default());
+        let ends = Ends {
+            asks: asked,
+            statements: Arc::clone(&statements),
+            leaving: Arc::clone(&leaving),
+            figures: Arc::clone(&figures),
+        };
+        let lane = Lane::new(settings, meter, ends, first_version());
+        let lane = tokio::spawn(lane.run());
+        Share(Arc::new(Inner {
+            store,
+            asks,
+            statements,
+            leaving,
+            figures,
+            lane: Mutex::new(Some(lane)),
+        }))
+    }
+
+    /// Asks for the span of a call. `None`: the store is not in reach, or too many wait; the call is settled by what
+    /// is known here.
+    #[must_use]
+    pub fn ask(&self, claim: Claim) -> Option<Asked> {
+        let figures = &self.0.figures;
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask {
+            claim,
+            since: Instant::now(),
+            answer,
+        };
+        if figures.is_quick.load(Ordering::Acquire) && self.0.asks.try_send(ask).is_ok() {
+            return Some(Asked(answered));
+        }
+        Figures::add(&figures.alone, 1);
+        None
+    }
+
+    /// An operator stated this total here: the store is to know.
+    pub fn stated(&self, organization: &Organization, group: GroupId, day: Day) {
+        let mut statements = self
+            .0
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if statements.len() == MOST_STATEMENTS {
+            statements.remove(0);
+        }
+        statements.push(Place::of(organization, group, day));
+    }
+
+    /// How it goes.
+    #[must_use]
+    pub fn now(&self) -> SharingNow {
+        self.0.figures.now(&self.0.store)
+    }
+
+    /// Waits until the store was reached, at most so long.
+    pub async fn reached(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        while !self.0.figures.is_reached.load(Ordering::Acquire) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Ends its task in the middle of whatever it does, as a crash would.
+    #[cfg(test)]
+    pub(crate) fn abort(&self) {
+        let mut lane = self.0.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lane.take() {
+            lane.abort();
+        }
+    }
+
+    /// Says what is left to say and that this replica leaves, at most so long.
+    pub async fn leave(&self, at_most: Duration) {
+        let lane = self
+            .0
+            .lane
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.0.leaving.notify_one();
+        if let Some(lane) = lane {
+            // What was not said is in the ledger, and said by the next start.
+            let _ = tokio::time::timeout(at_most, lane).await;
+        }
+    }
+}
+
+/// Greater than what a process before this one can have come to: a thousand messages a millisecond.
+fn first_version() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let milliseconds = since.map_or(0, |since| since.as_millis());
+    u64::try_from(milliseconds)
+        .unwrap_or(0)
+        .saturating_mul(1_000)
+}

@@ -1,0 +1,118 @@
+//! The store is killed, stopped, emptied: calls go on, say what they assume, and afterwards all is whole again.
+
+use std::time::{Duration, Instant};
+
+use meter::{AfterCrossing, Assumption, Certainty, Settlement, Verdict};
+
+use super::{Replica, Server, in_step, until_it_is, until_sure, until_whole};
+
+/// The longest that a call may take because of the store.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Room for a machine that does much else.
+const ROOM: Duration = Duration::from_millis(250);
+
+async fn call_in_time(replica: &Replica, tokens: u64) -> Settlement {
+    let began = Instant::now();
+    let settled = replica.call("acme", tokens).await;
+    assert!(began.elapsed() < DEADLINE + ROOM, "{:?}", began.elapsed());
+    settled
+}
+
+fn assert_assumed(settled: &Settlement) {
+    assert_eq!(settled.verdict, Verdict::Free);
+    assert_eq!(settled.certainty, Some(Certainty::Assumed), "{settled:?}");
+    assert!(settled.assumes.contains(Assumption::SharedTotals));
+}
+
+async fn two(server: &Server) -> Vec<Replica> {
+    let replicas = in_step(server, &["a", "b"], AfterCrossing::Billed, "acme").await;
+    for replica in &replicas {
+        assert_eq!(
+            replica.call("acme", 1_000).await.certainty,
+            Some(Certainty::Final)
+        );
+    }
+    replicas
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_store_is_filled_again_from_what_replicas_hold() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let replicas = two(&server).await;
+    server.stop();
+    until_it_is("both know", || {
+        replicas.iter().all(|one| !one.share.now().is_reached)
+    })
+    .await;
+    for replica in &replicas {
+        for _ in 0..20 {
+            assert_assumed(&call_in_time(replica, 10).await);
+        }
+    }
+    server.restart();
+    until_whole(&server, &replicas, "acme").await;
+    assert_eq!(server.totals("acme"), (2_400, 2_400));
+    for replica in &replicas {
+        until_sure(replica, "acme").await;
+        assert_eq!(replica.share.now().losses, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_hangs_costs_no_call_more_than_the_deadline_and_counts_nothing_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replicas = two(&server).await;
+    server.signal("-STOP");
+    // These are on their way when nobody reads them; the store will, later, and must not count them again.
+    for replica in &replicas {
+        let calls = (0..20).map(|_| call_in_time(replica, 10));
+        for settled in futures_util::future::join_all(calls).await {
+            assert_assumed(&settled);
+        }
+    }
+    server.signal("-CONT");
+    until_whole(&server, &replicas, "acme").await;
+    assert_eq!(server.totals("acme"), (2_400, 2_400));
+    for replica in &replicas {
+        until_sure(replica, "acme").await;
+    }
+    assert_eq!(server.totals("acme"), (2_400, 2_400));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_store_is_noticed_and_filled_again() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replicas = two(&server).await;
+    server.command(&["FLUSHALL"]);
+    // The first to come finds nothing: it knows that others may have counted, and says so.
+    assert_assumed(&call_in_time(&replicas[0], 10).await);
+    until_whole(&server, &replicas, "acme").await;
+    assert_eq!(server.totals("acme"), (2_010, 2_010));
+    for replica in &replicas {
+        until_sure(replica, "acme").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_another_replica_is_gone_without_a_word_nothing_is_sure() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut replicas = two(&server).await;
+    let gone = replicas.pop().unwrap();
+    // As if it had died: its task ends in the middle of whatever it did.
+    gone.share.abort();
+    let stays = &replicas[0];
+    until_it_is("it is missed", || stays.share.now().missing == 1).await;
+    assert_assumed(&call_in_time(stays, 10).await);
+    let meter = meter::Meter::new(super::Day::at(super::NOW).start());
+    let back = Replica::with(&server, "b", AfterCrossing::Billed, meter);
+    back.share.reached(super::HEALED).await;
+    until_sure(stays, "acme").await;
+}

@@ -1,0 +1,122 @@
+//! The script by itself: a message counts once, whenever and however often it arrives.
+
+use meter::{Day, Portion};
+
+use super::{ALLOWANCE, NOW, Server};
+use crate::ShareSettings;
+use crate::key::Keys;
+use crate::message::{Answer, Message, Told};
+use crate::store::Store;
+
+async fn store(server: &Server, replica: &str) -> Store {
+    let settings = ShareSettings {
+        url: server.url(),
+        cluster: false,
+        prefix: "test:".to_owned(),
+        roots: None,
+        replica: replica.to_owned(),
+        groups: Vec::new(),
+        times: super::TIMES,
+    };
+    Store::connect(&settings).await.unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::of("test:", "acme", "small", Day::at(NOW))
+}
+
+fn message<'a>(keys: &'a Keys, replica: &'a str, version: u64, calls: &'a [u64]) -> Message<'a> {
+    Message {
+        keys,
+        replica,
+        version,
+        known: 0,
+        own: Portion::default(),
+        allowance: ALLOWANCE,
+        since: NOW,
+        is_stated: false,
+        calls,
+    }
+}
+
+async fn told(store: &Store, message: Message<'_>) -> Told {
+    match store.say(&[message]).await.unwrap().remove(0) {
+        Answer::Now(told) => *told,
+        Answer::Outdated(version) => panic!("outdated by {version}"),
+    }
+}
+
+#[tokio::test]
+async fn a_message_counts_once_however_often_and_late_it_comes() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (keys, store) = (keys(), store(&server, "a").await);
+    let first = message(&keys, "a", 10, &[100, 20]);
+    let spans = told(&store, first.clone()).await.spans;
+    assert_eq!((spans[0].0.before, spans[1].0.after), (0, 120));
+    // The same again: nothing is done.
+    let again = store.say(&[first]).await.unwrap();
+    assert_eq!(again, [Answer::Outdated(10)]);
+    // Nobody heard the answer, and the calls were settled elsewhere as one of 7: that holds.
+    let own = Portion {
+        taken: 7,
+        fitted: 7,
+        ..Portion::default()
+    };
+    let second = Message {
+        own,
+        ..message(&keys, "a", 12, &[])
+    };
+    told(&store, second).await;
+    assert_eq!(server.totals("acme"), (7, 7));
+    // What was sent before it and comes after it is too late.
+    let late = store.say(&[message(&keys, "a", 11, &[1_000])]).await;
+    assert_eq!(late.unwrap(), [Answer::Outdated(12)]);
+    assert_eq!(server.totals("acme"), (7, 7));
+}
+
+#[tokio::test]
+async fn both_readings_are_kept_and_large_numbers_stay_exact() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (keys, store) = (keys(), store(&server, "a").await);
+    let told_first = told(&store, message(&keys, "a", 1, &[60_000, 50_000, 40_000])).await;
+    let fits: Vec<_> = told_first.spans.iter().map(|(_, fit)| fit.fits).collect();
+    assert_eq!(fits, [true, false, true]);
+    assert_eq!(server.totals("acme"), (150_000, 100_000));
+    let huge = (1_u64 << 52) - 3;
+    let own = Portion {
+        taken: huge,
+        fitted: 5,
+        ..Portion::default()
+    };
+    told(
+        &store,
+        Message {
+            own,
+            ..message(&keys, "a", 2, &[])
+        },
+    )
+    .await;
+    assert_eq!(server.totals("acme"), (huge, 5));
+}
+
+#[tokio::test]
+async fn a_store_that_lost_what_it_had_answered_says_that_it_is_young() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (keys, store) = (keys(), store(&server, "a").await);
+    told(&store, message(&keys, "a", 1, &[])).await;
+    server.command(&["HSET", "test:{acme}", "born", "1"]);
+    let old = told(&store, message(&keys, "a", 2, &[])).await;
+    assert!(old.age > 1_000_000);
+    server.command(&["DEL", &keys.total]);
+    let known = Message {
+        known: 2,
+        ..message(&keys, "a", 3, &[])
+    };
+    assert_eq!(told(&store, known).await.age, 0);
+}
