@@ -369,6 +369,54 @@ async fn a_run_is_counted_by_the_poll_that_shows_it_completed() {
 }
 
 #[tokio::test]
+async fn runs_of_every_kind_come_to_what_they_are_billed() {
+    let day = begin().await;
+    let asked = |words: &str, stream: bool| {
+        let messages = json!([{"role": "user", "content": words}]);
+        json!({"assistant_id": "asst", "additional_messages": messages, "stream": stream})
+    };
+    let outputs = |stream: bool| json!({"tool_outputs": [], "stream": stream});
+    let runs = "/v1/threads/thread_1/runs";
+    let mut ids = Vec::new();
+    for (words, stream) in [
+        ("[tokens in=3000 out=500]", false),
+        ("[tokens in=3100 out=500] [chunks 3]", true),
+        ("[tokens in=3200 out=500] [call]", false),
+        ("[tokens in=3300 out=500] [call]", true),
+        ("[tokens in=990000 out=500]", false),
+    ] {
+        let answer = post(&day.proxy, runs, &asked(words, stream)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let id = answer.text().split("run_").nth(1).expect("an id")[..24].to_owned();
+        ids.push(format!("run_{id}"));
+        let run = format!("{runs}/run_{id}");
+        let status = async || json_of(&get(&day.proxy, &run).await)["status"].clone();
+        let deadline = Instant::now() + SOON;
+        if words.contains("call") {
+            while status().await != "requires_action" {
+                assert!(Instant::now() < deadline, "{words}");
+            }
+            let target = format!("{run}/submit_tool_outputs");
+            let submitted = post(&day.proxy, &target, &outputs(stream)).await;
+            assert_eq!(submitted.status(), 200, "{}", submitted.text());
+        }
+        while status().await != "completed" {
+            assert!(Instant::now() < deadline, "{words}");
+        }
+    }
+    get(&day.proxy, runs).await;
+    let bill = day.simulator.bill();
+    assert_eq!(bill.len(), ids.len(), "{bill:?}");
+    for (line, id) in bill.iter().zip(ids) {
+        assert_eq!(line.response_id, id);
+        let settled = look_up(&day.proxy, &id).await;
+        assert_eq!(settled.number("tokens"), Some(line.tokens), "{settled:?}");
+        let word = if line.free { "free" } else { "billed" };
+        assert_eq!(settled.verdict(), word, "{settled:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_the_first_sight_of_each_call_that_it_shows_whole() {
     let (_upstream, proxy) = assistants().await;
     let asked = json!({"assistant_id": "asst"});

@@ -15,6 +15,7 @@ use crate::ids::Ids;
 use crate::models::{self, Kind, Served};
 use crate::responses::Response;
 use crate::steering::{Ending, Steering};
+use crate::threads::Run;
 use crate::tokens::Usage;
 use crate::world::{Answered, Identity, World};
 
@@ -155,6 +156,13 @@ pub(crate) fn service_tier(body: &Value, steering: &Steering) -> String {
     .to_owned()
 }
 
+/// What a stream leaves to be asked for again.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Response(Box<Response>),
+    Run(Box<Run>),
+}
+
 /// A stream that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Playback {
@@ -166,7 +174,7 @@ pub(crate) struct Playback {
     /// What is sent instead of the second half if the ending is an error.
     pub(crate) error: Vec<Bytes>,
     /// What can be asked for again once the call is settled.
-    pub(crate) stored: Option<Response>,
+    pub(crate) stored: Option<Stored>,
     /// A background response goes on without its client.
     pub(crate) background: bool,
 }
@@ -214,9 +222,13 @@ impl Playback {
 
     fn settle(&mut self, world: &World) {
         let payer = world.settle(&self.answered, false);
-        if let Some(mut response) = self.stored.take() {
-            response.payer = Some(payer);
-            world.store.put_response(response);
+        match self.stored.take() {
+            Some(Stored::Response(mut response)) => {
+                response.payer = Some(payer);
+                world.store.put_response(*response);
+            }
+            Some(Stored::Run(run)) => world.store.put_run(*run),
+            None => {}
         }
     }
 

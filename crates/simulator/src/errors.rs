@@ -251,6 +251,14 @@ impl ApiError {
         )
     }
 
+    /// No such run, or somebody else's, or another thread's.
+    pub(crate) fn no_run(id: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            format!("No run found with id '{id}'."),
+        )
+    }
+
     /// Only background responses can be cancelled.
     pub(crate) fn not_cancellable() -> Self {
         Self::new(

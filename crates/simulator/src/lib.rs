@@ -38,6 +38,7 @@ mod sse;
 mod steering;
 mod store;
 mod text;
+mod threads;
 mod tokens;
 mod world;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{self, Bought, Call, Playback};
+use crate::call::{self, Bought, Call, Playback, Stored};
 use crate::errors::ApiError;
 use crate::exchange::Reply;
 use crate::ids::Ids;
@@ -112,7 +112,9 @@ fn play(
         ending: steering.ending,
         error: events::error(&response, half),
         background: response.background,
-        stored: response.stored().then_some(response),
+        stored: response
+            .stored()
+            .then(|| Stored::Response(Box::new(response))),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::errors::ApiError;
 use crate::exchange::Reply;
 use crate::json::{list, object};
-use crate::{chat, completions, embeddings, models, responses};
+use crate::{chat, completions, embeddings, models, responses, threads};
 
 /// When the models were created, all of them, Unix seconds.
 const MODELS_CREATED: i64 = 1_715_367_049;
@@ -41,6 +41,13 @@ pub(crate) async fn answer(
         ["responses", id] if delete => responses::stored::delete(&call, id),
         ["responses", id, "cancel"] if post => responses::stored::cancel(&call, id),
         ["responses", id, "input_items"] if get => responses::stored::input_items(&call, id),
+        ["threads"] if post => Ok(threads::create_thread(&call)),
+        ["threads", thread, "runs"] if get => Ok(threads::list_all(&call, thread)),
+        ["threads", thread, "runs", id] if get => threads::show(&call, thread, id),
+        ["threads", thread, "runs", id, "cancel"] if post => threads::cancel(&call, thread, id),
+        ["threads", thread, "runs", id, "submit_tool_outputs"] if post => {
+            threads::submit(&call, thread, id, json.as_ref())
+        }
         ["chat", "completions"] if get => Ok(chat::stored::list_all(&call)),
         ["chat", "completions", id] if get || post => chat::stored::show(&call, id),
         ["chat", "completions", id] if delete => chat::stored::delete(&call, id),
@@ -65,6 +72,8 @@ async fn create(
             ["chat", "completions"]
                 | ["completions" | "embeddings" | "responses"]
                 | ["responses", "input_tokens" | "compact"]
+                | ["threads", "runs"]
+                | ["threads", _, "runs"]
         )
     {
         return None;
@@ -78,6 +87,8 @@ async fn create(
         ["embeddings"] => embeddings::create(call, body).await,
         ["responses", "input_tokens"] => responses::count_input(body),
         ["responses", "compact"] => responses::compact(call, body).await,
+        ["threads", "runs"] => threads::create(call, None, body),
+        ["threads", thread, "runs"] => threads::create(call, Some(thread), body),
         _ => responses::create(call, body).await,
     })
 }

@@ -1,4 +1,4 @@
-//! Answers that a later request can ask to see again: stored responses and chat completions, bounded,
+//! Answers that a later request can ask to see again: stored responses, chat completions and runs, bounded,
 //! the oldest forgotten first. Knows nothing of how they are shown.
 
 use std::collections::{HashMap, VecDeque};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::responses::Response;
+use crate::threads::Run;
 
 /// Stored answers of each kind; beyond it the oldest is forgotten.
 pub(crate) const MOST_STORED: usize = 2_000;
@@ -59,6 +60,7 @@ pub(crate) struct Store {
     /// Told whenever a response changes or goes.
     changed: Notify,
     chats: Mutex<Kept<StoredChat>>,
+    runs: Mutex<Kept<Run>>,
 }
 
 fn lock<T>(kept: &Mutex<Kept<T>>) -> MutexGuard<'_, Kept<T>> {
@@ -108,6 +110,39 @@ impl Store {
         let removed = lock(&self.responses).remove(id);
         self.changed.notify_waiters();
         removed
+    }
+
+    pub(crate) fn put_run(&self, run: Run) {
+        let id = run.id.clone();
+        lock(&self.runs).put(&id, Arc::new(run));
+    }
+
+    pub(crate) fn run(&self, id: &str) -> Option<Arc<Run>> {
+        lock(&self.runs).by_id.get(id).map(Arc::clone)
+    }
+
+    /// Replaces a run that is still stored, if `update` says with what, and gives what is stored then.
+    pub(crate) fn update_run(
+        &self,
+        id: &str,
+        update: impl FnOnce(&Run) -> Option<Run>,
+    ) -> Option<Arc<Run>> {
+        let mut kept = lock(&self.runs);
+        let old = kept.by_id.get(id)?;
+        if let Some(new) = update(old) {
+            kept.put(id, Arc::new(new));
+        }
+        kept.by_id.get(id).map(Arc::clone)
+    }
+
+    /// The runs of one organization's thread, oldest first.
+    pub(crate) fn runs(&self, organization: &str, thread: &str) -> Vec<Arc<Run>> {
+        let kept = lock(&self.runs);
+        let in_order = kept.order.iter().filter_map(|id| kept.by_id.get(id));
+        in_order
+            .filter(|run| run.organization == organization && run.thread == thread)
+            .map(Arc::clone)
+            .collect()
     }
 
     pub(crate) fn put_chat(&self, id: &str, chat: StoredChat) {
