@@ -7,63 +7,29 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use harness::day::{self, ACME, Day, GLOBEX, Way, keyed, taking};
 use harness::foreign::{here, root, run, target};
 use harness::proxy::Settled;
 use harness::raw::Request;
+use harness::sdks::{self, MOST_RUN, base_url, installed, node, python};
 use serde_json::Value;
 use simulator::{AfterCrossing, PayerShown};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
 
-/// The longest run of a program: installing the pinned packages is the longest of them.
-const MOST_RUN: Duration = Duration::from_mins(5);
 /// The certainties of a call that was settled from reported usage.
 const SETTLED: [&str; 3] = ["confirmed", "final", "assumed"];
 /// Calls of the mixed day.
 const CALLS: u64 = 400;
 
-/// Lays out the pinned SDKs, once for all tests. False where that is not possible here.
-async fn installed() -> bool {
-    static INSTALLED: OnceCell<bool> = OnceCell::const_new();
-    let install = async || {
-        let needed = ["bash", "python3", "node", "npm"];
-        if !here(&needed, "the checks with OpenAI's SDKs") {
-            return false;
-        }
-        let mut setup = Command::new("bash");
-        setup.arg(root().join("tests/clients/setup.sh"));
-        setup.env("CARGO_TARGET_DIR", target());
-        run(setup, MOST_RUN).await;
-        true
-    };
-    *INSTALLED.get_or_init(install).await
-}
-
-/// The environment's Python, with its SDK, on a file of `tests/clients/python`.
-fn python(file: &str) -> Command {
-    let mut python = Command::new(target().join("clients/python/bin/python"));
-    python.arg("-B");
-    python.arg(root().join("tests/clients/python").join(file));
-    python
-}
-
 async fn begin() -> Day {
     Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await
 }
 
-/// Runs a client with nothing in its environment but what a user sets to come here.
-async fn client(day: &Day, key: &str, mut command: Command) -> String {
-    let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
-    let base = |address| format!("http://{address}/v1");
-    command
-        .env_clear()
-        .envs(kept)
-        .env("OPENAI_API_KEY", key)
-        .env("OPENAI_BASE_URL", base(day.proxy.address()))
-        .env("OPENAI_DIRECT_URL", base(day.simulator.address()));
+/// Runs a client with what a user sets to come here, and the way around the proxy.
+async fn client(day: &Day, key: &str, command: Command) -> String {
+    let mut command = sdks::alone(command, key, &base_url(day.proxy.address()));
+    command.env("OPENAI_DIRECT_URL", base_url(day.simulator.address()));
     run(command, MOST_RUN).await
 }
 
@@ -86,9 +52,7 @@ async fn the_python_sdk_sees_what_it_sees_without() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_node_sdk_sees_what_it_sees_without() {
     if installed().await {
-        let mut node = Command::new("node");
-        node.arg(target().join("clients/node/checks.mjs"));
-        all_passed(&client(&begin().await, ACME, node).await);
+        all_passed(&client(&begin().await, ACME, node("checks.mjs")).await);
     }
 }
 
@@ -96,9 +60,7 @@ async fn the_node_sdk_sees_what_it_sees_without() {
 async fn websockets_of_the_sdks_and_of_the_packages_under_them_are_settled_response_by_response() {
     if installed().await {
         all_passed(&client(&begin().await, ACME, python("sockets.py")).await);
-        let mut node = Command::new("node");
-        node.arg(target().join("clients/node/sockets.mjs"));
-        all_passed(&client(&begin().await, ACME, node).await);
+        all_passed(&client(&begin().await, ACME, node("sockets.mjs")).await);
     }
 }
 
@@ -125,40 +87,6 @@ async fn the_packages_put_the_verdict_beside_each_answer() {
     ));
     node.arg("node").arg(beside);
     all_passed(&client(&day, ACME, node).await);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_programs_of_the_readme_print_the_verdict() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("text");
-    let shown = |file: &str| {
-        let path = root().join("tests/clients/python").join(file);
-        let text = std::fs::read_to_string(path).expect("text");
-        let (_, code) = text.split_once("\"\"\"\n\n").expect("a doc comment");
-        code.to_owned()
-    };
-    let program = shown("chat.py");
-    assert!(
-        readme.contains(&program),
-        "the README shows another program"
-    );
-    let words = program.lines().filter(|line| !line.is_empty()).count();
-    assert!(words <= 10, "{words} lines");
-    if !installed().await {
-        return;
-    }
-    let day = begin().await;
-    for file in ["chat.py", "stream.py"] {
-        for (key, verdict) in [(ACME, "free"), (GLOBEX, "billed")] {
-            let output = client(&day, key, python(file)).await;
-            let last = output.trim_end().lines().last().unwrap_or_default();
-            let told = last
-                .strip_prefix("verdict: ")
-                .and_then(|told| told.split_once(' '));
-            let (said, certainty) = told.unwrap_or_else(|| panic!("{file}: {output}"));
-            assert_eq!(said, verdict, "{file}: {output}");
-            assert!(SETTLED.contains(&certainty), "{file}: {output}");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
 //! Knows how the scripts in `page/` are run and what they need from outside; what is to be seen stands in them.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,14 +19,13 @@ use harness::kept::Kept;
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::Request;
+use harness::sdks::{MOST_RUN, installed};
 use harness::sqlite;
 use harness::upstream::{Step, Upstream, sized};
 use simulator::{AfterCrossing, Clock};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// The longest run of a program: installing the pinned packages is the longest of them.
-const MOST_RUN: Duration = Duration::from_mins(5);
 /// Where Debian's package puts the browser.
 const CHROMIUM: &str = "chromium";
 /// Models, organizations and ids that want to be more than text, as they stand in a JSON string; all in lines that HTTP
@@ -55,6 +55,12 @@ const LARGE: [(i64, u64); 11] = [
     (1_274, 30_000),
     (1_276, 30_000),
 ];
+/// When on that day the proxy is not running, in minutes after midnight.
+const NOT_RUNNING: Range<i64> = 440..515;
+/// When it is looked at: some time after the crossing, in minutes after midnight.
+const SEEN: i64 = 1_394;
+/// Minutes of a day.
+const WHOLE_DAY: i64 = 1_440;
 /// Calls of the small group each day.
 const SMALL: i64 = 30;
 /// Letters of a name that is too long for any line.
@@ -68,14 +74,9 @@ async fn is_ready() -> bool {
 }
 
 async fn laid_out() -> bool {
-    let needed = ["bash", "python3", "node", "npm", CHROMIUM];
-    if !here(&needed, "THE PAGE IN A BROWSER") {
+    if !here(&[CHROMIUM], "THE PAGE IN A BROWSER") || !installed().await {
         return false;
     }
-    let mut setup = Command::new("bash");
-    setup.arg(root().join("tests/clients/setup.sh"));
-    setup.env("CARGO_TARGET_DIR", target());
-    run(setup, MOST_RUN).await;
     let folder = scripts();
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::create_dir_all(pictures()).expect("a folder");
@@ -176,7 +177,7 @@ struct Month {
     proxy: Proxy,
     clock: FakedClock,
     begins: i64,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 impl Month {
@@ -192,26 +193,44 @@ impl Month {
         let begins = (clock::real() / DAY - DAYS_BEFORE - 1) * DAY;
         let clock = FakedClock::apart(begins - clock::real());
         let data = tempfile::tempdir().expect("a folder");
+        let proxy = Month::proxy(&upstream, &data, &clock);
+        Month {
+            data,
+            proxy,
+            clock,
+            begins,
+            upstream,
+        }
+    }
+
+    fn proxy(upstream: &Upstream, data: &TempDir, clock: &FakedClock) -> Proxy {
         let setup = ProxySetup::to(&upstream.url())
             .variable("TOLLFREE_DATA_DIR", &data.path().display().to_string())
             .variable("TOLLFREE_USAGE_TIER", "3")
             .variable("TOLLFREE_ENROLLED", "true")
             .variable("TOLLFREE_SHARED_PROJECTS", "all")
             .variable("TOLLFREE_COVERAGE", "all");
-        let proxy = Proxy::start(clock.around(on(setup, "127.0.0.1:0")));
-        Month {
-            data,
-            proxy,
-            clock,
-            begins,
-            _upstream: upstream,
-        }
+        Proxy::start(clock.around(on(setup, "127.0.0.1:0")))
+    }
+
+    /// The clock so many minutes after the midnight of that day.
+    fn at(&self, day: i64, minute: i64) {
+        let now = self.begins + day * DAY + minute * MINUTE;
+        self.clock.set(now - clock::real());
+    }
+
+    /// The proxy is stopped at the one minute of a day and started again at the other.
+    fn not_running(&mut self, day: i64, minutes: &Range<i64>) {
+        self.at(day, minutes.start);
+        self.proxy.terminate();
+        self.proxy.wait_for_exit();
+        self.at(day, minutes.end);
+        self.proxy = Month::proxy(&self.upstream, &self.data, &self.clock);
     }
 
     /// A call so many minutes after the midnight of that day.
     async fn call(&self, day: i64, minute: i64, model: &str, tokens: u64) {
-        let now = self.begins + day * DAY + minute * MINUTE;
-        self.clock.set(now - clock::real());
+        self.at(day, minute);
         let call = Request::post(chat::PATH, chat::ask(model, ""))
             .header("x-model", model)
             .header("x-tokens", &tokens.to_string());
@@ -219,7 +238,8 @@ impl Month {
         assert_eq!(answer.status(), 200);
     }
 
-    async fn day(&self, day: i64, large: &[(i64, u64)]) {
+    /// The calls of a day between these minutes.
+    async fn day(&self, day: i64, large: &[(i64, u64)], minutes: Range<i64>) {
         let mut calls: Vec<_> = large
             .iter()
             .map(|(at, tokens)| (*at, "gpt-5.6-sol", *tokens))
@@ -229,6 +249,7 @@ impl Month {
             calls.push((60 + number * 40, "gpt-5.4-mini-2026-03-17", tokens));
         }
         calls.push((700, "gpt-3.5-turbo-0125", 41_200));
+        calls.retain(|(minute, ..)| minutes.contains(minute));
         calls.sort_unstable();
         for (minute, model, tokens) in calls {
             self.call(day, minute, model, tokens).await;
@@ -245,12 +266,16 @@ async fn a_month_that_ends_with_a_crossing_is_seen_as_a_whole() {
         println!("SKIPPED: a month before the page: libfaketime is not installed");
         return;
     }
-    let month = Month::begin().await;
+    let mut month = Month::begin().await;
     for day in 0..DAYS_BEFORE {
         let share = usize::try_from(4 + day * day % 8).expect("small");
-        month.day(day, &LARGE[..share.min(LARGE.len())]).await;
+        let large = &LARGE[..share.min(LARGE.len())];
+        month.day(day, large, 0..WHOLE_DAY).await;
     }
-    month.day(DAYS_BEFORE, &LARGE).await;
+    month.day(DAYS_BEFORE, &LARGE, 0..NOT_RUNNING.start).await;
+    month.not_running(DAYS_BEFORE, &NOT_RUNNING);
+    let rest = NOT_RUNNING.end..WHOLE_DAY;
+    month.day(DAYS_BEFORE, &LARGE, rest).await;
     let page = beside::address(&month.proxy);
     eventually("the last day in the tables", || {
         let ledger = sqlite::read(month.data.path()).ok()?;
@@ -261,6 +286,7 @@ async fn a_month_that_ends_with_a_crossing_is_seen_as_a_whole() {
         (spent.count() > 0).then_some(())
     })
     .await;
+    month.at(DAYS_BEFORE, SEEN);
     all_passed(&run(script("month.mjs", &month.proxy, page), MOST_RUN).await);
 }
 

@@ -36,5 +36,7 @@ install_node() {
 
 mkdir -p "$python" "$node"
 cp "$sources"/node/{*.mjs,package.json,package-lock.json,.npmrc} "$node/"
-once "$clients/python.stamp" "$sources/python/requirements.txt" -- install_python
+once "$clients/python.stamp" "$sources/python/requirements.txt" -- install_python &
+in_python=$!
 once "$clients/node.stamp" "$node/package.json" "$node/package-lock.json" -- install_node
+wait "$in_python"

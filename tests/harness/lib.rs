@@ -34,6 +34,7 @@ pub mod patience;
 pub mod proxy;
 pub mod raw;
 pub mod replay;
+pub mod sdks;
 pub mod sqlite;
 pub mod strace;
 pub mod trace;

@@ -5,17 +5,39 @@ import { strict as assert } from 'node:assert';
 import { asked, fits, open, passed, picture, says, text, until } from './browser.mjs';
 
 const standing = await asked('standing');
+const mine = { organization: 'acme', group: 'large' };
+const curve = await asked(`curve?${new URLSearchParams(mine)}`);
+// The simulated proxy was started anew on the last day: the curve says when it was not running, and draws no line there.
+assert.equal(curve.down.length, 1, JSON.stringify(curve.down));
+const [silent] = curve.down.map((ends) => ends.map((at) => new Date(at * 1000).toISOString().slice(11, 19)).join(' to '));
+assert.match(silent, /^07:20:\d\d to 08:35:\d\d$/);
 for (const colorScheme of ['light', 'dark']) {
   const { page, close } = await open({ colorScheme, viewport: { width: 1120, height: 1000 } });
   await says(page, '#live', 'live');
   await says(page, 'article[data-group=large]', 'Crossing call');
   await until(page, () => document.querySelectorAll('#days button').length === 30);
   assert.ok(await page.locator('#notice').isHidden(), await text(page, '#notice').catch(() => ''));
+  await says(page, 'article[data-group=large]', curve.crossing.call.slice(-4));
+  await until(page, (words) => document.getElementById('curve').getAttribute('aria-label')?.includes(words), `not running ${silent} UTC`);
   await page.mouse.move(2, 2);
   await picture(page, `page-${colorScheme}`);
+  const sight = await page.context().newCDPSession(page);
+  for (const type of ['deuteranopia', 'achromatopsia', 'none']) {
+    await sight.send('Emulation.setEmulatedVisionDeficiency', { type });
+    if (type !== 'none') await picture(page, `page-${colorScheme}-${type}`);
+  }
   await page.locator('#month').scrollIntoViewIfNeeded();
   await picture(page, `month-${colorScheme}`);
   await fits(page, colorScheme);
+  // The list runs into the day before: that day stands above its calls.
+  await page.locator('#older').click();
+  const shown = (await asked('calls?limit=100')).calls;
+  const [earlier] = shown.filter((call) => call.day !== standing.day);
+  await page.locator(`#calls [data-call="${earlier.call}"]`).waitFor();
+  const above = await page.locator(`#calls [data-call="${earlier.call}"]`).evaluate((row) => row.previousElementSibling.textContent);
+  assert.ok(above.includes(`${Number(earlier.day.slice(8))} `) && above.endsWith('UTC'), above);
+  assert.equal(await page.locator('#calls > .day').count(), new Set(shown.map((call) => call.day)).size - 1);
+  await picture(page, `days-${colorScheme}`);
   const before = await page.locator('#days button').nth(27).getAttribute('data-day');
   assert.ok(before < standing.day);
   await page.locator('#days button').nth(27).click();

@@ -1,13 +1,23 @@
 // The list of calls and one call in full. Knows no gauge and no curve.
 
 import { el, fill } from './dom.js';
-import { clock, count, dollars, shortId, verdict } from './format.js';
+import { clock, count, dayName, dollars, shortId, verdict } from './format.js';
 
 /** How many calls, in words. */
 export const many = (calls) => `${count(calls)} ${calls === 1 ? 'call' : 'calls'}`;
 
+/** The list, newest first; where it runs into another day than the one before it, the day stands between. */
+export function lines(list, today) {
+  let day = today;
+  return list.flatMap((call) => {
+    if (call.day === day) return [line(call)];
+    day = call.day;
+    return [el('p', { class: 'day', role: 'listitem' }, `${dayName(day)} UTC`), line(call)];
+  });
+}
+
 /** One line of the list. */
-export function line(call) {
+function line(call) {
   const kind = call.verdict === 'billed' ? 'billed' : call.verdict === 'free' ? 'free' : 'unknown';
   const estimated = call.certainty === 'estimated';
   return el('a', { href: `#call=${call.call}`, role: 'listitem', 'data-call': call.call, 'data-number': String(call.number) },
@@ -16,7 +26,7 @@ export function line(call) {
     el('span', { class: `number${estimated ? ' estimated' : ''}` }, `${estimated ? '~' : ''}${count(call.tokens)}`),
     el('span', { class: kind }, verdict(call.verdict)),
     el('span', { class: 'certainty' }, call.certainty ?? ''),
-    el('span', { class: 'reason' }, call.reason),
+    el('span', { class: 'reason' }, `${call.reason === 'crossing-call' ? '◆ ' : ''}${call.reason}`),
     el('span', { class: 'money number muted' }, money(call)));
 }
 

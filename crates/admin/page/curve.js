@@ -1,7 +1,7 @@
 // The running total of one group over the day, as steps: a call is a step, never a slope. Draws with uPlot.
 
 import { el, fill, say } from './dom.js';
-import { clock, count, short } from './format.js';
+import { clock, count, short, shortId } from './format.js';
 
 let plot = null;
 let shown = null;
@@ -11,7 +11,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 /**
  * Draws a day. `curve`: { day, group, allowance_tokens, points: [[unix seconds, total after]], crossing, down: [[from, to]] },
- * points rising in time, at most one a minute beside the crossing.
+ * points rising in time, at most one a minute beside the crossing; `down` is when the proxy was not running.
  */
 export function draw(box, curve, now) {
   shown = curve;
@@ -23,11 +23,12 @@ export function draw(box, curve, now) {
   const top = points[points.length - 1][1];
   // Right of now stays empty.
   if (last > points[points.length - 1][0]) points.push([last, top]);
-  const x = points.map(([at]) => at);
+  const drawn = broken(points, curve.down);
+  const x = drawn.map(([at]) => at);
   const allowance = curve.allowance_tokens;
   const crossedAt = curve.crossing ? Date.parse(curve.crossing.at) / 1000 : Infinity;
-  const free = points.map(([at, total]) => (at <= crossedAt ? total : null));
-  const billed = points.map(([at, total]) => (at >= crossedAt ? total : null));
+  const free = drawn.map(([at, total]) => (at <= crossedAt ? total : null));
+  const billed = drawn.map(([at, total]) => (at >= crossedAt ? total : null));
   const most = Math.max(allowance, top) * 1.05 || 1;
   const options = {
     width: box.clientWidth || 640,
@@ -49,12 +50,22 @@ export function draw(box, curve, now) {
       { stroke: css('--free'), width: 2, fill: `${css('--free')}33`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
       { stroke: css('--billed'), width: 2, fill: hatch, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
     ],
-    hooks: { drawAxes: [(u) => bands(u, curve.down ?? [])], draw: [(u) => marks(u, curve, allowance, crossedAt)] },
+    hooks: { drawAxes: [(u) => bands(u, curve.down)], draw: [(u) => marks(u, curve, allowance, crossedAt)] },
   };
   if (plot) plot.destroy();
   fill(box);
   plot = new uPlot(options, [x, free, billed], box);
   box.setAttribute('aria-label', sentence(curve, top, allowance));
+}
+
+// No line leads across a time in which nobody counted: the total stands at both ends of it, and nothing between.
+function broken(points, down) {
+  const all = new Map(points);
+  for (const [from, to] of down) {
+    const total = points.findLast(([at]) => at <= from)?.[1] ?? 0;
+    for (const [at, value] of [[from, total], [from + 1, null], [to, total]]) if (!all.has(at)) all.set(at, value);
+  }
+  return [...all].sort(([one], [other]) => one - other);
 }
 
 /** The same day again, in a box of another width or in other colours. */
@@ -64,8 +75,17 @@ export function redraw(box, now) {
 
 function sentence(curve, top, allowance) {
   const total = `${curve.group}, ${curve.day} UTC: running total ${count(top)} of ${count(allowance)} tokens`;
-  if (!curve.crossing) return `${total}. Arrow keys go from step to step.`;
-  return `${total}; crossed at ${clock(curve.crossing.at)} UTC by a call of ${count(curve.crossing.tokens)} tokens. Arrow keys go from step to step.`;
+  const crossed = curve.crossing && `crossed at ${clock(curve.crossing.at)} UTC by a call of ${count(curve.crossing.tokens)} tokens`;
+  return `${[total, crossed, silence(curve)].filter(Boolean).join('; ')}. Arrow keys go from step to step.`;
+}
+
+const time = (seconds) => clock(new Date(seconds * 1000).toISOString());
+
+// When the proxy was not running, in words; nothing if it always was.
+function silence({ day, down }) {
+  const end = Date.parse(`${day}T00:00:00Z`) / 1000 + 86400;
+  const times = down.map(([from, to]) => `${time(from)} to ${to === end ? '24:00:00' : time(to)}`);
+  return times.length ? `not running ${times.join(', ')} UTC` : '';
 }
 
 function hatch(u) {
@@ -89,12 +109,21 @@ function bands(u, down) {
     const right = u.valToPos(to, 'x', true);
     ctx.fillStyle = css('--grid');
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    if (right - left > 90) {
-      ctx.fillStyle = css('--muted');
-      ctx.textAlign = 'center';
-      ctx.fillText('not running', (left + right) / 2, bbox.top + 14 * devicePixelRatio);
-    }
+    label(ctx, 'not running', (left + right) / 2, bbox.top + bbox.height / 2, right - left);
   }
+  ctx.restore();
+}
+
+// A label in the middle of a band: along it where it is wide enough, else up it, else not at all.
+function label(ctx, words, x, y, wide) {
+  ctx.save();
+  ctx.fillStyle = css('--muted');
+  ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = 'center';
+  ctx.textBaseline = 'middle';
+  ctx.translate(x, y);
+  if (wide < ctx.measureText(words).width + 8 * devicePixelRatio) ctx.rotate(-Math.PI / 2);
+  if (wide >= 14 * devicePixelRatio) ctx.fillText(words, 0, 0);
   ctx.restore();
 }
 
@@ -118,10 +147,19 @@ function marks(u, curve, allowance, crossedAt) {
     ctx.beginPath();
     ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    const right = x > bbox.left + bbox.width * 0.85;
+    const { call, at, tokens } = curve.crossing;
+    const whole = `◆ ${shortId(call)}, ${clock(at)}, ${count(tokens)} tokens`;
+    const gap = 8 * devicePixelRatio;
+    const right = x > bbox.left + bbox.width / 2;
+    const room = (right ? x - bbox.left : bbox.left + bbox.width - x) - gap;
     ctx.textAlign = right ? 'right' : 'left';
-    const gap = (right ? -8 : 8) * devicePixelRatio;
-    ctx.fillText(`◆ ${clock(curve.crossing.at).slice(0, 5)}`, x + gap, y + 16 * devicePixelRatio);
+    const words = [ctx.measureText(whole).width <= room ? whole : `◆ ${clock(at)}`, x + (right ? -gap : gap), y + 16 * devicePixelRatio];
+    // Readable over the curve too.
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = 'round';
+    ctx.strokeStyle = css('--background');
+    ctx.strokeText(...words);
+    ctx.fillText(...words);
   }
   ctx.restore();
 }
@@ -131,16 +169,17 @@ export function step(by, into) {
   if (!shown || !shown.points.length) return;
   cursor = Math.max(0, Math.min(shown.points.length - 1, cursor < 0 ? (by > 0 ? 0 : shown.points.length - 1) : cursor + by));
   const [at, total] = shown.points[cursor];
-  say(into, `${clock(new Date(at * 1000).toISOString())} UTC: ${count(total)} of ${count(shown.allowance_tokens)} tokens`);
+  say(into, `${time(at)} UTC: ${count(total)} of ${count(shown.allowance_tokens)} tokens`);
 }
 
 /** The same data as a table. */
 export function table(box) {
   if (!shown) return;
   const rows = shown.points.map(([at, total]) =>
-    el('tr', {}, el('td', {}, clock(new Date(at * 1000).toISOString())), el('td', {}, count(total)),
+    el('tr', {}, el('td', {}, time(at)), el('td', {}, count(total)),
       el('td', {}, count(Math.max(0, shown.allowance_tokens - total)))));
   fill(box, el('table', {},
+    silence(shown) && el('caption', {}, silence(shown)),
     el('thead', {}, el('tr', {}, ...['UTC', 'running total', 'below the allowance'].map((name) => el('th', { scope: 'col' }, name)))),
     el('tbody', {}, ...rows)));
 }

@@ -139,7 +139,7 @@ function matches(call) {
 
 function drawCalls() {
   const current = document.activeElement?.dataset?.call;
-  fill(get('calls'), rows.map(calls.line));
+  fill(get('calls'), calls.lines(rows, standing.day));
   if (current) get('calls').querySelector(`[data-call="${CSS.escape(current)}"]`)?.focus();
   const empty = rows.length === 0;
   get('calls-empty').hidden = !empty;
@@ -245,6 +245,7 @@ let lastCurve = 0;
 function changed(change) {
   standing = change.standing ?? standing;
   health = change.state ?? health;
+  skew = Date.parse(health.now) - Date.now();
   for (const day of change.days ?? []) {
     const same = (one) => one.day === day.day && one.group === day.group && one.organization === day.organization;
     const place = month.findIndex(same);
@@ -306,11 +307,11 @@ function back() {
   open.hidden = true;
   write({ call: '' });
   const line = id && get('calls').querySelector(`[data-call="${CSS.escape(id)}"]`);
-  (line || get('calls').firstElementChild)?.focus();
+  (line || get('calls').querySelector('[data-call]'))?.focus();
 }
 
 function move(by) {
-  const lines = [...get('calls').children];
+  const lines = [...get('calls').querySelectorAll('[data-call]')];
   const here = lines.indexOf(document.activeElement);
   lines[here < 0 ? 0 : Math.max(0, Math.min(lines.length - 1, here + by))]?.focus();
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use jiff::Timestamp;
 use ledger::{CallFilter, Health, Ledger, ReadError};
 use meter::Day;
 use proxy::Proxy;
@@ -213,6 +212,7 @@ impl Answers {
         let today = self.today();
         self.json_of(move |history| {
             let points = history.curve(day, &organization, &group)?;
+            let down = history.not_running(day)?;
             let days = history.days(day, today, Some(&organization))?;
             let is_it = |one: &&Value| {
                 one.get("group").is_some_and(|name| *name == group)
@@ -229,6 +229,7 @@ impl Answers {
                 "allowance_tokens": then.or(allowance),
                 "crossing": mine.and_then(|one| one.get("crossing")),
                 "points": points.iter().map(|(at, total)| json!([at.div_euclid(1000), total])).collect::<Vec<_>>(),
+                "down": down.iter().map(|(from, to)| json!([from.div_euclid(1000), to.div_euclid(1000)])).collect::<Vec<_>>(),
             }))
         })
         .await
@@ -249,7 +250,7 @@ impl Answers {
             .sum();
         json!({
             "schema": SCHEMA,
-            "now": Timestamp::now().to_string(),
+            "now": call::instant(self.proxy.now_milliseconds()),
             "version": env!("CARGO_PKG_VERSION"),
             "status": status.word,
             "notices": status.notices,

@@ -98,6 +98,11 @@ impl History {
         Ok(json!({ "schema": SCHEMA, "days": days }))
     }
 
+    /// When on that day nobody took calls here, in Unix milliseconds.
+    pub(crate) fn not_running(&self, day: Day) -> Result<Vec<(i64, i64)>, ReadError> {
+        self.read(|reader| reader.not_running(day.number()))
+    }
+
     /// The running total of one group over one day, at most a point a minute.
     pub(crate) fn curve(
         &self,

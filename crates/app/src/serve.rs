@@ -120,7 +120,8 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         Err(error) => return Err(cannot_listen(error, loaded).await),
     };
     let clock = Clock::system();
-    let (opened, found) = open(loaded, clock.now_milliseconds()).await?.unzip();
+    let now_ms = clock.now_milliseconds();
+    let (opened, found) = open(loaded, now_ms).await?.unzip();
     let ledger = opened.as_ref().map(|opened| opened.ledger.clone());
     let proxy = Proxy::new(parts.settings, parts.rules, parts.connector, clock, opened)?;
     let (handle, drain) = DrainHandle::new();
@@ -139,6 +140,9 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         }
     };
     reload::watch(sources, loaded.clone(), proxy.clone(), reloaded).map_err(NotStarted::Signals)?;
+    if let Some(ledger) = &ledger {
+        ledger.takes_calls(now_ms);
+    }
     let is_ours = found.as_ref().is_some_and(|found| found.is_ours);
     let folder = config.data_dir.folder().filter(|_| is_ours);
     let control = folder.and_then(|folder| listen_to_commands(folder, api));

@@ -76,6 +76,12 @@ impl Ledger {
         }
     }
 
+    /// Calls are taken from now on (Unix milliseconds) until the ledger is closed or the program dies: kept, so that
+    /// it can be told when none were.
+    pub fn takes_calls(&self, now_ms: i64) {
+        self.0.shared.takes_calls(now_ms);
+    }
+
     /// Commits entries together, in this order. Waits for nobody, and for the disk as long as one short write
     /// takes, if at all.
     pub fn keep(&self, entries: &[Entry<'_>]) -> Kept {

@@ -12,6 +12,7 @@ mod ledger;
 mod lock;
 mod look_up;
 mod mover;
+mod not_running;
 mod queue;
 mod read;
 mod restored;

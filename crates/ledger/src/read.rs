@@ -96,7 +96,7 @@ impl Reader {
         if version > table::VERSION {
             return Err(ReadError::Newer);
         }
-        if version < table::VERSION {
+        if version <= 0 {
             // Made, but nothing was ever kept in it.
             return Err(ReadError::NoLedger);
         }

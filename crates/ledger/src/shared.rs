@@ -3,7 +3,7 @@
 
 use std::mem;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,9 @@ use crate::{Durability, Health, HealthState, Lock};
 
 /// What failed is tried again after so long.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
+
+/// No instant: nobody takes calls.
+const NOBODY: i64 = i64::MIN;
 
 /// What callers and threads share.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) inline: AtomicBool,
     /// Bytes committed, to be looked at without a lock.
     pub(crate) committed: AtomicU64,
+    /// Since when calls are taken, Unix milliseconds; [`NOBODY`]: a program that only reads what was left.
+    taking_since: AtomicI64,
     sync_wakes: Condvar,
     pub(crate) mover_wakes: Condvar,
     close_wakes: Condvar,
@@ -124,10 +129,24 @@ impl Shared {
             state: Mutex::default(),
             inline: AtomicBool::new(false),
             committed: AtomicU64::new(0),
+            taking_since: AtomicI64::new(NOBODY),
             sync_wakes: Condvar::new(),
             mover_wakes: Condvar::new(),
             close_wakes: Condvar::new(),
         }
+    }
+
+    /// Calls are taken from now on, and the tables are to say so.
+    pub(crate) fn takes_calls(&self, now_ms: i64) {
+        self.taking_since.store(now_ms, Ordering::Relaxed);
+        // Under the lock: a mover that is about to sleep has either seen it or hears this.
+        let _state = self.state();
+        self.mover_wakes.notify_all();
+    }
+
+    pub(crate) fn takes_calls_since(&self) -> Option<i64> {
+        let since = self.taking_since.load(Ordering::Relaxed);
+        (since != NOBODY).then_some(since)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -141,6 +141,12 @@ impl Proxy {
         Day::at(self.shared.clock.now())
     }
 
+    /// What time it is for `OpenAI`, in Unix milliseconds.
+    #[must_use]
+    pub fn now_milliseconds(&self) -> i64 {
+        self.shared.clock.now_milliseconds()
+    }
+
     /// The correction of this machine's clock, in milliseconds; 0 while it agrees with OpenAI's.
     #[must_use]
     pub fn clock_correction_milliseconds(&self) -> i64 {

@@ -3,31 +3,24 @@
 
 mod client;
 mod plan;
+mod proxy;
 mod show;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use meter::{AfterCrossing, Coverage, Day, Offer, Rules, Terms, UsageTier};
-use net::{
-    ConnectSettings, ConnectSettingsError, DrainHandle, ListenError, ListenSettings, Listener,
-    Scheme, Upstream,
-};
-use proxy::{Clock, Connector, NoRandomness, Proxy, Settings};
+use meter::{Day, Offer};
+use net::ConnectSettingsError;
 use simulator::{OrganizationSettings, Simulator, StartError};
 
 use crate::cli::terminal::Terminal;
 use crate::cli::{self, exit};
 use client::{CallError, Client};
+use proxy::Running;
 use show::{Counted, Show};
-
-/// How long the calls open at the end may take.
-const DRAIN: Duration = Duration::from_secs(2);
 
 /// Why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +28,9 @@ enum DemoError {
     #[error(transparent)]
     Simulator(#[from] StartError),
     #[error(transparent)]
-    Listen(#[from] ListenError),
+    Proxy(#[from] proxy::NotStarted),
     #[error(transparent)]
-    Connect(#[from] ConnectSettingsError),
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
+    Client(#[from] ConnectSettingsError),
     #[error("{error}{}", cause(.error))]
     Call { error: CallError },
 }
@@ -86,12 +77,17 @@ async fn day(
 ) -> Result<usize, DemoError> {
     let clock = Arc::new(AtomicI64::new(today.start() * 1000));
     let simulator = simulated_openai(Arc::clone(&clock)).await?;
-    let (address, drain) = proxy(offer, Arc::clone(&clock), simulator.address()).await?;
+    let proxy = Running::start(offer, Arc::clone(&clock), simulator.address()).await?;
     say(&format!(
-        "A simulated OpenAI behind a real proxy: one day in {}. No key, no network.\n",
+        "A simulated OpenAI behind a real proxy: one day in {}. No key, no network; your own ledger is not touched.\n",
         duration(takes.as_secs())
     ));
-    let client = Client::new(address.port())?;
+    if let Some(page) = proxy.page() {
+        say(&format!(
+            "page  http://{page}/   open it now, it moves along\n"
+        ));
+    }
+    let client = Client::new(proxy.address().port())?;
     let mut show = Show::new(output);
     let mut verdicts = HashMap::new();
     show.begin();
@@ -115,7 +111,7 @@ async fn day(
         .filter(|line| verdicts.get(&line.request_id) == Some(&line.free))
         .count();
     conclude(show.counted(), agree, bill.len(), &errors);
-    drain.begin(Duration::ZERO, DRAIN);
+    proxy.stop().await;
     simulator.stop().await;
     Ok(verdicts.len().max(bill.len()) - agree)
 }
@@ -130,46 +126,6 @@ async fn simulated_openai(clock: Arc<AtomicI64>) -> Result<Simulator, StartError
         ..simulator::Settings::default()
     })
     .await
-}
-
-/// A proxy as it is shipped, told what the simulated organization is.
-async fn proxy(
-    offer: &Arc<Offer>,
-    clock: Arc<AtomicI64>,
-    upstream: SocketAddr,
-) -> Result<(SocketAddr, DrainHandle), DemoError> {
-    let terms = Terms {
-        usage_tier: UsageTier::new(3),
-        enrolled: Some(true),
-        shared_projects: None,
-        coverage: Some(Coverage::All),
-    };
-    let rules = Rules::new(Arc::clone(offer), AfterCrossing::Billed, terms, Vec::new());
-    let upstream = Upstream {
-        scheme: Scheme::Http,
-        host: upstream.ip().to_string(),
-        port: upstream.port(),
-    };
-    let connector = Connector::new(ConnectSettings::new(upstream))?;
-    // No ledger: the demo touches nobody's.
-    let proxy = Proxy::new(
-        Settings::default(),
-        rules,
-        connector,
-        Clock::given(clock),
-        None,
-    )?;
-    let listener = Listener::bind(ListenSettings::new((Ipv4Addr::LOCALHOST, 0).into())).await?;
-    let address = listener.local_address();
-    let (handle, drain) = DrainHandle::new();
-    tokio::spawn(listener.serve(
-        move |request, peer| {
-            let proxy = proxy.clone();
-            async move { Ok::<_, Infallible>(proxy.handle(request, peer).await) }
-        },
-        drain,
-    ));
-    Ok((address, handle))
 }
 
 fn duration(seconds: u64) -> String {

@@ -276,6 +276,12 @@ impl Mover {
         Ok(())
     }
 
+    /// A program that takes calls since `began_at` lived at `now`, both in Unix milliseconds. That alone is no reason
+    /// to sync.
+    pub(crate) fn lives(&mut self, began_at: i64, now: i64) -> Result<(), TableError> {
+        self.table.lives(began_at, now)
+    }
+
     /// Deletes settlements of days before `before_day`, at most `at_most` rows. Answers how many.
     pub(crate) fn prune(&mut self, before_day: i32, at_most: usize) -> Result<usize, TableError> {
         let pruned = self.table.prune(before_day, at_most)?;

@@ -17,6 +17,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked for days that are kept no longer.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// A program that takes calls says so often that it lives.
+const SIGN_EVERY: Duration = Duration::from_secs(30);
 /// The most rows that are deleted at once.
 const PRUNE_ROWS: usize = 500;
 /// The rest between two such deletions.
@@ -153,12 +155,22 @@ fn moved(shared: &Shared, at: Position, bytes: u64) {
 
 /// After closing: everything is moved; the tables are synced and need no tail any more.
 fn fold(shared: &Shared, mover: &mut Mover) -> Result<(), MoveError> {
+    sign_of_life(shared, mover)?;
     // Where a reader stands in the way, the next start finds the tail wholly moved and clears it away.
     if mover.checkpoint(true)? {
         mover.retire(u32::MAX)?;
     }
     moved(shared, mover.at(), 0);
     Ok(())
+}
+
+/// Keeps that calls are taken here, and says whether they are.
+fn sign_of_life(shared: &Shared, mover: &mut Mover) -> Result<bool, TableError> {
+    let Some(began_at) = shared.takes_calls_since() else {
+        return Ok(false);
+    };
+    mover.lives(began_at, unix_ms())?;
+    Ok(true)
 }
 
 fn folded(shared: &Shared) {
@@ -233,6 +245,7 @@ struct Rounds {
     /// A reader stood in the way: not again before this.
     not_before: Instant,
     prune_at: Instant,
+    sign_at: Instant,
 }
 
 impl Rounds {
@@ -244,6 +257,7 @@ impl Rounds {
             synced: now,
             not_before: now,
             prune_at: now,
+            sign_at: now,
         }
     }
 
@@ -255,7 +269,8 @@ impl Rounds {
             (mover.is_unsynced()).then(|| self.not_before.max(self.synced + SYNC_EVERY))
         };
         let prune = (shared.keep_days > 0).then_some(self.prune_at);
-        sync.into_iter().chain(prune).min()
+        let sign = shared.takes_calls_since().map(|_| self.sign_at);
+        sync.into_iter().chain(prune).chain(sign).min()
     }
 
     /// Does what is due.
@@ -269,6 +284,9 @@ impl Rounds {
                 mover.retire(mover.at().segment)?;
                 self.passed = false;
             }
+        }
+        if self.sign_at <= now && sign_of_life(shared, mover)? {
+            self.sign_at = now + SIGN_EVERY;
         }
         if shared.keep_days > 0 && self.prune_at <= now {
             self.prune_at = now + prune(shared.keep_days, mover)?;

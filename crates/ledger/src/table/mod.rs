@@ -161,6 +161,20 @@ impl Table {
         })
     }
 
+    /// A program that takes calls since `began_at` lived at `now`, both in Unix milliseconds.
+    ///
+    /// # Errors
+    /// Nothing was done then.
+    pub(crate) fn lives(&mut self, began_at: i64, now: i64) -> Result<(), TableError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO runs VALUES (?1, max(?1, ?2))
+                 ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at)",
+            )?
+            .execute([began_at, now])?;
+        Ok(())
+    }
+
     /// Moves the write-ahead log into the main file and syncs it, waiting for no reader; with `truncate` the log
     /// is emptied too, where no reader holds it. Returns whether everything is in the main file and synced.
     ///

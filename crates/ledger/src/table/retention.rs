@@ -48,7 +48,13 @@ pub(super) fn prune(
             return Ok(gone);
         }
     }
-    Ok(0)
+    let gone = connection
+        .prepare_cached(
+            "DELETE FROM runs WHERE began_at IN (
+               SELECT began_at FROM runs WHERE last_at < unixepoch(?1) * 1000 LIMIT ?2)",
+        )?
+        .execute(params![before_day, at_most])?;
+    Ok(gone)
 }
 
 /// Rows are numbered as they come, so those of a day lie together, but for a few that came late: the summary says

@@ -5,10 +5,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::TableError;
 
 /// `MIGRATIONS[n]` makes version `n + 1` of version `n`. They are never changed, only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
 
 /// The version that this program writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Brings the tables to today's version.
 ///

@@ -1,0 +1,86 @@
+//! The programs that people copy: each runs as it is printed, says the verdict with tollfree in between, and runs all
+//! the same with tollfree taken away.
+//!
+//! Knows which programs there are and what their last line is; how they come to it is their own affair.
+
+use std::process::Command;
+
+use harness::day::{ACME, Day, GLOBEX};
+use harness::foreign::{root, run};
+use harness::sdks::{self, MOST_RUN, base_url, installed, node, python};
+use simulator::{AfterCrossing, PayerShown};
+
+/// The certainties of a call that was settled from reported usage.
+const SETTLED: [&str; 3] = ["confirmed", "final", "assumed"];
+/// What a language says where there is no such header.
+const NOTHING: [&str; 3] = ["None None", "undefined undefined", "null null"];
+
+/// What a program says last of its call's verdict.
+async fn told(command: Command, key: &str, base_url: &str) -> String {
+    let shown = format!("{command:?}");
+    let output = run(sdks::alone(command, key, base_url), MOST_RUN).await;
+    let last = output.trim_end().lines().last().unwrap_or_default();
+    let told = last.strip_prefix("verdict: ");
+    told.unwrap_or_else(|| panic!("{shown}: {output}"))
+        .to_owned()
+}
+
+async fn says_the_verdict_and_runs_without(program: impl Fn() -> Command) {
+    let day = Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await;
+    for (key, verdict) in [(ACME, "free"), (GLOBEX, "billed")] {
+        let said = told(program(), key, &base_url(day.proxy.address())).await;
+        let (word, certainty) = said.split_once(' ').unwrap_or_default();
+        assert_eq!(word, verdict, "{:?}: {said}", program());
+        assert!(SETTLED.contains(&certainty), "{:?}: {said}", program());
+    }
+    let said = told(program(), ACME, &base_url(day.simulator.address())).await;
+    assert!(NOTHING.contains(&said.as_str()), "{:?}: {said}", program());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_openais_sdk_for_python() {
+    if installed().await {
+        for file in ["chat.py", "stream.py"] {
+            says_the_verdict_and_runs_without(|| python(file)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_openais_sdk_for_node() {
+    if installed().await {
+        for file in ["chat.mjs", "stream.mjs"] {
+            says_the_verdict_and_runs_without(|| node(file)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_langchain() {
+    if installed().await {
+        says_the_verdict_and_runs_without(|| python("langchain_chat.py")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_vercels_ai_sdk() {
+    if installed().await {
+        says_the_verdict_and_runs_without(|| node("ai_sdk.mjs")).await;
+    }
+}
+
+#[test]
+fn the_readme_shows_these_programs() {
+    let text = |path: &str| std::fs::read_to_string(root().join(path)).expect("text");
+    let readme = text("README.md");
+    for file in ["chat.py", "stream.py", "langchain_chat.py"] {
+        let program = text(&format!("tests/clients/python/{file}"));
+        let (_, code) = program.split_once("\"\"\"\n\n").expect("a doc comment");
+        assert!(readme.contains(code), "the README shows another {file}");
+    }
+    for file in ["chat.mjs", "ai_sdk.mjs"] {
+        let program = text(&format!("tests/clients/node/{file}"));
+        let (_, code) = program.split_once('\n').expect("a comment");
+        assert!(readme.contains(code), "the README shows another {file}");
+    }
+}
