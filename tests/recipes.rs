@@ -25,16 +25,33 @@ async fn told(command: Command, key: &str, base_url: &str) -> String {
         .to_owned()
 }
 
+async fn begin() -> Day {
+    Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await
+}
+
+async fn says(day: &Day, program: Command, key: &str, verdict: &str) {
+    let shown = format!("{program:?}");
+    let said = told(program, key, &base_url(day.proxy.address())).await;
+    let (word, certainty) = said.split_once(' ').unwrap_or_default();
+    assert_eq!(word, verdict, "{shown}: {said}");
+    assert!(SETTLED.contains(&certainty), "{shown}: {said}");
+}
+
 async fn says_the_verdict_and_runs_without(program: impl Fn() -> Command) {
-    let day = Day::begin(AfterCrossing::Billed, PayerShown::NineOfTen).await;
-    for (key, verdict) in [(ACME, "free"), (GLOBEX, "billed")] {
-        let said = told(program(), key, &base_url(day.proxy.address())).await;
-        let (word, certainty) = said.split_once(' ').unwrap_or_default();
-        assert_eq!(word, verdict, "{:?}: {said}", program());
-        assert!(SETTLED.contains(&certainty), "{:?}: {said}", program());
-    }
+    let day = begin().await;
+    says(&day, program(), ACME, "free").await;
     let said = told(program(), ACME, &base_url(day.simulator.address())).await;
     assert!(NOTHING.contains(&said.as_str()), "{:?}: {said}", program());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_organization_that_is_not_enrolled_it_says_billed() {
+    if installed().await {
+        let day = begin().await;
+        for file in ["chat.py", "stream.py"] {
+            says(&day, python(file), GLOBEX, "billed").await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
