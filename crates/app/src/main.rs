@@ -26,6 +26,7 @@ use config::{Environment, Sources};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_pages_small();
     let asked = match cli::parse() {
         Ok(asked) => asked,
         Err(code) => return code,
@@ -68,6 +69,14 @@ fn main() -> ExitCode {
             Err(mistakes) => refuse(mistakes),
         },
     }
+}
+
+/// The allocator asks the kernel for pages of 2 MiB, of which few fill up here: without them the program takes half the
+/// memory (10 instead of 19 MB with nothing to do, 21 instead of 33 with 200 streams) and no more CPU.
+fn keep_pages_small() {
+    // An old kernel that does not know the wish serves the larger pages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Runs what waits for sockets, on as many threads as there are cores (`TOKIO_WORKER_THREADS` says otherwise).

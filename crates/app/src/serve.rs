@@ -204,8 +204,8 @@ impl Running {
         } = self;
         let serving = listener.serve(
             move |request, peer| {
-                let proxy = proxy.clone();
-                async move { Ok::<_, Infallible>(proxy.handle(request, peer).await) }
+                let answer = proxy.handle(request, peer);
+                async move { Ok::<_, Infallible>(answer.await) }
             },
             drain,
         );

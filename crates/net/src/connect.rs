@@ -213,27 +213,28 @@ where
     ///
     /// # Errors
     /// No connection, or one that broke before the head of a response was whole.
-    pub async fn send(&self, mut request: Request<B>) -> Result<Response<UpstreamBody>, SendError> {
+    pub fn send(
+        &self,
+        mut request: Request<B>,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
+        self.shared.address(&mut request);
+        // Handed over here and now where a connection is warm, and boxed where none is: a request is large, and each
+        // future it waits in carries it.
+        let begun = match self.shared.pool.take() {
+            Some(warm) => Ok(warm.exchange(request)),
+            None => Err(Box::new(request)),
+        };
         let shared = &*self.shared;
-        shared.address(&mut request);
-        while let Some(warm) = shared.pool.take() {
-            match warm.exchange(request).await {
-                Ok(response) => return Ok(response),
-                Err(Undelivered {
-                    request: Some(unsent),
-                    ..
-                }) => request = unsent,
-                Err(Undelivered {
-                    request: None,
-                    error,
-                }) => return Err(shared.broke(true, error)),
-            }
+        async move {
+            let unsent = match begun {
+                Err(request) => request,
+                Ok(exchange) => match exchange.await {
+                    Ok(response) => return Ok(response),
+                    Err(failed) => shared.unsent(failed)?,
+                },
+            };
+            Box::pin(shared.send_anew(unsent)).await
         }
-        // Boxed, because its state is large and every call's future would carry it, used or not.
-        let warm = Box::pin(shared.open()).await?;
-        warm.exchange(request)
-            .await
-            .map_err(|failed| shared.broke(failed.request.is_none(), failed.error))
     }
 
     /// `host:port` of upstream.
@@ -275,6 +276,28 @@ where
                 .unwrap_or_else(|| PathAndQuery::from_static("/"))
                 .into();
         }
+    }
+
+    /// Sends what no connection has taken so far.
+    async fn send_anew(
+        &self,
+        mut request: Box<Request<B>>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        while let Some(warm) = self.pool.take() {
+            match warm.exchange(*request).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => request = self.unsent(failed)?,
+            }
+        }
+        let warm = self.open().await?;
+        warm.exchange(*request)
+            .await
+            .map_err(|failed| self.broke(failed.request.is_none(), failed.error))
+    }
+
+    /// The request, if not one byte of it was written.
+    fn unsent(&self, failed: Undelivered<B>) -> Result<Box<Request<B>>, SendError> {
+        failed.request.ok_or_else(|| self.broke(true, failed.error))
     }
 
     async fn open(&self) -> Result<Box<Warm<B>>, SendError> {

@@ -171,7 +171,7 @@ where
         Version::Http1 => {
             let mut http1 = protocols.http1;
             http1.timer(HeadNotice(Arc::clone(&watch)));
-            let connection = http1.serve_connection(io, calls).with_upgrades();
+            let connection = pin!(http1.serve_connection(io, calls).with_upgrades());
             drive(
                 connection,
                 http1::UpgradeableConnection::graceful_shutdown,
@@ -181,9 +181,10 @@ where
             .await
         }
         Version::Http2 => {
-            let connection = protocols.http2.serve_connection(io, calls);
+            // Boxed, because most connections speak the other version and would carry its room.
+            let mut connection = Box::pin(protocols.http2.serve_connection(io, calls));
             drive(
-                connection,
+                connection.as_mut(),
                 http2::Connection::graceful_shutdown,
                 &watch,
                 &drain,
@@ -228,11 +229,15 @@ async fn open(
 }
 
 /// Runs a connection until it ends, its client keeps it waiting too long, or it is cut.
-async fn drive<C>(connection: C, close: fn(Pin<&mut C>), watch: &Watch, drain: &Drain) -> End
+async fn drive<C>(
+    mut connection: Pin<&mut C>,
+    close: fn(Pin<&mut C>),
+    watch: &Watch,
+    drain: &Drain,
+) -> End
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
     let mut look = pin!(tokio::time::sleep_until(watch.first_look()));
     let mut closing = pin!(drain.closing());
     let mut cut = pin!(drain.cut());

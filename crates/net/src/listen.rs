@@ -16,7 +16,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -244,10 +244,7 @@ impl Listener {
                 figures.over_limit.fetch_add(1, Ordering::Relaxed);
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                     let answer = (settings.refusal)(StatusCode::SERVICE_UNAVAILABLE);
-                    tokio::spawn(async move {
-                        let _ = timeout(REFUSAL_TIME, refuse(stream, tls, answer)).await;
-                        drop(permit);
-                    });
+                    tokio::spawn(turn_away(stream, tls, answer, permit));
                 }
                 continue;
             };
@@ -261,10 +258,13 @@ impl Listener {
                 Arc::clone(&figures),
             );
             let watch = Arc::new(Watch::new(patience));
-            let served =
-                connection::serve(stream, tls, protocols.clone(), watch, peer, service.clone());
-            let figures = Arc::clone(&figures);
-            tokio::spawn(async move { record(&served.await, address, local, &figures) });
+            let (figures, protocols, service) =
+                (Arc::clone(&figures), protocols.clone(), service.clone());
+            tokio::spawn(async move {
+                // Made in here: a future that is handed in is carried twice.
+                let end = connection::serve(stream, tls, protocols, watch, peer, service).await;
+                record(&end, address, local, &figures);
+            });
         }
         drop(socket);
         let cut = async {
@@ -323,6 +323,17 @@ async fn pause_after(error: &io::Error, figures: &ListenFigures) {
     figures.accept_errors.fetch_add(1, Ordering::Relaxed);
     tracing::warn!(%error, "cannot accept connections");
     sleep(ACCEPT_PAUSE).await;
+}
+
+/// Refuses a connection over the limit, as long as its own permit lasts.
+async fn turn_away(
+    stream: TcpStream,
+    tls: Option<(TlsAcceptor, Instant)>,
+    answer: Bytes,
+    _permit: OwnedSemaphorePermit,
+) {
+    // It is told or not; either way it is gone.
+    let _ = timeout(REFUSAL_TIME, refuse(stream, tls, answer)).await;
 }
 
 /// Tells a connection over the limit so, and reads what it sends until it has read us: closing a socket with unread

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -66,7 +66,7 @@ impl Driven {
 /// No response head came.
 pub(crate) struct Undelivered<B> {
     /// The request, if it is certain that not one byte of it was written.
-    pub(crate) request: Option<Request<B>>,
+    pub(crate) request: Option<Box<Request<B>>>,
     pub(crate) error: hyper::Error,
 }
 
@@ -125,18 +125,19 @@ where
         mut self: Box<Self>,
         request: Request<B>,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Undelivered<B>>> {
-        // Handed over here and now: a request is large, and each future it waits in copies it.
-        let answer = self.sender.try_send_request(request);
-        // Outside of tokio's budget, which would want to wake us through a waker that does nothing.
-        self.answer(unconstrained(answer))
+        // Outside of tokio's budget, which would want to wake us through a waker that does nothing. Boxed, because
+        // hyper has room in it for the whole request, which each future around it would carry once more.
+        let answer = Box::pin(unconstrained(self.sender.try_send_request(request)));
+        self.answer(answer)
     }
 
     /// Waits for the answer to the request just handed over.
     async fn answer(
         mut self: Box<Self>,
-        answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>>,
+        mut answer: Pin<
+            Box<impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>>>,
+        >,
     ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
-        let mut answer = pin!(answer);
         let most = self.came.load(Ordering::Relaxed) + MOST_BEFORE_HEAD;
         let response = poll_fn(|cx| {
             self.connection.drive(cx);
@@ -150,7 +151,7 @@ where
         })
         .await
         .map_err(|mut failed| Undelivered {
-            request: failed.take_message(),
+            request: failed.take_message().map(Box::new),
             error: failed.into_error(),
         })?;
         let carrier: Option<Box<dyn Carrier>> =

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONTENT_TYPE, DATE, USER_AGENT};
+use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{Peer, SendError, UpstreamBody};
-use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows};
+use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows, Socket};
 
 use crate::answer::Refusal;
 use crate::asked::{self, Asked};
@@ -30,30 +30,24 @@ use crate::request_body::RequestBody;
 use crate::settings::Settings;
 use crate::tags::Tags;
 
-/// Answers one request, whatever becomes of it.
-pub(crate) async fn handle(
+/// Answers one request, whatever becomes of it. What needs no waiting is done at once: a future carries all that it is
+/// given as long as it lives.
+pub(crate) fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
     peer: Peer,
-) -> Response<AnswerBody> {
-    let id = match CallId::new() {
-        Ok(id) => id,
-        Err(error) => return Refusal::from(error).into_answer(),
+) -> impl Future<Output = Response<AnswerBody>> {
+    let opened = match CallId::new() {
+        Ok(id) => Ok(Call::open(shared, id, request, peer)),
+        Err(error) => Err(Refusal::from(error)),
     };
-    match story(&shared, id, request, peer).await {
-        Ok(answer) => answer,
-        Err(Ending {
-            refusal,
-            verdict,
-            reason,
-        }) => {
-            tracing::debug!(call = %id, %refusal, "refused");
-            if verdict == Verdict::None {
-                shared.figures.passed(None);
-            }
-            let mut answer = refusal.into_answer();
-            Tags::bare(id, verdict, reason).put_on(answer.headers_mut());
-            answer
+    async move {
+        match opened {
+            Ok((mut call, way)) => match call.go(way).await {
+                Ok(answer) => answer,
+                Err(ending) => call.end(ending),
+            },
+            Err(refusal) => refusal.into_answer(),
         }
     }
 }
@@ -75,58 +69,21 @@ impl From<Refusal> for Ending {
     }
 }
 
-async fn story(
-    shared: &Arc<Shared>,
-    id: CallId,
-    request: Request<Incoming>,
-    peer: Peer,
-) -> Result<Response<AnswerBody>, Ending> {
-    let (head, body) = request.into_parts();
-    if matches!(head.method, Method::CONNECT | Method::TRACE) {
-        return Err(Refusal::Method(head.method).into());
-    }
-    clear_head::check(&head).map_err(Refusal::from)?;
-    let connector = shared.connector.load();
-    if connector.is_client(&peer) {
-        return Err(Refusal::Loop(connector.address().into()).into());
-    }
-    drop(connector);
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    if lookup::is_ours(target) {
-        let mut answer = lookup::answer(shared, &head).await?;
-        Tags::bare(id, Verdict::None, Reason::NoUsage).put_on(answer.headers_mut());
-        return Ok(answer);
-    }
-    let route = wire::classify(head.method.as_str(), target);
-    let key = shared.keys.hash(&head.headers);
-    if key.is_none() && matches!(route.endpoint, Endpoint::Metered(_)) {
-        shared.keyless.came(peer.address.ip(), &head.headers);
-    }
-    let organization = attribute::asked(&head.headers);
-    let call = Call {
-        shared,
-        id,
-        head,
-        key,
-        organization,
-        target: route.rewritten,
-        peer,
-    };
-    match route.endpoint {
-        Endpoint::Metered(endpoint) => call.metered(endpoint, body).await,
-        Endpoint::Replay(Shows::Others) => call.unmetered(body, Reason::Replay).await,
-        Endpoint::Replay(shown) => call.replayed(shown, body).await,
-        Endpoint::Socket(socket) => call.socket(socket, body).await,
-        Endpoint::PassThrough => call.unmetered(body, Reason::NoUsage).await,
-    }
+/// Which way a call goes.
+enum Way {
+    /// Not upstream.
+    Refused(Refusal),
+    /// Answered from our own path space.
+    LookedUp,
+    Metered(Metered, Incoming),
+    Replay(Shows, Incoming),
+    Socket(Socket, Incoming),
+    Unmetered(Reason, Incoming),
 }
 
 /// What is known of a call before it goes upstream.
-pub(crate) struct Call<'s> {
-    pub(crate) shared: &'s Arc<Shared>,
+pub(crate) struct Call {
+    pub(crate) shared: Arc<Shared>,
     pub(crate) id: CallId,
     pub(crate) head: request::Parts,
     pub(crate) key: Option<KeyHash>,
@@ -137,10 +94,98 @@ pub(crate) struct Call<'s> {
     pub(crate) peer: Peer,
 }
 
-impl Call<'_> {
+impl Call {
+    /// Looks at the head of a request.
+    fn open(
+        shared: Arc<Shared>,
+        id: CallId,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> (Call, Way) {
+        let (head, body) = request.into_parts();
+        let mut call = Call {
+            shared,
+            id,
+            head,
+            key: None,
+            organization: None,
+            target: None,
+            peer,
+        };
+        let way = call.way(body).unwrap_or_else(Way::Refused);
+        (call, way)
+    }
+
+    fn way(&mut self, body: Incoming) -> Result<Way, Refusal> {
+        let Call {
+            shared, head, peer, ..
+        } = self;
+        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method(head.method.clone()));
+        }
+        clear_head::check(head)?;
+        let connector = shared.connector.load();
+        if connector.is_client(peer) {
+            return Err(Refusal::Loop(connector.address().into()));
+        }
+        let target = head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        if lookup::is_ours(target) {
+            return Ok(Way::LookedUp);
+        }
+        let route = wire::classify(head.method.as_str(), target);
+        self.key = shared.keys.hash(&head.headers);
+        if self.key.is_none() && matches!(route.endpoint, Endpoint::Metered(_)) {
+            shared.keyless.came(peer.address.ip(), &head.headers);
+        }
+        self.organization = attribute::asked(&head.headers);
+        self.target = route.rewritten;
+        Ok(match route.endpoint {
+            Endpoint::Metered(endpoint) => Way::Metered(endpoint, body),
+            Endpoint::Replay(Shows::Others) => Way::Unmetered(Reason::Replay, body),
+            Endpoint::Replay(shown) => Way::Replay(shown, body),
+            Endpoint::Socket(socket) => Way::Socket(socket, body),
+            Endpoint::PassThrough => Way::Unmetered(Reason::NoUsage, body),
+        })
+    }
+
+    async fn go(&mut self, way: Way) -> Result<Response<AnswerBody>, Ending> {
+        match way {
+            Way::Metered(endpoint, body) => self.metered(endpoint, body).await,
+            // The rarer ways do not make room in every call.
+            Way::Replay(shown, body) => Box::pin(self.replayed(shown, body)).await,
+            Way::Unmetered(reason, body) => Box::pin(self.unmetered(body, reason)).await,
+            Way::Socket(socket, body) => Box::pin(self.socket(socket, body)).await,
+            Way::LookedUp => {
+                let mut answer = Box::pin(lookup::answer(&self.shared, &self.head)).await?;
+                Tags::bare(self.id, Verdict::None, Reason::NoUsage).put_on(answer.headers_mut());
+                Ok(answer)
+            }
+            Way::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Tells the client why it gets no answer of upstream's.
+    fn end(&self, ending: Ending) -> Response<AnswerBody> {
+        let Ending {
+            refusal,
+            verdict,
+            reason,
+        } = ending;
+        tracing::debug!(call = %self.id, %refusal, "refused");
+        if verdict == Verdict::None {
+            self.shared.figures.passed(None);
+        }
+        let mut answer = refusal.into_answer();
+        Tags::bare(self.id, verdict, reason).put_on(answer.headers_mut());
+        answer
+    }
+
     /// A call that takes tokens if it succeeds.
     async fn metered(
-        mut self,
+        &mut self,
         endpoint: Metered,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
@@ -153,14 +198,10 @@ impl Call<'_> {
         let (body, asked, accept) = Asked::read(endpoint, request, &settings, memory).await?;
         let whose = attribute::by_key(&self.shared.meter, &self.shared.keys, self.key);
         let mut under_way = CallUnderWay::begin(
-            Arc::clone(self.shared),
+            Arc::clone(&self.shared),
             self.id,
             asked,
-            Caller {
-                key: self.key,
-                client: self.head.headers.get(USER_AGENT).cloned(),
-                peer: self.peer.clone(),
-            },
+            Caller::of(&self.head.headers, self.key, &self.peer),
             whose,
             body.leaving(),
         );
@@ -186,7 +227,7 @@ impl Call<'_> {
         &self,
         (mut head, body): (response::Parts, UpstreamBody),
         whose: Whose,
-        mut under_way: CallUnderWay,
+        mut under_way: Box<CallUnderWay>,
         settings: &Settings,
     ) -> Response<AnswerBody> {
         let head_came = Instant::now();
@@ -290,7 +331,7 @@ impl Call<'_> {
             keys,
             outbox,
             ..
-        } = &**self.shared;
+        } = &*self.shared;
         let whose = attribute::by_answer(meter, keys, self.key, answer.status, &answer.headers);
         if let Some(id) = &self.organization
             && attribute::learn_alias(meter, &whose, id, answer)
@@ -305,7 +346,7 @@ impl Call<'_> {
         &self,
         mut head: response::Parts,
         body: UpstreamBody,
-        mut under_way: CallUnderWay,
+        mut under_way: Box<CallUnderWay>,
         settings: &Settings,
     ) -> Response<AnswerBody> {
         let mut share = self.shared.answer_memory.share();
@@ -340,7 +381,7 @@ impl Call<'_> {
     /// An answer that is read while it passes: its head says what can be said before.
     fn streamed(
         mut head: response::Parts,
-        mut under_way: CallUnderWay,
+        mut under_way: Box<CallUnderWay>,
         passage: Passage,
     ) -> Response<AnswerBody> {
         let opened = under_way.head();
@@ -350,7 +391,7 @@ impl Call<'_> {
     }
 
     /// No answer came. What was sent may have been carried out: then the call is settled as unknown.
-    async fn unanswered(under_way: CallUnderWay, error: &NotSent) -> Ending {
+    async fn unanswered(under_way: Box<CallUnderWay>, error: &NotSent) -> Ending {
         let refusal = Self::refusal(error);
         if matches!(refusal, Refusal::Broke { .. }) {
             under_way.settle_before_head(End::UpstreamFailed).await;

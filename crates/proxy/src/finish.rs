@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_mins(10);
 
 /// A call without its client.
 pub(crate) struct Finishing {
-    pub(crate) call: CallUnderWay,
+    pub(crate) call: Box<CallUnderWay>,
     pub(crate) upstream: UpstreamBody,
     /// Its place among those that are read on.
     pub(crate) place: OwnedSemaphorePermit,

@@ -45,7 +45,7 @@ pub(crate) struct Passage {
 
 /// A call and its answer on the way to the client.
 pub(crate) struct MeteredBody {
-    call: CallUnderWay,
+    call: Box<CallUnderWay>,
     passage: Passage,
     stage: Stage,
     /// Bytes that leave before the stage goes on, once the settlement is committed.
@@ -66,7 +66,7 @@ enum Stage {
 }
 
 impl MeteredBody {
-    pub(crate) fn new(call: CallUnderWay, passage: Passage) -> MeteredBody {
+    pub(crate) fn new(call: Box<CallUnderWay>, passage: Passage) -> MeteredBody {
         MeteredBody {
             call,
             passage,

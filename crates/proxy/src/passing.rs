@@ -19,10 +19,10 @@ use crate::request_body::RequestBody;
 use crate::sighted_body::{Sight, SightReader};
 use crate::tags::Tags;
 
-impl Call<'_> {
+impl Call {
     /// A call whose answer settles nothing: it passes unread.
     pub(crate) async fn unmetered(
-        mut self,
+        &mut self,
         body: Incoming,
         reason: Reason,
     ) -> Result<Response<AnswerBody>, Ending> {
@@ -35,7 +35,7 @@ impl Call<'_> {
 
     /// An answer that shows earlier calls again: it settles nothing, unless the usage of one never came.
     pub(crate) async fn replayed(
-        mut self,
+        &mut self,
         shown: Shows,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
@@ -53,7 +53,7 @@ impl Call<'_> {
         };
         Ok(passed.map(|body| {
             body.sighted(Sight {
-                shared: Arc::clone(self.shared),
+                shared: Arc::clone(&self.shared),
                 key: self.key,
                 reader,
             })

@@ -1,5 +1,6 @@
 //! What all calls share.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -174,9 +175,12 @@ impl Proxy {
     }
 
     /// Answers one request. A WebSocket keeps its peer as long as it is open.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
-        // Boxed, since a connection keeps room for its call's future between two calls: an idle crowd would cost ten
-        // kilobytes each.
-        Box::pin(call::handle(Arc::clone(&self.shared), request, peer)).await
+    pub fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Pin<Box<impl Future<Output = Response<AnswerBody>> + use<>>> {
+        // Boxed, since a connection keeps room for its call's future between two calls.
+        Box::pin(call::handle(Arc::clone(&self.shared), request, peer))
     }
 }

@@ -20,9 +20,6 @@ use crate::recent::{Names, Outcome, RecentCall};
 use crate::row::{self, Facts};
 use crate::tags::Tags;
 
-/// Bytes of a client's name that are kept.
-const MOST_CLIENT_BYTES: usize = 256;
-
 /// A settled call on its way into the ledger.
 pub(super) struct Settled {
     outcome: Outcome,
@@ -33,7 +30,7 @@ pub(super) struct Settled {
 
 impl CallUnderWay {
     /// Settles the call before any head of it left, waits for its commit, and shelves it.
-    pub(crate) async fn settle_before_head(mut self, end: End) -> Arc<RecentCall> {
+    pub(crate) async fn settle_before_head(mut self: Box<Self>, end: End) -> Arc<RecentCall> {
         let Some(settled) = self.take_outcome(end) else {
             let outcome = Outcome {
                 tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
@@ -188,7 +185,7 @@ impl CallUnderWay {
             service_tier,
             stream: self.recent.is_some(),
             status: self.status,
-            client: self.client(),
+            client: self.caller.client.as_deref(),
         };
         let commit = self.commit(&rules, &settlement, in_flight, &facts);
         if !matches!(tokens, Ok((_, Evidence::Reported))) {
@@ -246,7 +243,7 @@ impl CallUnderWay {
             hosted_tool: self.asked.hosted_tool(),
             stream: self.recent.is_some(),
             status: self.status,
-            client: self.client().map(Into::into),
+            client: self.caller.client.clone(),
             estimated: settlement.usage.and(Some(*settlement)),
             uncounted: Some(uncounted).filter(|_| is_taken_back && settlement.slack != Some(0)),
         });
@@ -269,11 +266,6 @@ impl CallUnderWay {
         });
         let row = row::row(facts, settlement, rules);
         self.shared.outbox.settled(row, open)
-    }
-
-    fn client(&self) -> Option<&str> {
-        let client = self.caller.client.as_ref()?.to_str().ok()?;
-        client.get(..client.len().min(MOST_CLIENT_BYTES))
     }
 
     fn settle_missing(

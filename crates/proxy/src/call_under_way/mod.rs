@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::HeaderMap;
+use http::header::USER_AGENT;
 use meter::{Expectation, InFlight, Rules, StreamHead};
 use net::Peer;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,10 +31,26 @@ pub(crate) use ending::settled_tags;
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) key: Option<KeyHash>,
-    /// `user-agent`.
-    pub(crate) client: Option<HeaderValue>,
+    /// `user-agent`, its first 256 bytes: a copy, since the header would hold the client's whole read buffer.
+    pub(crate) client: Option<Box<str>>,
     /// Its connection, which counts as open while the call is.
     pub(crate) peer: Peer,
+}
+
+/// Bytes of a client's name that are kept.
+const MOST_CLIENT_BYTES: usize = 256;
+
+impl Caller {
+    /// What a request's head tells of who calls.
+    pub(crate) fn of(headers: &HeaderMap, key: Option<KeyHash>, peer: &Peer) -> Caller {
+        let name = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
+        Caller {
+            key,
+            client: name
+                .and_then(|name| Some(name.get(..name.len().min(MOST_CLIENT_BYTES))?.into())),
+            peer: peer.clone(),
+        }
+    }
 }
 
 /// OpenAI's answer, as far as its head goes.
@@ -82,10 +99,11 @@ impl CallUnderWay {
         caller: Caller,
         whose: Whose,
         leaving: Arc<AtomicBool>,
-    ) -> CallUnderWay {
+    ) -> Box<CallUnderWay> {
         let began_at = shared.clock.now_milliseconds();
         shared.figures.begun();
-        let mut call = CallUnderWay {
+        // Boxed: each future that holds a call would carry a copy of it.
+        let mut call = Box::new(CallUnderWay {
             shared,
             id,
             began_at,
@@ -102,7 +120,7 @@ impl CallUnderWay {
             leaving,
             settled: false,
             committing: None,
-        };
+        });
         call.enter_flight(call.began());
         call
     }
@@ -180,7 +198,7 @@ impl CallUnderWay {
     }
 
     /// The answer settles nothing: an error, or nothing was sent.
-    pub(crate) fn dismiss(mut self) {
+    pub(crate) fn dismiss(mut self: Box<Self>) {
         self.settled = true;
         self.leave_flight();
     }

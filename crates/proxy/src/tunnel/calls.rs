@@ -46,7 +46,7 @@ pub(super) struct Calls {
 
 struct Waiting {
     lane: Option<Box<str>>,
-    call: CallUnderWay,
+    call: Box<CallUnderWay>,
 }
 
 struct Open {
@@ -55,12 +55,13 @@ struct Open {
     /// Bytes of its messages so far.
     bytes: u64,
     model: Option<Box<str>>,
-    call: CallUnderWay,
+    call: Box<CallUnderWay>,
 }
 
 /// Calls that were settled and are on their way into the ledger.
 #[must_use = "the last bytes of these calls wait for them"]
-pub(super) struct Settled(Vec<CallUnderWay>);
+#[expect(clippy::vec_box, reason = "calls come boxed, and stay where they are")]
+pub(super) struct Settled(Vec<Box<CallUnderWay>>);
 
 impl Settled {
     /// Ready once all of them can be looked up; at the latest after the deadline of a commit.
@@ -177,7 +178,11 @@ impl Calls {
             .find(|open| open.lane.as_deref() == lane)
     }
 
-    fn response_ends(&mut self, lane: Option<&str>, mut reading: Reading) -> Option<CallUnderWay> {
+    fn response_ends(
+        &mut self,
+        lane: Option<&str>,
+        mut reading: Reading,
+    ) -> Option<Box<CallUnderWay>> {
         let seen = match &mut reading {
             Reading::Reported(reported) => &mut reported.seen,
             Reading::Missing(missing) => &mut missing.seen,
@@ -199,7 +204,7 @@ impl Calls {
     }
 
     /// The call asked for first in this lane; where upstream names no lane though the client did, the first of all.
-    fn asked_in(&mut self, lane: Option<&str>) -> Option<CallUnderWay> {
+    fn asked_in(&mut self, lane: Option<&str>) -> Option<Box<CallUnderWay>> {
         let place = self
             .waiting
             .iter()
@@ -214,7 +219,7 @@ impl Calls {
     }
 
     /// A call of this connection; none where no id can be made.
-    fn begin(&self, asked: Asked) -> Option<CallUnderWay> {
+    fn begin(&self, asked: Asked) -> Option<Box<CallUnderWay>> {
         let Opened {
             caller,
             whose,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS,
-    UPGRADE, USER_AGENT,
+    UPGRADE,
 };
 use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
@@ -25,11 +25,11 @@ use calls::{Calls, Opened};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-impl Call<'_> {
+impl Call {
     /// A request where a WebSocket may be asked for. Without an upgrade, by the client or by upstream, it passes like
     /// any other.
     pub(crate) async fn socket(
-        mut self,
+        &mut self,
         socket: Socket,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Ending> {
@@ -37,11 +37,7 @@ impl Call<'_> {
             return self.unmetered(body, Reason::NoUsage).await;
         };
         let target = self.head.uri.to_string();
-        let caller = Caller {
-            key: self.key,
-            client: self.head.headers.get(USER_AGENT).cloned(),
-            peer: self.peer.clone(),
-        };
+        let caller = Caller::of(&self.head.headers, self.key, &self.peer);
         let mut answer = self
             .exchange(RequestBody::unread(body), Accept::AsAsked, ask)
             .await
@@ -55,7 +51,7 @@ impl Call<'_> {
         let upstream = hyper::upgrade::on(&mut answer);
         let (head, body) = answer.into_parts();
         let calls = Calls::new(
-            Arc::clone(self.shared),
+            Arc::clone(&self.shared),
             socket,
             &target,
             Opened {
@@ -70,7 +66,7 @@ impl Call<'_> {
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
-        let (shared, peer) = (Arc::clone(self.shared), self.peer.clone());
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer.clone());
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
             if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
