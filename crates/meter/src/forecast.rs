@@ -1,6 +1,8 @@
 //! What may be said at the head of a stream, and the calls under way that it must reckon with. Must not know
 //! how a call ends.
 
+use arc_swap::Guard;
+
 use crate::assumptions::{Assumption, Assumptions};
 use crate::call::StreamHead;
 use crate::day::Day;
@@ -21,7 +23,7 @@ impl Meter {
         };
         let day = Day::at(head.at);
         Some(InFlight::begin(
-            self.totals.of(head.organization, group, day),
+            Guard::into_inner(self.totals.of(head.organization, group, day)),
             (group, day),
             head.bound,
         ))

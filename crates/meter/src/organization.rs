@@ -1,5 +1,5 @@
-//! Organizations by name: a bounded registry in which two names can turn out to be one organization. Must not
-//! know totals or what is declared.
+//! Organizations by name: a bounded registry in which two names can turn out to be one organization. Has room for
+//! totals at hand, and must not look at them; nor know what is declared.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+
+use crate::totals::AtHand;
 
 /// Longest name of an organization, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -34,6 +36,7 @@ struct Inner {
     same_as: OnceLock<Organization>,
     /// When `OpenAI` last said that it paid.
     paid_at: AtomicI64,
+    at_hand: AtHand,
 }
 
 /// A name and those learned after it: grows at its end only, so it is read without a lock.
@@ -52,6 +55,7 @@ impl Organization {
             },
             same_as: OnceLock::new(),
             paid_at: AtomicI64::new(NEVER),
+            at_hand: AtHand::nothing(),
         }))
     }
 
@@ -80,6 +84,11 @@ impl Organization {
         self.current().0.number
     }
 
+    /// The totals at hand of this very organization, whatever it turned out to be.
+    pub(crate) fn at_hand(&self) -> &AtHand {
+        &self.0.at_hand
+    }
+
     /// Remembers that `OpenAI` said at this instant that it paid.
     pub(crate) fn paid(&self, at: i64) {
         self.current().0.paid_at.fetch_max(at, Ordering::AcqRel);
@@ -92,7 +101,7 @@ impl Organization {
     }
 
     /// The organization this one turned out to be, or itself.
-    fn current(&self) -> &Self {
+    pub(crate) fn current(&self) -> &Self {
         let mut organization = self;
         while let Some(same) = organization.0.same_as.get() {
             organization = same;

@@ -1,9 +1,10 @@
-//! The running totals of every organization, group and day. An `Arc` is cloned out, so no lock is held while a
-//! call is settled. Must not know verdicts or rules.
+//! The running totals of every organization, group and day. An organization has those of its last day at hand; no
+//! lock is held while a call is settled. Must not know verdicts or rules.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
 
 use crate::assumptions::Assumption;
@@ -11,6 +12,7 @@ use crate::day::Day;
 use crate::elsewhere::{Elsewhere, Portion};
 use crate::in_flight::UnderWay;
 use crate::model_group::GroupId;
+use crate::offer_error::MOST_GROUPS;
 use crate::organization::Organization;
 use crate::running_total::{Moved, RunningTotal};
 use crate::sharing::Step;
@@ -20,6 +22,8 @@ use crate::sync::{AtomicI64, AtomicU32, Ordering};
 
 /// What one organization has taken of one group on one day.
 pub(crate) struct DayTotals {
+    /// `None`: of no day, where an organization has nothing at hand yet.
+    day: Option<Day>,
     pub(crate) total: RunningTotal,
     pub(crate) slack: Slack,
     pub(crate) under_way: UnderWay,
@@ -33,12 +37,13 @@ pub(crate) struct DayTotals {
 }
 
 impl DayTotals {
-    fn new(day_start_is_missing: bool) -> Self {
+    fn new(day: Option<Day>, day_start_is_missing: bool) -> Self {
         let slack = Slack::new();
         if day_start_is_missing {
             slack.add(SlackSource::DayStart, None);
         }
         Self {
+            day,
             total: RunningTotal::new(),
             slack,
             under_way: UnderWay::new(),
@@ -124,6 +129,28 @@ impl DayTotals {
     }
 }
 
+/// The totals of an organization's last day, a place for each group: found without a lock and without a hash, which
+/// would cost a settlement as much as its arithmetic.
+pub(crate) struct AtHand([ArcSwap<DayTotals>; MOST_GROUPS]);
+
+impl AtHand {
+    pub(crate) fn nothing() -> Self {
+        let none = Arc::new(DayTotals::new(None, false));
+        Self(std::array::from_fn(|_| ArcSwap::new(Arc::clone(&none))))
+    }
+
+    fn of(&self, group: GroupId, day: Day) -> Option<Guard<Arc<DayTotals>>> {
+        let totals = self.0.get(group.index())?.load();
+        (totals.day == Some(day)).then_some(totals)
+    }
+
+    fn put(&self, group: GroupId, totals: &Arc<DayTotals>) {
+        if let Some(place) = self.0.get(group.index()) {
+            place.store(Arc::clone(totals));
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     organization: u32,
@@ -136,6 +163,8 @@ pub(crate) struct Totals {
     by_key: DashMap<Key, Arc<DayTotals>, ahash::RandomState>,
     /// Days that began before this instant were not counted from their start, or were forgotten.
     counting_since: AtomicI64,
+    /// Days that began before this instant were forgotten.
+    kept_since: AtomicI64,
     /// Whether replicas share them.
     pub(crate) step: Step,
 }
@@ -145,6 +174,7 @@ impl Totals {
         Self {
             by_key: DashMap::default(),
             counting_since: AtomicI64::new(counting_since),
+            kept_since: AtomicI64::new(i64::MIN),
             step: Step::alone(),
         }
     }
@@ -170,25 +200,29 @@ impl Totals {
         organization: &Organization,
         group: GroupId,
         day: Day,
-    ) -> Arc<DayTotals> {
+    ) -> Guard<Arc<DayTotals>> {
         loop {
+            let current = organization.current();
+            if day.start() >= self.kept_since.load(Ordering::Acquire)
+                && let Some(totals) = current.at_hand().of(group, day)
+            {
+                return totals;
+            }
             let key = Key {
-                organization: organization.number(),
+                organization: current.number(),
                 group,
                 day,
             };
-            if let Some(found) = self.by_key.get(&key) {
-                return Arc::clone(&found);
-            }
-            let opened = self
-                .by_key
-                .entry(key)
-                .or_insert_with(|| self.open(day))
-                .clone();
+            let found = self.by_key.get(&key).map(|found| Arc::clone(&found));
+            let totals = found.unwrap_or_else(|| {
+                let opened = || self.open(day);
+                self.by_key.entry(key).or_insert_with(opened).clone()
+            });
             // If the organization turned out to be another one meanwhile, the merge may have looked for these
             // totals before they were there.
             if organization.number() == key.organization {
-                return opened;
+                current.at_hand().put(group, &totals);
+                return Guard::from_inner(totals);
             }
         }
     }
@@ -196,7 +230,7 @@ impl Totals {
     /// Does something with the running total of that day, wherever a merge may be moving it.
     pub(crate) fn on<T>(
         &self,
-        totals: &mut Arc<DayTotals>,
+        totals: &mut Guard<Arc<DayTotals>>,
         (organization, group, day): (&Organization, GroupId, Day),
         act: impl Fn(&RunningTotal) -> Result<T, Moved>,
     ) -> T {
@@ -228,6 +262,7 @@ impl Totals {
     /// anew, without its start.
     pub(crate) fn forget_before(&self, day: Day) {
         self.counting_since.fetch_max(day.start(), Ordering::AcqRel);
+        self.kept_since.fetch_max(day.start(), Ordering::AcqRel);
         self.by_key.retain(|key, _| key.day >= day);
     }
 
@@ -279,7 +314,7 @@ impl Totals {
     }
 
     fn open(&self, day: Day) -> Arc<DayTotals> {
-        Arc::new(DayTotals::new(self.lacks_its_start(day)))
+        Arc::new(DayTotals::new(Some(day), self.lacks_its_start(day)))
     }
 
     /// Whether a part of this day passed before counting began.
