@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use crate::assumptions::{Assumption, Assumptions};
 use crate::call::{Evidence, FinishedCall, MissingCall};
 use crate::day::Day;
@@ -138,7 +140,7 @@ impl Meter {
     /// Takes a span of what is counted here, on top of what was heard of other replicas.
     fn take_here(
         &self,
-        totals: &mut Arc<DayTotals>,
+        totals: &mut Guard<Arc<DayTotals>>,
         key: (&Organization, GroupId, Day),
         tokens: u64,
         allowance: u64,
