@@ -78,8 +78,8 @@ impl Running {
         let (drain, drained) = DrainHandle::new();
         tokio::spawn(listener.serve(
             move |request, peer| {
-                let proxy = proxy.clone();
-                async move { Ok::<_, Infallible>(proxy.handle(request, peer).await) }
+                let answer = proxy.handle(request, peer);
+                async move { Ok::<_, Infallible>(answer.await) }
             },
             drained,
         ));
