@@ -6,25 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use harness::beside::{self, get, json};
 use harness::chat;
 use harness::command::Task;
 use harness::day::{Way, keyed, taking};
-use harness::foreign::{here, root, run, target};
+use harness::foreign::{root, run, target};
 use harness::kept::{KEYS, Kept};
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Connection, Request};
+use harness::sdks::{MOST_RUN, installed};
 use harness::sqlite::{self, Ledger};
 use harness::upstream::{Step, Upstream, sized};
 use serde_json::Value;
 use simulator::{AfterCrossing, Clock};
-use tokio::sync::OnceCell;
 
-/// The longest run of a program: installing the pinned packages is the longest of them.
-const MOST_RUN: Duration = Duration::from_mins(5);
 /// Connections that make calls at once, and calls on each: some thousands in all.
 const CONNECTIONS: usize = 6;
 const CALLS_EACH: usize = 400;
@@ -40,23 +37,6 @@ fn setup(kept: &Kept) -> ProxySetup {
     setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
 }
 
-/// Lays out the strict reader, once for all tests. False where it cannot be had here.
-async fn is_ready() -> bool {
-    static READY: OnceCell<bool> = OnceCell::const_new();
-    let install = async || {
-        let needed = ["bash", "python3", "node", "npm"];
-        if !here(&needed, "the strict reading of metrics") {
-            return false;
-        }
-        let mut setup = Command::new("bash");
-        setup.arg(root().join("tests/clients/setup.sh"));
-        setup.env("CARGO_TARGET_DIR", target());
-        run(setup, MOST_RUN).await;
-        true
-    };
-    *READY.get_or_init(install).await
-}
-
 /// A text of metrics as a strict reader reads it.
 struct Metrics {
     families: BTreeSet<String>,
@@ -66,7 +46,7 @@ struct Metrics {
 impl Metrics {
     /// Nothing where the reader cannot be had here.
     async fn of(address: SocketAddr) -> Option<Metrics> {
-        if !is_ready().await {
+        if !installed().await {
             return None;
         }
         let answer = get(address, "/metrics").await;

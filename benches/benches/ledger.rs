@@ -3,6 +3,10 @@
 //!
 //! Figures with `cpu` in their name are CPU time of all threads, from the scheduler's accounts.
 
+#[path = "../../crates/ledger/src/samples.rs"]
+#[expect(dead_code, reason = "the ledger's tests use all of them")]
+mod samples;
+
 use std::fs;
 use std::process;
 use std::sync::mpsc;
@@ -12,49 +16,22 @@ use std::time::{Duration, Instant};
 use benches::cpu;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ledger::{
-    Durability, Entry, Kept, Ledger, LedgerSettings, Lock, OpenCalls, SettledCall, Tokens,
+    Durability, Entry, Kept, Ledger, LedgerSettings, Lock, OpenCalls, SettledCall, Slack, Tokens,
 };
 use rusqlite::{Connection, params};
+use samples::DAY;
 use tempfile::TempDir;
 
-const DAY: i32 = 20_779;
 const NOW: i64 = DAY as i64 * 86_400_000;
 
+/// The sample under these ids, with a span of its own.
 fn settled(n: u64, ids: &[String; 3]) -> Entry<'_> {
     let [call, response_id, request_id] = ids;
     Entry::Settled(SettledCall {
-        call: call.into(),
         response_id: Some(response_id.into()),
         request_id: Some(request_id.into()),
-        began_at: NOW,
-        settled_at: NOW + 1_234,
-        day: DAY,
-        organization: "acme".into(),
-        project: Some("proj_1".into()),
-        key_hash: Some([7; 16]),
-        endpoint: "chat".into(),
-        model_asked: Some("gpt-5-mini".into()),
-        model: Some("gpt-5-mini-2025-08-07".into()),
-        service_tier: Some("default".into()),
-        status: 200,
-        client: Some("OpenAI/Python 2.1.0".into()),
-        group: Some("small".into()),
-        usage: Some(Tokens {
-            input: 900,
-            output: 100,
-            ..Tokens::default()
-        }),
         span: Some((n * 1_000, n * 1_000 + 1_000)),
-        fitted: true,
-        allowance: Some(2_500_000),
-        remaining: Some(0),
-        verdict: "free".into(),
-        certainty: Some("final".into()),
-        reason: "within-allowance".into(),
-        ours: "free".into(),
-        cost: Some(0),
-        saved: Some(425_000_000),
-        ..SettledCall::default()
+        ..samples::call(call)
     })
 }
 
@@ -66,16 +43,6 @@ fn ids(n: u64) -> [String; 3] {
         format!("chatcmpl-{random:029x}"),
         format!("req_{:032x}", random.rotate_left(29)),
     ]
-}
-
-fn open_calls(version: u64) -> Entry<'static> {
-    Entry::Open(OpenCalls {
-        organization: "acme".into(),
-        group: "small".into(),
-        day: DAY,
-        version: version as u32,
-        at_most: Some(12_000),
-    })
 }
 
 fn open(durability: Durability) -> (TempDir, Ledger) {
@@ -91,7 +58,10 @@ fn open(durability: Durability) -> (TempDir, Ledger) {
 
 fn keep(ledger: &Ledger, n: u64) {
     let ids = ids(n);
-    match ledger.keep(&[settled(n, &ids), open_calls(n)]) {
+    match ledger.keep(&[
+        settled(n, &ids),
+        samples::open_calls(n as u32, Some(12_000)),
+    ]) {
         Kept::Now => {}
         Kept::Later(commit) => assert!(commit.wait()),
         Kept::No => panic!("not kept"),
