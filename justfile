@@ -6,13 +6,18 @@ check:
 test:
     cargo test --workspace
 
-# Figures: micro-benchmarks, then CPU per call beside a bare pass-through.
+# Figures: micro-benchmarks, instructions of a whole call, then CPU per call beside a bare pass-through.
 bench:
     cargo bench -p benches
+    cargo test --release -p e2e --test instructions -- --nocapture
     cargo run --release -p benches --bin side-by-side
 
+# Records the instructions of a call and its pieces as they are now; the gate holds later ones against them.
+baseline:
+    BASELINE=1 cargo test --release -p e2e --test instructions -- --nocapture
+
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load page fuzz
+deep: crash load soak page fuzz
 
 # Kills, disk faults, power cuts and midnights, in an optimised build.
 crash:
@@ -21,6 +26,10 @@ crash:
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:
     DEEP=1 cargo test --release -p e2e --test load --test framing_mutated -- --nocapture --test-threads 1
+
+# Half an hour of everything at once, a day of ten million calls, and what a whole call costs.
+soak:
+    DEEP=1 cargo test --release -p e2e --test soak --test simulated_day --test instructions -- --nocapture --test-threads 1
 
 # The page in a real browser; the gate runs it too where Chromium is there already.
 page:

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use harness::chat::{MODEL, PATH, ask};
 use harness::figures::{Figures, is_deep};
 use harness::flood::{Flood, Flooding, TOKENS};
-use harness::gauge::{GoodClient, Waits, Weight, descriptors};
+use harness::gauge::{GoodClient, MIB, Waits, Weight, descriptors, mib};
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Connection, Request};
@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 const ASKED_STREAM: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
 /// How long a good client is watched before there is any load.
@@ -53,10 +52,6 @@ async fn calm(proxy: &Proxy) -> Waits {
     let client = GoodClient::calling(proxy.address(), &chat()).await;
     tokio::time::sleep(CALM).await;
     client.waits().await
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB)
 }
 
 fn ms(time: Duration) -> String {

@@ -3,56 +3,10 @@
 
 use std::hint::black_box;
 
+use counted::{ESCAPED, PLAIN, answer, event, events, read_answer, request};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
-use wire::{End, Form, Metered, RequestFacts, ResponseReader, UsageUnask};
-
-/// A chat completion of about `size` bytes, pretty-printed as OpenAI does.
-fn answer(size: usize, text: &str) -> String {
-    let content = text.repeat(size.saturating_sub(900) / text.len() + 1);
-    format!(
-        r#"{{
-  "id": "chatcmpl-BenchBenchBenchBenchBenchBench",
-  "object": "chat.completion",
-  "created": 1763700000,
-  "model": "gpt-4o-mini-2024-07-18",
-  "choices": [
-    {{
-      "index": 0,
-      "message": {{
-        "role": "assistant",
-        "content": "{content}",
-        "refusal": null,
-        "annotations": []
-      }},
-      "logprobs": null,
-      "finish_reason": "stop"
-    }}
-  ],
-  "usage": {{
-    "prompt_tokens": 62,
-    "completion_tokens": 27,
-    "total_tokens": 89,
-    "prompt_tokens_details": {{
-      "cached_tokens": 0,
-      "audio_tokens": 0
-    }},
-    "completion_tokens_details": {{
-      "reasoning_tokens": 0,
-      "audio_tokens": 0,
-      "accepted_prediction_tokens": 0,
-      "rejected_prediction_tokens": 0
-    }}
-  }},
-  "service_tier": "default",
-  "system_fingerprint": "fp_bench"
-}}
-"#
-    )
-}
-
-const PLAIN: &str = "The quick brown fox jumps over the lazy dog and runs on. ";
-const ESCAPED: &str = r#"{\"a\": \"b\",\n \"c\": 1}, "#;
+use wire::{Metered, RequestFacts, UsageUnask};
 
 fn answers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("answer");
@@ -63,11 +17,7 @@ fn answers(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(BenchmarkId::new("reader", name), &body, |bencher, body| {
-            bencher.iter(|| {
-                let mut reader = ResponseReader::new(Metered::ChatCompletions, Form::Json, &[]);
-                reader.push(black_box(body.as_bytes()));
-                reader.finish(End::Complete)
-            });
+            bencher.iter(|| read_answer(black_box(body.as_bytes())));
         });
         group.bench_with_input(
             BenchmarkId::new("IgnoredAny", name),
@@ -82,22 +32,16 @@ fn answers(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn events(criterion: &mut Criterion) {
-    let event = |usage: &str| {
-        format!(
-            "data: {{\"id\":\"chatcmpl-Bench\",\"object\":\"chat.completion.chunk\",\"created\":1763700000,\"model\":\"gpt-4o-mini-2024-07-18\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_bench\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word\"}},\"logprobs\":null,\"finish_reason\":null}}]{usage},\"obfuscation\":\"q8Zk\"}}\n\n"
-        )
-    };
-    let asked = event(",\"usage\":null");
-    for (name, event) in [("event", event("")), ("asked event", asked.clone())] {
+fn streams(criterion: &mut Criterion) {
+    let asked = event(true);
+    for (name, event) in [("event", event(false)), ("asked event", asked.clone())] {
         criterion.bench_function(&format!("{name} read"), |bencher| {
-            let mut reader = ResponseReader::new(Metered::ChatCompletions, Form::EventStream, &[]);
-            reader.push(event.as_bytes());
+            let mut reader = events(event.as_bytes());
             bencher.iter(|| reader.push(black_box(event.as_bytes())));
         });
     }
     criterion.bench_function("asked event cut in two, read", |bencher| {
-        let mut reader = ResponseReader::new(Metered::ChatCompletions, Form::EventStream, &[]);
+        let mut reader = events(asked.as_bytes());
         let (first, second) = asked.as_bytes().split_at(asked.len() / 2);
         bencher.iter(|| {
             reader.push(black_box(first));
@@ -117,10 +61,7 @@ fn events(criterion: &mut Criterion) {
 
 fn requests(criterion: &mut Criterion) {
     for (name, size) in [("0.4 KB", 400), ("99 KB", 99_000)] {
-        let content = PLAIN.repeat(size / PLAIN.len());
-        let body = format!(
-            r#"{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"{content}"}}],"max_tokens":100,"stream":true}}"#
-        );
+        let body = request(size);
         criterion.bench_function(&format!("request {name}"), |bencher| {
             bencher
                 .iter(|| RequestFacts::read(Metered::ChatCompletions, black_box(body.as_bytes())));
@@ -128,5 +69,5 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(readers, answers, events, requests);
+criterion_group!(readers, answers, streams, requests);
 criterion_main!(readers);

@@ -318,6 +318,8 @@ mod tests {
             reason: "within-allowance".to_owned(),
             straddles: false,
             adjusts: None,
+            change: 0,
+            slack: None,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::raw::{Connection, Request};
 
 /// The most tokens a call may take by its own word: what is under way has a bound that means something.
 const MOST_OUTPUT: u64 = 4_000;
-/// The longest that a look-up is asked to wait for a verdict, in seconds.
+/// The longest that a look-up is asked to wait for a verdict where nobody says, in seconds.
 const LOOKUP_SECONDS: u64 = 5;
 /// Of a hundred calls, those that go wrong upstream, and those whose client leaves in the middle.
 const ODD: u64 = 12;
@@ -54,6 +54,8 @@ pub struct Load {
     pub words: String,
     /// A client waits so long between two calls.
     pub pause: Duration,
+    /// A look-up is asked to wait for a verdict at most so many seconds.
+    pub lookup_wait: u64,
 }
 
 impl Load {
@@ -67,6 +69,7 @@ impl Load {
             mixed: true,
             words: String::new(),
             pause: Duration::ZERO,
+            lookup_wait: LOOKUP_SECONDS,
         }
     }
 
@@ -247,7 +250,7 @@ impl Client {
     }
 
     async fn look_up(&self, call: &str) -> io::Result<Option<Word>> {
-        let target = format!("/_tollfree/calls/{call}?wait={LOOKUP_SECONDS}");
+        let target = format!("/_tollfree/calls/{call}?wait={}", self.load.lookup_wait);
         let mut connection = Connection::open(self.address).await?;
         let answer = connection.exchange(&Request::get(&target)).await?;
         if answer.body.end != End::Complete {

@@ -16,6 +16,19 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How often a good client calls: often enough to see a stall, too seldom to be the load.
 const CALL: Duration = Duration::from_millis(5);
 
+/// How often a process is weighed to see whether it grows.
+const WEIGHED: Duration = Duration::from_millis(500);
+/// A process rests once it has had the same descriptors for so long; the longest wait for that.
+const REST: Duration = Duration::from_millis(600);
+const MOST_UNREST: Duration = Duration::from_secs(10);
+/// Bytes of a mebibyte.
+pub const MIB: u64 = 1024 * 1024;
+
+/// So many bytes, for people.
+pub fn mib(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB)
+}
+
 /// Resident memory of a process now, in bytes.
 pub fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
@@ -61,6 +74,47 @@ impl Weight {
         self.looking.abort();
         self.most.load(Ordering::Relaxed) - self.before
     }
+}
+
+/// What a program weighs when nobody calls: bytes, and open file descriptors.
+pub async fn at_rest(process: u32) -> (u64, usize) {
+    let mut count = descriptors(process);
+    let mut since = Instant::now();
+    let deadline = since + MOST_UNREST;
+    while since.elapsed() < REST {
+        assert!(Instant::now() < deadline, "it never comes to rest");
+        tokio::time::sleep(LOOK).await;
+        let now = descriptors(process);
+        if now != count {
+            (count, since) = (now, Instant::now());
+        }
+    }
+    (resident(process), count)
+}
+
+/// How much a process grows, in bytes in ten minutes, by least squares over weights at the same distance in time.
+pub fn slope(weights: &[u64]) -> f64 {
+    let number = |count: usize| f64::from(u32::try_from(count).expect("few"));
+    let count = number(weights.len());
+    let mean_at = (count - 1.0) / 2.0;
+    let kib = |weight: u64| f64::from(u32::try_from(weight / 1024).expect("kibibytes")) * 1024.0;
+    let mean = weights.iter().map(|weight| kib(*weight)).sum::<f64>() / count;
+    let (mut above, mut below) = (0.0, 0.0);
+    for (at, weight) in weights.iter().enumerate() {
+        above += (number(at) - mean_at) * (kib(*weight) - mean);
+        below += (number(at) - mean_at).powi(2);
+    }
+    above / below * 600.0 / WEIGHED.as_secs_f64()
+}
+
+/// Weighs a process until it is told to stop.
+pub async fn weighed(process: u32, stop: Arc<AtomicBool>) -> Vec<u64> {
+    let mut weights = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        weights.push(resident(process));
+        tokio::time::sleep(WEIGHED).await;
+    }
+    weights
 }
 
 /// How long the calls of a good client took.
@@ -113,5 +167,19 @@ impl GoodClient {
         let mut waits = self.calling.await.expect("no call failed");
         waits.sort_unstable();
         Waits(waits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WEIGHED, slope};
+
+    #[test]
+    fn a_slope_is_what_grows_in_ten_minutes() {
+        let steps = |by: u64| (0..100).map(|at| (1 << 20) + at * by).collect::<Vec<_>>();
+        let samples_in_ten_minutes = 600.0 / WEIGHED.as_secs_f64();
+        assert!(slope(&steps(0)).abs() < 1.0);
+        let one_kib_each = slope(&steps(1024)) / 1024.0 / samples_in_ten_minutes;
+        assert!((one_kib_each - 1.0).abs() < 0.001, "{one_kib_each}");
     }
 }

@@ -8,7 +8,10 @@
 pub mod agreement;
 pub mod answering;
 pub mod authority;
+pub mod background;
 pub mod beside;
+pub mod built;
+pub mod callgrind;
 pub mod chance;
 pub mod chat;
 pub mod clock;
@@ -33,6 +36,7 @@ pub mod note;
 pub mod patience;
 pub mod proxy;
 pub mod raw;
+pub mod reckoning;
 pub mod replay;
 pub mod sdks;
 pub mod sqlite;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::built;
 use crate::raw::{self, Answer, Request};
 
 /// The longest time from the start of the process to its ready line.
@@ -298,42 +299,27 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     (port != 0).then(|| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
+/// Whether the binary under test is an optimised one, as far as this can be known of one that is given.
+pub fn is_optimised() -> bool {
+    !cfg!(debug_assertions) || std::env::var_os(BINARY_VARIABLE).is_some()
+}
+
 /// The binary under test, built once per test process in the profile the tests were built in.
 pub(crate) fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(built).clone()
+    BINARY.get_or_init(given_or_built).clone()
 }
 
-fn built() -> PathBuf {
+fn given_or_built() -> PathBuf {
     if let Some(binary) = std::env::var_os(BINARY_VARIABLE) {
         return PathBuf::from(binary);
     }
-    // target/PROFILE/deps/SUITE-HASH
-    let suite = std::env::current_exe().expect("a path");
-    let profile = suite.ancestors().nth(2).expect("target/PROFILE");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    // What cargo tells a test of its own package would make it build other packages anew.
-    let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"];
-    for (name, _) in std::env::vars_os() {
-        if told
-            .iter()
-            .any(|begin| name.to_string_lossy().starts_with(begin))
-        {
-            build.env_remove(&name);
-        }
-    }
-    // Always asked for: a binary left over from an older state would be tested silently otherwise.
-    build.args(["build", "--quiet", "--package", "app", "--bin", "tollfree"]);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    build
-        .arg("--target-dir")
-        .arg(profile.parent().expect("target"));
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().expect("cargo").success(), "no binary");
-    profile.join("tollfree")
+    let profile = if cfg!(debug_assertions) {
+        "dev"
+    } else {
+        "release"
+    };
+    built::program("app", "tollfree", profile)
 }
 
 #[cfg(test)]

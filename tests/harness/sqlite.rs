@@ -14,7 +14,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// The columns of a [`Row`], in the order it is read in.
 const COLUMNS: &str = "call, response_id, request_id, day, organization, model_group, input_tokens, output_tokens, \
     span_before, span_after, remaining_tokens, verdict, certainty, assumes, reason, straddles, adjusts, began_at, \
-    settled_at";
+    settled_at, taken_change, slack_source, slack_tokens";
 
 /// The organization of calls of which nobody knows whose they are.
 const UNKNOWN: &str = "unknown";
@@ -54,6 +54,18 @@ pub struct Row {
     pub straddles: bool,
     /// The call whose row this one adjusts.
     pub adjusts: Option<String>,
+    /// Of such a row: its change of the running total.
+    pub change: i64,
+    /// What it may have taken uncounted: at most so many tokens, or without limit.
+    pub slack: Option<Option<u64>>,
+}
+
+impl Row {
+    /// What it took of the running total, or changed of it.
+    pub fn moved(&self) -> i64 {
+        let took = self.span.map_or(0, |(before, after)| after - before);
+        self.change + i64::try_from(took).expect("fewer tokens")
+    }
 }
 
 /// Organization, model group, day.
@@ -151,6 +163,7 @@ fn settlement(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let words = assumes.split(',').map(|word| word.trim().to_owned());
     let mut assumes: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     assumes.sort_unstable();
+    let (source, at_most): (Option<String>, _) = (row.get(20)?, number(row, 21)?);
     Ok(Row {
         call: row.get(0)?,
         response_id: row.get(1)?,
@@ -168,6 +181,8 @@ fn settlement(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         reason: row.get(14)?,
         straddles: row.get(15)?,
         adjusts: row.get(16)?,
+        change: row.get::<_, Option<i64>>(19)?.unwrap_or(0),
+        slack: source.map(|_| at_most),
     })
 }
 
@@ -203,13 +218,14 @@ impl Ledger {
 
     /// What the rows themselves took, by place.
     pub fn taken_by_rows(&self) -> BTreeMap<Place, u64> {
-        let mut taken = BTreeMap::new();
+        let mut moved: BTreeMap<Place, i64> = BTreeMap::new();
         for row in &self.rows {
-            if let (Some(group), Some((before, after))) = (&row.group, row.span) {
+            if let (Some(group), true) = (&row.group, row.moved() != 0) {
                 let place = (row.organization.clone(), group.clone(), row.day.clone());
-                *taken.entry(place).or_insert(0) += after - before;
+                *moved.entry(place).or_insert(0) += row.moved();
             }
         }
-        taken
+        let taken = |(place, moved): (Place, i64)| (place, u64::try_from(moved).expect("a total"));
+        moved.into_iter().map(taken).collect()
     }
 }
