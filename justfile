@@ -17,7 +17,7 @@ baseline:
     BASELINE=1 cargo test --release -p e2e --test instructions -- --nocapture
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load soak page fuzz
+deep: crash load soak page deploy fuzz
 
 # Kills, disk faults, power cuts and midnights, in an optimised build.
 crash:
@@ -35,6 +35,14 @@ soak:
 page:
     command -v chromium >/dev/null || apt-get install -y -qq chromium
     cargo test -p e2e --test page -- --nocapture
+
+# The static archive of a target, with all that belongs to it, in target/dist.
+release target="x86_64-unknown-linux-musl":
+    bash deploy/release {{target}}
+
+# Manifests, chart, unit and image put to the test; the image with a static binary, such as a release's.
+deploy binary="":
+    bash deploy/check {{binary}}
 
 # Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
 fuzz seconds="60":

@@ -37,10 +37,12 @@ pub(crate) const UPSTREAM: &str = "Base URL of the API [default: https://api.ope
 pub(crate) const AFTER_LONG: &str = "\
 Each flag of serve is also a variable and a key of the file; a flag wins over a variable, a variable
 over the file. All of them: tollfree help config, tollfree help environment.
-Completions: tollfree completions bash (or zsh, fish, ...). For containers: tollfree health.
+Completions: tollfree completions bash (or zsh, fish, ...). Manual pages: tollfree man FOLDER.
+For containers: tollfree health.
 Exit codes: tollfree help exit-codes.";
 
-const EXIT_CODES: &str = "\
+/// What the codes mean that the program ends with.
+pub(crate) const EXIT_CODES: &str = "\
 0    fine; check: at most warnings
 1    demo: a verdict differs from the simulated bill
      check: the ledger cannot be read

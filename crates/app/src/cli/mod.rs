@@ -13,6 +13,7 @@ mod figures;
 pub(crate) mod health;
 mod help;
 pub(crate) mod layout;
+mod man;
 pub(crate) mod offer;
 mod period;
 pub(crate) mod question;
@@ -84,8 +85,8 @@ pub(crate) enum Command {
     Health(health::Options, Flags),
 }
 
-/// Reads the command line of this process. What only prints (help, version, completions) is
-/// printed here.
+/// Reads the command line of this process. What only prints (help, version, completions,
+/// manual pages) is done here.
 ///
 /// # Errors
 /// How to end: the task is done, or the command line was wrong and that was said.
@@ -130,6 +131,7 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
         Some(Task::Check(options)) => Command::Check(options, of_all()),
         Some(Task::Health(options)) => Command::Health(options, of_all()),
         Some(Task::Completions { shell }) => return Err(completions(shell)),
+        Some(Task::Man { folder }) => return Err(man::write(&folder, Cli::command())),
         Some(Task::Help { topic }) => return Err(help::topic(topic.as_deref(), Cli::command())),
     };
     Ok(Asked {
@@ -245,6 +247,12 @@ enum Task {
     Completions {
         /// The shell it is for
         shell: Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man {
+        /// The folder they go to
+        folder: PathBuf,
     },
     /// Explain a command or: config, environment, offer-file, exit-codes
     Help {

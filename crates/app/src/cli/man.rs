@@ -1,0 +1,121 @@
+//! `tollfree man FOLDER`: the manual pages, a page a command, made of what the help is made of. It must not know what a
+//! flag does.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::{exit, help, print, refuse};
+
+/// Commands that are no page: they say all in one line, or only make what is read elsewhere.
+const WITHOUT_PAGE: [&str; 3] = ["completions", "help", "man"];
+
+/// Writes `tollfree.1` and `tollfree-COMMAND.1` into the folder, which is made if it is missing, and says their names.
+pub(crate) fn write(folder: &Path, cli: clap::Command) -> ExitCode {
+    match pages(cli).and_then(|pages| put(folder, &pages)) {
+        Ok(names) => print(&names),
+        Err(error) => {
+            let folder = folder.display();
+            let why = format!("error: cannot write into {folder}: {error}\n");
+            refuse(&why, exit::FAILED)
+        }
+    }
+}
+
+/// A manual page: its file's name and its text.
+type Page = (String, Vec<u8>);
+
+fn put(folder: &Path, pages: &[Page]) -> io::Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let mut names = String::new();
+    for (name, text) in pages {
+        let path = folder.join(name);
+        std::fs::write(&path, text)?;
+        names += &format!("{}\n", path.display());
+    }
+    Ok(names)
+}
+
+fn pages(mut cli: clap::Command) -> io::Result<Vec<Page>> {
+    // Gives the commands the names they are called by and the flags that hold for all.
+    cli.build();
+    let commands: Vec<clap::Command> = cli
+        .get_subcommands()
+        .filter(|command| !WITHOUT_PAGE.contains(&command.get_name()))
+        .cloned()
+        .collect();
+    let mut pages = vec![main_page(cli)?];
+    for command in commands {
+        let man = of(command);
+        let mut text = Vec::new();
+        man.render(&mut text)?;
+        pages.push((man.get_filename(), text));
+    }
+    Ok(pages)
+}
+
+/// The program's own page, with what no command's page says.
+fn main_page(cli: clap::Command) -> io::Result<Page> {
+    let man = of(cli);
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    let examples = help::EXAMPLES.trim_start_matches("Examples:\n");
+    verbatim("EXAMPLES", examples, &mut text)?;
+    man.render_options_section(&mut text)?;
+    man.render_subcommands_section(&mut text)?;
+    verbatim("ENVIRONMENT", &help::environment(), &mut text)?;
+    verbatim("EXIT STATUS", help::EXIT_CODES, &mut text)?;
+    man.render_extra_section(&mut text)?;
+    Ok((man.get_filename(), text))
+}
+
+fn of(command: clap::Command) -> Man {
+    Man::new(command)
+        .source(concat!("tollfree ", env!("CARGO_PKG_VERSION")))
+        .manual("tollfree")
+}
+
+/// A section whose lines stay as they are.
+fn verbatim(heading: &str, lines: &str, text: &mut Vec<u8>) -> io::Result<()> {
+    let nothing: [&str; 0] = [];
+    Roff::new()
+        .control("SH", [heading])
+        .control("nf", nothing)
+        .text([roman(lines.trim_end())])
+        .control("fi", nothing)
+        .to_writer(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::super::Cli;
+    use super::*;
+
+    #[test]
+    fn each_command_has_a_page_and_the_main_page_says_what_else_there_is() {
+        let pages = pages(Cli::command()).unwrap();
+        let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names.first(), Some(&"tollfree.1"));
+        for name in ["tollfree-serve.1", "tollfree-status.1", "tollfree-health.1"] {
+            assert!(names.contains(&name), "{names:?}");
+        }
+        let main = String::from_utf8(pages.first().unwrap().1.clone()).unwrap();
+        for words in [
+            "TOLLFREE_USAGE_TIER",
+            "in use by another tollfree",
+            "tollfree demo",
+            "\\-\\-listen",
+            "tollfree\\-status(1)",
+        ] {
+            assert!(main.contains(words), "{words} is not in:\n{main}");
+        }
+    }
+}
