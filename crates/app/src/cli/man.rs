@@ -30,16 +30,17 @@ type Page = (String, Vec<u8>);
 
 fn put(folder: &Path, pages: &[Page]) -> io::Result<String> {
     std::fs::create_dir_all(folder)?;
-    let mut names = String::new();
+    let mut names = Vec::new();
     for (name, text) in pages {
         let path = folder.join(name);
         std::fs::write(&path, text)?;
-        names += &format!("{}\n", path.display());
+        names.push(path.display().to_string());
     }
-    Ok(names)
+    Ok(names.join("\n") + "\n")
 }
 
-fn pages(mut cli: clap::Command) -> io::Result<Vec<Page>> {
+fn pages(cli: clap::Command) -> io::Result<Vec<Page>> {
+    let mut cli = told_in_full(cli);
     // Gives the commands the names they are called by and the flags that hold for all.
     cli.build();
     let commands: Vec<clap::Command> = cli
@@ -55,6 +56,15 @@ fn pages(mut cli: clap::Command) -> io::Result<Vec<Page>> {
         pages.push((man.get_filename(), text));
     }
     Ok(pages)
+}
+
+/// A manual has room for what the short help leaves out.
+fn told_in_full(command: clap::Command) -> clap::Command {
+    let paged = !WITHOUT_PAGE.contains(&command.get_name());
+    command
+        .hide(!paged)
+        .mut_args(|flag| flag.hide_short_help(false))
+        .mut_subcommands(told_in_full)
 }
 
 /// The program's own page, with what no command's page says.
@@ -113,9 +123,12 @@ mod tests {
             "in use by another tollfree",
             "tollfree demo",
             "\\-\\-listen",
+            "Which log lines, like debug",
             "tollfree\\-status(1)",
+            "tollfree\\-health(1)",
         ] {
             assert!(main.contains(words), "{words} is not in:\n{main}");
         }
+        assert!(!main.contains("tollfree\\-help(1)"), "{main}");
     }
 }
