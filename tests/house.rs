@@ -18,7 +18,8 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("ledger", &["meter"]),
     ("share", &["meter"]),
     // The call's own task appends its settlement: the commit is a function call, not a message.
-    ("proxy", &["meter", "wire", "net", "ledger"]),
+    // It asks for its span of shared totals in the same way.
+    ("proxy", &["meter", "wire", "net", "ledger", "share"]),
     ("admin", &["meter", "net", "ledger", "proxy"]),
     (
         "app",
@@ -27,6 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
             "wire",
             "net",
             "ledger",
+            "share",
             "proxy",
             "admin",
             "simulator",

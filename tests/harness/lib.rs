@@ -37,6 +37,7 @@ pub mod patience;
 pub mod proxy;
 pub mod raw;
 pub mod reckoning;
+pub mod redis;
 pub mod replay;
 pub mod sdks;
 pub mod sqlite;

@@ -152,6 +152,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("[admin]", running.admin != wanted.admin),
         ("[listener]", running.listener != wanted.listener),
         ("[ledger]", running.ledger != wanted.ledger),
+        ("[share]", running.share != wanted.share),
         ("[drain]", running.drain != wanted.drain),
         ("[log]", running.log != wanted.log),
     ];
@@ -181,6 +182,7 @@ mod tests {
         wanted.listener.most_connections = 1;
         wanted.data_dir = DataDir::Off;
         wanted.ledger.keep_days = 1;
+        wanted.share.prefix = "other:".to_owned();
         wanted.drain.grace = Duration::ZERO;
         wanted.log.filter = "debug".to_owned();
         assert_eq!(
@@ -190,6 +192,7 @@ mod tests {
                 "data_dir",
                 "[listener]",
                 "[ledger]",
+                "[share]",
                 "[drain]",
                 "[log]"
             ]

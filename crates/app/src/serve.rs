@@ -28,6 +28,9 @@ const CLOSE: Duration = Duration::from_secs(4);
 /// The same after a second signal.
 const QUICK_CLOSE: Duration = Duration::from_secs(1);
 
+/// How long a start waits for the totals that replicas share, and a stop until they have heard the last of this one.
+const SHARE: Duration = Duration::from_secs(1);
+
 /// Runs until a signal ends it; `sources` are what a reload reads again.
 pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) -> ExitCode {
     let began = Instant::now();
@@ -72,6 +75,8 @@ enum NotStarted {
     Randomness(#[from] NoRandomness),
     #[error(transparent)]
     Token(#[from] admin::NoRandomness),
+    #[error("share.ca_file cannot be read: {0}")]
+    ShareRoots(std::io::Error),
     #[error("no word of signals from the system: {0}")]
     Signals(std::io::Error),
 }
@@ -82,6 +87,7 @@ impl NotStarted {
     fn code(&self) -> u8 {
         match self {
             NotStarted::Parts(_)
+            | NotStarted::ShareRoots(_)
             | NotStarted::Listen(
                 ListenError::Certificate { .. }
                 | ListenError::Key { .. }
@@ -124,6 +130,9 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let (opened, found) = open(loaded, now_ms).await?.unzip();
     let ledger = opened.as_ref().map(|opened| opened.ledger.clone());
     let proxy = Proxy::new(parts.settings, parts.rules, parts.connector, clock, opened)?;
+    if let Some(settings) = wiring::share(config).map_err(NotStarted::ShareRoots)? {
+        proxy.share(settings, SHARE).await;
+    }
     let (handle, drain) = DrainHandle::new();
     let times = &config.drain;
     let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
@@ -202,9 +211,10 @@ impl Running {
             admin,
             ..
         } = self;
+        let serving_proxy = proxy.clone();
         let serving = listener.serve(
             move |request, peer| {
-                let answer = proxy.handle(request, peer);
+                let answer = serving_proxy.handle(request, peer);
                 async move { Ok::<_, Infallible>(answer.await) }
             },
             drain,
@@ -217,6 +227,7 @@ impl Running {
             }
         });
         drop(control);
+        proxy.leave(SHARE).await;
         let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };
         if let Some(ledger) = ledger
             && let Err(error) = open_ledger::close(ledger, at_most).await

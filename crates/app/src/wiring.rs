@@ -9,6 +9,7 @@ use net::{
     Upstream,
 };
 use proxy::{Connector, Settings};
+use share::{ShareSettings, Times};
 
 use crate::config::{Config, Loaded, Secret};
 
@@ -96,6 +97,28 @@ pub(crate) fn ledger(config: &Config) -> Option<LedgerSettings> {
         durability: config.ledger.durability,
         keep_days: config.ledger.keep_days,
     })
+}
+
+/// Where totals are shared; none where each replica counts for itself.
+///
+/// # Errors
+/// A file of roots that cannot be read.
+pub(crate) fn share(config: &Config) -> std::io::Result<Option<ShareSettings>> {
+    let Some(url) = &config.share.url else {
+        return Ok(None);
+    };
+    Ok(Some(ShareSettings {
+        url: url.expose().to_owned(),
+        cluster: config.share.cluster,
+        prefix: config.share.prefix.clone(),
+        roots: config
+            .share
+            .ca_file
+            .as_ref()
+            .map(std::fs::read)
+            .transpose()?,
+        times: Times::default(),
+    }))
 }
 
 /// Where and how the proxy listens.

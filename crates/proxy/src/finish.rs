@@ -51,6 +51,7 @@ impl Finishing {
             }
             // Whatever has not come to its end by now was left; a call is settled once.
             call.settle(End::ClientGone);
+            std::future::poll_fn(|context| call.poll_committed(context)).await;
             drop(place);
         });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Adjustment, Entry};
-use meter::{Correction, Evidence, FinishedCall, Rules, Settlement, Verdict};
+use meter::{Correction, Evidence, FinishedCall, Grant, Rules, Settlement, Verdict};
 use tokio::time::timeout;
 use wire::{Missing, Reported, Status};
 
@@ -30,7 +30,7 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<R
     let settling = tokio::spawn(async move {
         for reported in &whole {
             if let Some(unseen) = find(&shared, key, reported).await {
-                let (mut outcome, commit) = settle(&shared, &unseen, reported);
+                let (mut outcome, commit) = settle(&shared, &unseen, reported).await;
                 outcome.tags.recorded = commit.recorded().await;
                 shelve(&shared, unseen, outcome);
             }
@@ -83,8 +83,8 @@ async fn kept(shared: &Arc<Shared>, key: KeyHash, response_id: &str) -> Option<U
     Unseen::of_row(row, response_id, whose, &shared.rules.load())
 }
 
-fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Commit) {
-    let rules = shared.rules.load();
+async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Commit) {
+    let rules = shared.rules.load_full();
     let settled_at = shared.clock.now_milliseconds();
     let (began, now) = (
         unseen.began_at.div_euclid(1000),
@@ -108,21 +108,20 @@ fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Co
             .filter(|at| (began..=now).contains(at))
             .unwrap_or(now),
     };
-    let mut settlement = shared.meter.settle(
-        &rules,
-        &FinishedCall {
-            organization: &unseen.whose.organization,
-            project: unseen.whose.project.as_deref(),
-            model,
-            service_tier,
-            payer: seen.payer,
-            hosted_tool: unseen.hosted_tool || seen.hosted_tool,
-            usage: reported.usage,
-            evidence: Evidence::Reported,
-            began,
-            at,
-        },
-    );
+    let finished = FinishedCall {
+        organization: &unseen.whose.organization,
+        project: unseen.whose.project.as_deref(),
+        model,
+        service_tier,
+        payer: seen.payer,
+        hosted_tool: unseen.hosted_tool || seen.hosted_tool,
+        usage: reported.usage,
+        evidence: Evidence::Reported,
+        began,
+        at,
+    };
+    let grant = handed_out(shared, &rules, &finished).await;
+    let mut settlement = shared.meter.settle_with(&rules, &finished, grant);
     match estimated {
         Some(former) => keep_verdict(&mut settlement, former),
         None => shared.figures.settled(unseen.endpoint, &settlement, None),
@@ -143,6 +142,12 @@ fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outcome, Co
         model: model.map(Into::into),
     };
     (outcome, commit)
+}
+
+/// The span of the call, where totals are shared and the store hands it out.
+async fn handed_out(shared: &Shared, rules: &Rules, call: &FinishedCall<'_>) -> Option<Grant> {
+    let claim = shared.meter.claim(rules, call)?;
+    shared.share.get()?.ask(claim)?.await
 }
 
 fn take_back(shared: &Shared, unseen: &Unseen, rules: &Rules) {

@@ -69,6 +69,14 @@ impl Keys {
             .map_err(|_| NoRandomness)
     }
 
+    /// What this replica is called where replicas meet: the same on the same ledger, and nothing that tells the secret.
+    pub(crate) fn replica(&self) -> String {
+        let tag = hmac::sign(&self.secret, b"replica");
+        let first = tag.as_ref().iter().take(8);
+        let number = first.fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        format!("{number:016x}")
+    }
+
     /// No key seen yet, with the secret that kept hashes were made with.
     pub(crate) fn with_secret(secret: &[u8]) -> Keys {
         Keys::with(hmac::Key::new(hmac::HMAC_SHA256, secret))

@@ -47,5 +47,6 @@ pub use figures::{BUCKET_MICROSECONDS, Count, Figures, Histogram};
 pub use proxy::{Connector, Proxy};
 pub use request_body::RequestBody;
 pub use settings::{ClientGone, Settings};
+pub use share::SharingNow;
 pub use standings::{GroupStanding, NotStated, OrganizationStanding, StatedTotal, standings_of};
 pub use tags::CALL_HEADER;

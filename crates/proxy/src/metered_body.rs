@@ -123,6 +123,7 @@ impl MeteredBody {
                 }
                 Stage::Breaking(broken) => return Poll::Ready(Some(Err(broken))),
                 Stage::Ending { last, until } => {
+                    let last = self.commented(last);
                     return self.poll_end(context, last, until);
                 }
                 Stage::Passing => {
@@ -209,10 +210,6 @@ impl MeteredBody {
         // Only the first end waits: what follows it passes as it comes.
         if self.call.has_ended() && self.call.settle(End::Complete) {
             if let Some(last) = passed {
-                let last = match self.call.final_tags().filter(|_| self.passage.comment) {
-                    Some(tags) => comment::glued(last, tags),
-                    None => last,
-                };
                 let until = Box::pin(tokio::time::sleep(WAIT_FOR_END));
                 self.stage = Stage::Ending { last, until };
             }
@@ -254,6 +251,15 @@ impl MeteredBody {
         self.call.settle(End::Complete);
         self.stage = Stage::Leaving(trailers);
         rest
+    }
+
+    /// The bytes with the stream's own end, with the final tags where they are wanted; once.
+    fn commented(&mut self, last: Bytes) -> Bytes {
+        let is_wanted = std::mem::replace(&mut self.passage.comment, false);
+        match self.call.last_tags().filter(|_| is_wanted) {
+            Some(tags) => comment::glued(last, tags),
+            None => last,
+        }
     }
 
     /// Gives out the bytes with the stream's own end once upstream's end is there, or more bytes, or the

@@ -1,7 +1,8 @@
 //! What all calls share.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -9,6 +10,7 @@ use hyper::body::Incoming;
 use ledger::Opened;
 use meter::{Day, Meter, Rules};
 use net::Peer;
+use share::{Replica, Share, ShareSettings, SharingNow};
 use tokio::sync::Semaphore;
 
 use crate::awaited::Awaited;
@@ -47,7 +49,9 @@ pub(crate) struct Shared {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) connector: ArcSwap<Connector>,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
+    /// Totals that replicas share; most programs share none.
+    pub(crate) share: OnceLock<Share>,
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) keyless: Keyless,
@@ -94,7 +98,8 @@ impl Proxy {
                 settings: ArcSwap::from_pointee(settings),
                 rules: ArcSwap::from_pointee(rules),
                 connector: ArcSwap::from_pointee(connector),
-                meter,
+                meter: Arc::new(meter),
+                share: OnceLock::new(),
                 clock,
                 keys,
                 keyless: Keyless::default(),
@@ -110,6 +115,33 @@ impl Proxy {
                 answer_memory: Memory::new(),
             }),
         })
+    }
+
+    /// Shares totals with other replicas from now on; call it before the first call, within a runtime. Waits for the
+    /// store no longer than `at_most`: a start does not depend on it.
+    pub async fn share(&self, settings: ShareSettings, at_most: Duration) {
+        let shared = &self.shared;
+        let replica = Replica {
+            name: shared.keys.replica(),
+            groups: (shared.rules.load().offer().groups())
+                .map(|(_, group)| group.name.as_ref().into())
+                .collect(),
+        };
+        let begun = || Share::begin(settings, replica, Arc::clone(&shared.meter));
+        shared.share.get_or_init(begun).reached(at_most).await;
+    }
+
+    /// How sharing goes; `None` where nothing is shared.
+    #[must_use]
+    pub fn sharing(&self) -> Option<SharingNow> {
+        self.shared.share.get().map(Share::now)
+    }
+
+    /// Tells the other replicas all that is left to tell, and that this one leaves; at most so long.
+    pub async fn leave(&self, at_most: Duration) {
+        if let Some(share) = self.shared.share.get() {
+            share.leave(at_most).await;
+        }
     }
 
     /// Puts new settings, rules and connections in place of the old ones, for the calls that follow. Totals

@@ -187,12 +187,18 @@ impl Shared {
             let at = self.clock.now_milliseconds();
             let day = Day::at(at.div_euclid(1000));
             let change = self.meter.state_total(&organization, id, day, tokens);
+            // The ledger keeps what of it was taken here.
+            let mut here = tokens;
+            if let Some(share) = self.share.get() {
+                share.stated(&organization, id, day);
+                here = self.meter.portion(&organization, id, day).fitted;
+            }
             let commit = self.outbox.keep(&[Entry::Stated(Stated {
                 organization: organization.name().into(),
                 group: group.into(),
                 day: day.number(),
                 at,
-                tokens,
+                tokens: here,
                 change,
             })]);
             (day, change, commit)

@@ -11,13 +11,13 @@ use meter::{Grant, Meter, Portion};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use crate::ShareSettings;
 use crate::account::{Account, Place, Said};
 use crate::asked::Ask;
 use crate::figures::Figures;
 use crate::key::Keys;
 use crate::message::Answer;
 use crate::store::{Store, StoreError};
+use crate::{Replica, ShareSettings};
 
 /// The longest that a call waits for its span, in line or on the way.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -35,6 +35,7 @@ const MOST_READ: usize = 512;
 /// Speaks with the store until it is told to leave.
 pub(crate) struct Lane {
     settings: ShareSettings,
+    replica: Replica,
     meter: Arc<Meter>,
     figures: Arc<Figures>,
     asks: mpsc::Receiver<Ask>,
@@ -73,6 +74,7 @@ impl Lane {
     /// store says so.
     pub(crate) fn new(
         settings: ShareSettings,
+        replica: Replica,
         meter: Arc<Meter>,
         ends: Ends,
         version: u64,
@@ -85,6 +87,7 @@ impl Lane {
         } = ends;
         Self {
             settings,
+            replica,
             meter,
             figures,
             asks,
@@ -102,7 +105,7 @@ impl Lane {
         let mut pause = first;
         let mut is_said = false;
         loop {
-            let ended = match Store::connect(&self.settings).await {
+            let ended = match Store::connect(&self.settings, &self.replica.name).await {
                 Ok(store) => self.converse(&store, &mut pause, &mut is_said).await,
                 Err(error) => Ended::Lost(error),
             };
@@ -252,7 +255,7 @@ impl Lane {
         let since = self.meter.counting_since();
         let messages: Vec<_> = said
             .iter()
-            .map(|said| said.message(&self.settings.replica, since))
+            .map(|said| said.message(&self.replica.name, since))
             .collect();
         let waiting: usize = said.iter().map(|said| said.asks.len()).sum();
         let answers = match timeout_at(until, store.say(&messages)).await {
@@ -381,7 +384,7 @@ impl Lane {
         if self.accounts.contains_key(place) {
             return;
         }
-        let groups = &self.settings.groups;
+        let groups = &self.replica.groups;
         // A group that came with a newer offer has no name here until the next start.
         let Some(group) = groups.get(place.group.index()) else {
             return;

@@ -14,7 +14,7 @@ mod store;
 
 pub use asked::Asked;
 pub use figures::SharingNow;
-pub use settings::{ShareSettings, ShareSettingsError, Times};
+pub use settings::{Replica, ShareSettings, ShareSettingsError, Times};
 pub use share::Share;
 
 #[cfg(test)]

@@ -17,12 +17,17 @@ pub struct ShareSettings {
     pub prefix: String,
     /// PEM of roots that are trusted for `rediss://` in place of the built-in web roots.
     pub roots: Option<Vec<u8>>,
-    /// This replica: the same after a restart on the same ledger, and no other's.
-    pub replica: String,
-    /// The names of the offer's groups, in its order.
-    pub groups: Vec<Box<str>>,
     /// How often replicas speak.
     pub times: Times,
+}
+
+/// One of those that share.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// The same after a restart on the same ledger, and no other's.
+    pub name: String,
+    /// The names of the offer's groups, in its order.
+    pub groups: Vec<Box<str>>,
 }
 
 /// How often replicas speak, and how long one waits for another: the same for all of them.
@@ -86,7 +91,6 @@ impl fmt::Debug for ShareSettings {
             .field("url", &self.shown())
             .field("cluster", &self.cluster)
             .field("prefix", &self.prefix)
-            .field("replica", &self.replica)
             .finish_non_exhaustive()
     }
 }

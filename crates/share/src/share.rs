@@ -13,7 +13,7 @@ use crate::account::Place;
 use crate::asked::{Ask, Asked};
 use crate::figures::{Figures, SharingNow};
 use crate::lane::{Ends, Lane};
-use crate::settings::ShareSettings;
+use crate::settings::{Replica, ShareSettings};
 
 /// Calls that wait for their spans at once; one more is settled by what is known here.
 const MOST_WAITING: usize = 8_192;
@@ -38,7 +38,7 @@ impl Share {
     /// Begins to share what this meter counts, in a task of its own. What it counted before is said first. Must be
     /// called within a runtime.
     #[must_use]
-    pub fn begin(settings: ShareSettings, meter: Arc<Meter>) -> Share {
+    pub fn begin(settings: ShareSettings, replica: Replica, meter: Arc<Meter>) -> Share {
         meter.share();
         let store = settings.shown();
         let (asks, asked) = mpsc::channel(MOST_WAITING);
@@ -51,7 +51,7 @@ impl Share {
             leaving: Arc::clone(&leaving),
             figures: Arc::clone(&figures),
         };
-        let lane = Lane::new(settings, meter, ends, first_version());
+        let lane = Lane::new(settings, replica, meter, ends, first_version());
         let lane = tokio::spawn(lane.run());
         Share(Arc::new(Inner {
             store,

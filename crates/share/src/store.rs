@@ -52,14 +52,17 @@ pub(crate) enum StoreError {
 
 impl Store {
     /// Opens a connection. Scripts are loaded with the first call of each.
-    pub(crate) async fn connect(settings: &ShareSettings) -> Result<Store, StoreError> {
+    pub(crate) async fn connect(
+        settings: &ShareSettings,
+        replica: &str,
+    ) -> Result<Store, StoreError> {
         let connection = connection(settings).await.map_err(StoreError::Connect)?;
         Ok(Store {
             connection,
             total: message::script(),
             presence: message::presence(),
             replicas: key::replicas(&settings.prefix),
-            replica: settings.replica.clone(),
+            replica: replica.to_owned(),
             missing: u64::try_from(settings.times.missing.as_millis()).unwrap_or(u64::MAX),
         })
     }

@@ -41,7 +41,7 @@ pub(crate) enum Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn text(self, form: &str) -> Result<&'a str, Wrong> {
+    pub(super) fn text(self, form: &str) -> Result<&'a str, Wrong> {
         match self {
             Raw::Text(text) => Ok(text),
             Raw::Toml(value) => value

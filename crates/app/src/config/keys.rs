@@ -25,7 +25,7 @@ pub(crate) const ORGANIZATION: &[&str] = &[
 
 /// The keys whose values are never shown: a proxy's URL may hold a password. Their variables have
 /// a second form, `..._FILE`, that names a file with the value.
-pub(crate) const SECRETS: &[&str] = &["upstream.proxy", "admin.token"];
+pub(crate) const SECRETS: &[&str] = &["upstream.proxy", "share.url", "admin.token"];
 
 const fn key(path: &'static str, variable: &'static str, about: &'static str) -> Key {
     Key {
@@ -73,6 +73,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.lookup_waits_total", "TOLLFREE_LIMITS_LOOKUP_WAITS_TOTAL", "look-ups waiting, in all"),
     key("ledger.durability", "TOLLFREE_LEDGER_DURABILITY", "crash or power-loss: what a tagged call outlives"),
     key("ledger.keep_days", "TOLLFREE_LEDGER_KEEP_DAYS", "days the ledger goes back"),
+    key("share.url", "TOLLFREE_SHARE_URL", "Redis or Valkey that replicas share their totals through"),
+    key("share.cluster", "TOLLFREE_SHARE_CLUSTER", "true: it is a node of a cluster"),
+    key("share.prefix", "TOLLFREE_SHARE_PREFIX", "what every key there begins with"),
+    key("share.ca_file", "TOLLFREE_SHARE_CA_FILE", "roots (PEM) for rediss:// in place of the built-in ones"),
     key("admin.listen", "TOLLFREE_ADMIN_LISTEN", "address and port of page, metrics and health; off: none"),
     key("admin.token", "TOLLFREE_ADMIN_TOKEN", "asked of who reads them; needed beyond loopback"),
     key("admin.hosts", "TOLLFREE_ADMIN_HOSTS", "names they are reached under, with commas"),

@@ -16,6 +16,7 @@ mod parse;
 mod prices;
 mod read;
 mod settings;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod upstream_url;

@@ -22,6 +22,7 @@ use super::settings::{
     Admin, Config, DrainSettings, EnvironmentProxy, LedgerSettings, Limits, Listener, Log,
     OfferSettings, Secret, Streams, TlsFiles, Upstream,
 };
+use super::sharing::sharing;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -61,6 +62,7 @@ pub(crate) fn config(
         streams: streams(reader),
         limits: limits(reader),
         ledger: ledger(reader),
+        share: sharing(reader, file),
         admin: admin(reader),
         offer: offer(reader, file),
         drain: drain(reader),
@@ -376,7 +378,11 @@ fn log(reader: &mut Reader<'_>, flags: &Flags) -> Log {
 }
 
 /// A path of the file or a variable, to a file that can be opened.
-fn existing(reader: &mut Reader<'_>, path: &str, file: Option<&Path>) -> Option<PathBuf> {
+pub(super) fn existing(
+    reader: &mut Reader<'_>,
+    path: &str,
+    file: Option<&Path>,
+) -> Option<PathBuf> {
     let said = reader.value(path, form::path)?;
     let found = if reader.is_from_variable(path) {
         said

@@ -14,6 +14,7 @@ use meter::{AfterCrossing, DeclaredOrganization, Terms};
 use proxy::ClientGone;
 
 use super::data_dir::DataDir;
+use super::sharing::Sharing;
 use super::upstream_url::UpstreamUrl;
 
 const KIB: usize = 1024;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// How the ledger is kept.
     pub(crate) ledger: LedgerSettings,
+    /// The store that replicas share their totals through.
+    pub(crate) share: Sharing,
     /// Page, metrics and health.
     pub(crate) admin: Admin,
     /// The offer file and how its rule is read.
@@ -237,6 +240,7 @@ impl Default for Config {
             streams: Streams::default(),
             limits: Limits::default(),
             ledger: LedgerSettings::default(),
+            share: Sharing::default(),
             admin: Admin::default(),
             offer: OfferSettings::default(),
             drain: DrainSettings::default(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use meter::{
-    Evidence, FinishedCall, InFlight, MissingCall, Reason, Rules, Settlement, SlackSource,
+    Evidence, FinishedCall, Grant, InFlight, MissingCall, Reason, Rules, Settlement, SlackSource,
+    Usage,
 };
 use tokio::runtime::Handle;
 use wire::{End, Metered, Missing, Reading, Seen};
@@ -31,7 +32,11 @@ pub(super) struct Settled {
 impl CallUnderWay {
     /// Settles the call before any head of it left, waits for its commit, and shelves it.
     pub(crate) async fn settle_before_head(mut self: Box<Self>, end: End) -> Arc<RecentCall> {
-        let Some(settled) = self.take_outcome(end) else {
+        if let Some(reading) = self.take_reading(end) {
+            self.end(&reading);
+        }
+        std::future::poll_fn(|context| self.poll_granted(context)).await;
+        let Some(settled) = self.committing.take() else {
             let outcome = Outcome {
                 tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
                 response_id: None,
@@ -60,22 +65,23 @@ impl CallUnderWay {
     /// Settles the call, once, and says whether this was it; a later end changes nothing. Its last bytes may leave
     /// once [`poll_committed`](Self::poll_committed) is ready.
     pub(crate) fn settle(&mut self, end: End) -> bool {
-        let Some(settled) = self.take_outcome(end) else {
+        let Some(reading) = self.take_reading(end) else {
             return false;
         };
-        self.committing = Some(settled);
+        self.end(&reading);
         true
     }
 
     /// The same, by what another reader found.
     pub(crate) fn settle_read(&mut self, reading: &Reading) {
         if !std::mem::replace(&mut self.settled, true) {
-            self.committing = Some(self.outcome(reading));
+            self.end(reading);
         }
     }
 
     /// Ready once nothing waits for a commit; what was settled can then be looked up.
     pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_granted(context));
         if let Some(settled) = &mut self.committing {
             let recorded = ready!(settled.commit.poll(context));
             settled.outcome.tags.recorded = recorded;
@@ -85,10 +91,9 @@ impl CallUnderWay {
         Poll::Ready(())
     }
 
-    /// The tags of the settlement that is on its way into the ledger.
-    pub(crate) fn final_tags(&self) -> Option<&Tags> {
-        let settled = self.committing.as_ref()?;
-        Some(&settled.outcome.tags)
+    /// The last word on a stream so far: of one whose settlement is committed, the final tags.
+    pub(crate) fn last_tags(&self) -> Option<&Tags> {
+        Some(self.recent.as_ref()?.tags())
     }
 
     /// The same where nobody waits any more: a look-up tells of the settlement once it is kept, not before.
@@ -128,21 +133,25 @@ impl CallUnderWay {
         }
     }
 
-    fn take_outcome(&mut self, end: End) -> Option<Settled> {
+    fn take_reading(&mut self, end: End) -> Option<Reading> {
         if std::mem::replace(&mut self.settled, true) {
             return None;
         }
-        let reading = match self.reader.take() {
+        Some(match self.reader.take() {
             Some(reader) => reader.finish(end),
             None => unanswered(end),
-        };
-        Some(self.outcome(&reading))
+        })
     }
 
-    fn outcome(&mut self, reading: &Reading) -> Settled {
+    /// Settles the call from what was read of it and what it was handed.
+    pub(super) fn outcome(
+        &mut self,
+        reading: &Reading,
+        settled_at: i64,
+        grant: Option<Grant>,
+    ) -> Settled {
         let expected = is_awaited(reading).then(|| self.expected_tags());
         let in_flight = self.in_flight.take();
-        let settled_at = self.shared.clock.now_milliseconds();
         let now = settled_at.div_euclid(1000);
         let shared = Arc::clone(&self.shared);
         let rules = shared.rules.load();
@@ -154,20 +163,14 @@ impl CallUnderWay {
         let service_tier = self.service_tier(seen);
         let tokens = self.tokens(reading, model, &rules);
         let settlement = match tokens {
-            Ok((usage, evidence)) => shared.meter.settle(
+            Ok((usage, evidence)) => shared.meter.settle_with(
                 &rules,
                 &FinishedCall {
-                    organization: &self.whose.organization,
-                    project: self.whose.project.as_deref(),
-                    model,
-                    service_tier,
-                    payer: seen.payer,
-                    hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
                     usage,
                     evidence,
-                    began: self.began(),
-                    at: now,
+                    ..self.finished(seen, settled_at)
                 },
+                grant,
             ),
             Err(why) => self.settle_missing(&rules, why, model, now),
         };
@@ -208,6 +211,22 @@ impl CallUnderWay {
             outcome,
             commit,
             is_awaited,
+        }
+    }
+
+    /// What is known of the call at its end; its usage is left at nothing.
+    pub(super) fn finished<'s>(&'s self, seen: &'s Seen, settled_at: i64) -> FinishedCall<'s> {
+        FinishedCall {
+            organization: &self.whose.organization,
+            project: self.whose.project.as_deref(),
+            model: seen.model.as_deref().or(self.asked.model()),
+            service_tier: self.service_tier(seen),
+            payer: seen.payer,
+            hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
+            usage: Usage::default(),
+            evidence: Evidence::Reported,
+            began: self.began(),
+            at: settled_at.div_euclid(1000),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A metered call from the moment it goes upstream until it is settled: exactly once, at the latest when it
 //! is dropped. Knows readings and settlements; nothing of sockets.
 
+mod asking;
 mod ending;
 mod estimate;
 
@@ -24,6 +25,7 @@ use crate::proxy::Shared;
 use crate::recent::RecentCall;
 use crate::settings::ClientGone;
 use crate::tags::{Allowance, Tags};
+use asking::Asking;
 use ending::Settled;
 pub(crate) use ending::settled_tags;
 
@@ -86,6 +88,8 @@ pub(crate) struct CallUnderWay {
     /// Bytes of the request's body have been asked for.
     leaving: Arc<AtomicBool>,
     settled: bool,
+    /// Ended, and waiting for its span.
+    asking: Option<Box<Asking>>,
     /// Settled, and on the way into the ledger.
     committing: Option<Settled>,
 }
@@ -119,6 +123,7 @@ impl CallUnderWay {
             begun_as: None,
             leaving,
             settled: false,
+            asking: None,
             committing: None,
         });
         call.enter_flight(call.began());
@@ -302,6 +307,7 @@ impl Drop for CallUnderWay {
         if has_left && self.settle(End::ClientGone) {
             self.shared.figures.clients_gone.one();
         }
+        self.stop_asking();
         self.leave_flight();
         self.shelve_once_committed();
         self.shared.figures.ended();

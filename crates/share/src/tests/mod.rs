@@ -194,12 +194,14 @@ impl Replica {
             cluster: false,
             prefix: "test:".to_owned(),
             roots: None,
-            replica: name.to_owned(),
-            groups: vec!["small".into()],
             times: TIMES,
         };
+        let replica = crate::Replica {
+            name: name.to_owned(),
+            groups: vec!["small".into()],
+        };
         Replica {
-            share: Share::begin(settings, Arc::clone(&meter)),
+            share: Share::begin(settings, replica, Arc::clone(&meter)),
             rules: Arc::new(rules(after_crossing)),
             meter,
         }

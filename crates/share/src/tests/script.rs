@@ -14,11 +14,9 @@ async fn store(server: &Server, replica: &str) -> Store {
         cluster: false,
         prefix: "test:".to_owned(),
         roots: None,
-        replica: replica.to_owned(),
-        groups: Vec::new(),
         times: super::TIMES,
     };
-    Store::connect(&settings).await.unwrap()
+    Store::connect(&settings, replica).await.unwrap()
 }
 
 fn keys() -> Keys {

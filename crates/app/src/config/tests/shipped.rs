@@ -63,6 +63,10 @@ fn each_key_of_the_shipped_file_shows_its_default() {
     });
     expected.upstream.ca_file = Some(path("roots.pem"));
     expected.upstream.proxy = Some(Secret::new("http://proxy.internal:3128".to_owned()));
+    expected.share.url = Some(Secret::new(
+        "rediss://tollfree:7d1c4cf0a1b24e6e8f5a@redis.internal:6379".to_owned(),
+    ));
+    expected.share.ca_file = Some(path("roots.pem"));
     expected.admin.token = Some(Secret::new("7d1c4cf0a1b24e6e8f5a".to_owned()));
     expected.admin.hosts = vec!["tollfree.internal".into()];
     expected.offer.file = Some(setting.beside("offer.toml", BUILT_IN_OFFER));
