@@ -19,9 +19,9 @@ baseline:
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
 deep: crash load soak page deploy fuzz
 
-# Kills, disk faults, power cuts and midnights, in an optimised build.
+# Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
-    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight --test share -- --nocapture --test-threads 1
 
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:

@@ -90,6 +90,8 @@ function drawSums() {
     ['not eligible', `${calls.many(not.reduce((sum, day) => sum + day.calls, 0))}, ${count(not.reduce((sum, day) => sum + day.billed_tokens, 0))} tokens`],
     ['unknown', count(total('unknown_calls'))], ['OpenAI differs', count(health?.payer_differs ?? 0)],
   ];
+  const { sharing } = standing;
+  if (sharing) facts.push(['replicas', `${count(sharing.replicas)}, ${sharing.in_step ? 'in step' : 'not in step'}`]);
   fill(get('sums'), facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
 }
 

@@ -7,7 +7,7 @@ use meter::Day;
 use proxy::Proxy;
 use serde::{Deserialize, Serialize};
 
-use crate::standing::{GroupStanding, OrganizationStanding, ProxyNow, SCHEMA, Standings};
+use crate::standing::{GroupStanding, OrganizationStanding, ProxyNow, SCHEMA, Sharing, Standings};
 use crate::total::{StateTotal, StatedTotal};
 
 /// Where [`Standings`] are: `GET`.
@@ -74,7 +74,8 @@ impl Api {
         let day = organizations
             .first()
             .map_or_else(|| Day::at(proxy::Clock::system().now()), |first| first.day);
-        Standings::of(day, self.now(), &organizations)
+        let sharing = self.proxy.sharing().as_ref().map(Sharing::of);
+        Standings::of(day, self.now(), &organizations, sharing)
     }
 
     fn now(&self) -> ProxyNow {
@@ -131,13 +132,19 @@ impl Api {
 impl Standings {
     /// What a proxy's standings say of this day.
     #[must_use]
-    pub fn of(day: Day, proxy: ProxyNow, organizations: &[proxy::OrganizationStanding]) -> Self {
+    pub fn of(
+        day: Day,
+        proxy: ProxyNow,
+        organizations: &[proxy::OrganizationStanding],
+        sharing: Option<Sharing>,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             proxy,
             day: day.to_string(),
             reset: format!("{}T00:00:00Z", Day::at(day.end())),
             organizations: organizations.iter().map(OrganizationStanding::of).collect(),
+            sharing,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Must not know a socket.
 
 use ledger::{Health, HealthState};
-use proxy::Proxy;
+use proxy::{Proxy, SharingNow};
 use serde::Serialize;
 
 use crate::about::About;
@@ -57,6 +57,10 @@ pub(crate) fn status(
             }
         }
     };
+    if let Some(notice) = proxy.sharing().as_ref().and_then(sharing) {
+        degraded = true;
+        notices.push(notice);
+    }
     notices.extend(clock(proxy.clock_correction_milliseconds()));
     notices.extend(about.notices.iter().cloned());
     Status {
@@ -68,6 +72,30 @@ pub(crate) fn status(
         notices,
         ledger,
     }
+}
+
+/// What is said while totals are shared and what other replicas take is not known.
+fn sharing(now: &SharingNow) -> Option<String> {
+    if now.is_in_step {
+        return None;
+    }
+    Some(if !now.is_reached {
+        format!(
+            "the store of shared totals ({}) does not answer. calls go on, free verdicts assume shared-totals. help: see \
+             that it runs and can be reached",
+            now.store
+        )
+    } else if now.missing > 0 {
+        format!(
+            "{} of the replicas that share totals went without a word. free verdicts assume shared-totals until it is \
+             back, or until 00:00 UTC. help: start it on its data directory",
+            now.missing
+        )
+    } else {
+        "the store of shared totals is slow, or was lost a moment ago. free verdicts assume shared-totals until all \
+         replicas have told it what they took"
+            .to_owned()
+    })
 }
 
 /// What is said of a clock that differs from OpenAI's; `milliseconds` is what is added to it.

@@ -25,7 +25,8 @@ pub use call::{fields, instant};
 pub use control::{Control, SOCKET};
 pub use csv::line as csv_line;
 pub use standing::{
-    GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, SlackStanding, Standings,
+    GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, Sharing, SlackStanding,
+    Standings,
 };
 pub use total::{StateTotal, StatedTotal};
 pub use web::{NoRandomness, Said, Web};

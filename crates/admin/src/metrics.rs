@@ -9,7 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use proxy::{Figures, GroupStanding, Histogram, OrganizationStanding, Proxy};
+use proxy::{Figures, GroupStanding, Histogram, OrganizationStanding, Proxy, SharingNow};
 
 use crate::about::About;
 
@@ -129,6 +129,7 @@ impl Collector for Reading {
         speed(&mut families, figures)?;
         self.standings(&mut families)?;
         self.ledger(&mut families)?;
+        sharing(&mut families, self.proxy.sharing().as_ref())?;
         self.build(&mut families)
     }
 }
@@ -212,6 +213,39 @@ fn is_missing(reason: Reason) -> bool {
             | Reason::UnreadableBody
             | Reason::ClientGone
             | Reason::UpstreamBroke
+    )
+}
+
+/// How totals are shared with other replicas; nothing where they are not.
+fn sharing(families: &mut Families<'_>, now: Option<&SharingNow>) -> fmt::Result {
+    let Some(now) = now else {
+        return Ok(());
+    };
+    let one = |value: u64| [(Vec::new(), tokens(value))];
+    families.gauge(
+        ("sharing_in_step", None),
+        "1 while what other replicas take is known; else free verdicts assume shared-totals",
+        one(u64::from(now.is_in_step)),
+    )?;
+    families.gauge(
+        ("sharing_replicas", None),
+        "Replicas that share these totals, this one included, as last heard",
+        one(now.replicas),
+    )?;
+    families.gauge(
+        ("sharing_missing_replicas", None),
+        "Replicas that went without a word today and are not back",
+        one(now.missing),
+    )?;
+    families.counter(
+        "sharing_calls",
+        "Eligible calls by who handed out their span: the store, or this replica alone",
+        [("store", now.granted), ("alone", now.alone)].map(|(by, count)| (vec![("by", by)], count)),
+    )?;
+    families.counter(
+        "sharing_losses",
+        "How often the store of shared totals was lost",
+        [(Vec::new(), now.losses)],
     )
 }
 

@@ -2,6 +2,7 @@
 //! it is asked for, nor how a total is kept.
 
 use meter::SlackNow;
+use proxy::SharingNow;
 use serde::{Deserialize, Serialize};
 
 /// The version of the shapes in this crate.
@@ -20,6 +21,20 @@ pub struct Standings {
     pub reset: String,
     /// By name.
     pub organizations: Vec<OrganizationStanding>,
+    /// How totals are shared with other replicas; not there where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
+}
+
+/// How totals are shared with other replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// False: free verdicts assume `shared-totals`, since what others took is not known now.
+    pub in_step: bool,
+    /// Replicas that share, this one included; as last heard.
+    pub replicas: u64,
+    /// Replicas that went without a word today and are not back.
+    pub missing_replicas: u64,
 }
 
 /// The running proxy.
@@ -106,6 +121,34 @@ impl GroupStanding {
                 tokens: in_flight.tokens,
                 unbounded: in_flight.unbounded,
             },
+        }
+    }
+}
+
+impl Sharing {
+    /// As the proxy has it.
+    #[must_use]
+    pub fn of(sharing: &SharingNow) -> Self {
+        Self {
+            in_step: sharing.is_in_step,
+            replicas: sharing.replicas,
+            missing_replicas: sharing.missing,
+        }
+    }
+
+    /// One line for people: how many share, and whether this one is in step.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let replicas = match self.replicas {
+            1 => "1 replica shares".to_owned(),
+            many => format!("{many} replicas share"),
+        };
+        match (self.in_step, self.missing_replicas) {
+            (true, _) => format!("{replicas} these totals, in step"),
+            (false, 0) => {
+                "these totals are shared, and what other replicas take is not known now".to_owned()
+            }
+            (false, missing) => format!("{replicas} these totals, {missing} went without a word"),
         }
     }
 }

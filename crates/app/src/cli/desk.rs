@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use admin::OrganizationStanding;
+use admin::{OrganizationStanding, Sharing};
 use jiff::Timestamp;
 use ledger::{DayRow, ReadError, Reader};
 use meter::{Day, Offer};
@@ -89,6 +89,8 @@ pub(crate) struct Standings {
     pub(crate) base_url: String,
     /// By name.
     pub(crate) organizations: Vec<OrganizationStanding>,
+    /// How they are shared with other replicas; nothing where they are not, or no proxy runs.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// Names of organizations that a message proposes.
@@ -161,6 +163,7 @@ impl Desk {
             now,
             base_url: self.base_url(None),
             organizations,
+            sharing: None,
         })
     }
 
@@ -173,6 +176,7 @@ impl Desk {
             now: now().clamp(day.start(), day.end() - 1),
             base_url: self.base_url(Some(&said.proxy.address)),
             organizations: said.organizations,
+            sharing: said.sharing,
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod faults;
 mod replicas;
+mod scale;
 mod script;
 
 use std::net::{Ipv4Addr, TcpListener};

@@ -8,9 +8,9 @@ use crate::key::Keys;
 use crate::message::{Answer, Message, Told};
 use crate::store::Store;
 
-async fn store(server: &Server, replica: &str) -> Store {
+pub(super) async fn store(url: &str, replica: &str) -> Store {
     let settings = ShareSettings {
-        url: server.url(),
+        url: url.to_owned(),
         cluster: false,
         prefix: "test:".to_owned(),
         roots: None,
@@ -23,7 +23,12 @@ fn keys() -> Keys {
     Keys::of("test:", "acme", "small", Day::at(NOW))
 }
 
-fn message<'a>(keys: &'a Keys, replica: &'a str, version: u64, calls: &'a [u64]) -> Message<'a> {
+pub(super) fn message<'a>(
+    keys: &'a Keys,
+    replica: &'a str,
+    version: u64,
+    calls: &'a [u64],
+) -> Message<'a> {
     Message {
         keys,
         replica,
@@ -49,7 +54,7 @@ async fn a_message_counts_once_however_often_and_late_it_comes() {
     let Some(server) = Server::start() else {
         return;
     };
-    let (keys, store) = (keys(), store(&server, "a").await);
+    let (keys, store) = (keys(), store(&server.url(), "a").await);
     let first = message(&keys, "a", 10, &[100, 20]);
     let spans = told(&store, first.clone()).await.spans;
     assert_eq!((spans[0].0.before, spans[1].0.after), (0, 120));
@@ -79,7 +84,7 @@ async fn both_readings_are_kept_and_large_numbers_stay_exact() {
     let Some(server) = Server::start() else {
         return;
     };
-    let (keys, store) = (keys(), store(&server, "a").await);
+    let (keys, store) = (keys(), store(&server.url(), "a").await);
     let told_first = told(&store, message(&keys, "a", 1, &[60_000, 50_000, 40_000])).await;
     let fits: Vec<_> = told_first.spans.iter().map(|(_, fit)| fit.fits).collect();
     assert_eq!(fits, [true, false, true]);
@@ -106,7 +111,7 @@ async fn a_store_that_lost_what_it_had_answered_says_that_it_is_young() {
     let Some(server) = Server::start() else {
         return;
     };
-    let (keys, store) = (keys(), store(&server, "a").await);
+    let (keys, store) = (keys(), store(&server.url(), "a").await);
     told(&store, message(&keys, "a", 1, &[])).await;
     server.command(&["HSET", "test:{acme}", "born", "1"]);
     let old = told(&store, message(&keys, "a", 2, &[])).await;

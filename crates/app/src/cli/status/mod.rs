@@ -60,6 +60,8 @@ pub(crate) struct Status {
     pub(crate) organizations: Vec<OrganizationNow>,
     /// How many more there are than are shown.
     pub(crate) further: usize,
+    /// How totals are shared with other replicas.
+    pub(crate) sharing: Option<admin::Sharing>,
 }
 
 /// One organization today.
@@ -262,5 +264,6 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
         base_url: standings.base_url,
         organizations,
         further: 0,
+        sharing: standings.sharing,
     })
 }

@@ -77,7 +77,7 @@ pub(super) fn as_object(status: &Status) -> Value {
         .iter()
         .map(organization_object)
         .collect();
-    json!({
+    let mut object = json!({
         "schema": SCHEMA,
         "running": status.source == Source::Running,
         "as_of": as_of.map(figures::rfc3339),
@@ -86,7 +86,11 @@ pub(super) fn as_object(status: &Status) -> Value {
         "reset_seconds": (status.day.end() - status.now).max(0),
         "organizations": organizations,
         "further_organizations": status.further,
-    })
+    });
+    if let (Value::Object(members), Some(sharing)) = (&mut object, &status.sharing) {
+        members.insert("sharing".to_owned(), json!(sharing));
+    }
+    object
 }
 
 fn organization_object(organization: &OrganizationNow) -> Value {

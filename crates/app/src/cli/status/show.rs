@@ -263,6 +263,7 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     let totals = status.organizations.iter().map(OrganizationNow::total);
     let total = totals.fold(Sums::default(), Sums::plus);
     let mut notes = Vec::new();
+    notes.extend(status.sharing.as_ref().map(admin::Sharing::line));
     if total.unknown_calls > 0 {
         notes.push(format!(
             "{} without usage: see tollfree calls --verdict unknown",

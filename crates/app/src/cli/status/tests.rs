@@ -1,5 +1,7 @@
 //! A status as it is seen, wide and narrow, with and without colour and glyphs, and by programs.
 
+mod sharing;
+
 use std::ffi::OsString;
 
 use admin::{GroupStanding, InFlight, OrganizationStanding, SlackStanding};
@@ -109,6 +111,7 @@ fn status() -> Status {
             rows: rows(),
         }],
         further: 0,
+        sharing: None,
     }
 }
 
