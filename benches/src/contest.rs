@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use crate::Failure;
-use crate::sides::{Process, Side};
+use crate::sides::{Process, Setting, Side};
 use crate::spread::Spread;
 
 /// The sides of one table, started, with what each round said of them.
@@ -15,15 +15,15 @@ pub struct Contest<F> {
 }
 
 impl<F> Contest<F> {
-    /// Starts all, in front of one upstream that answers with so many bytes, or with streams.
+    /// Starts all, in front of one upstream.
     ///
     /// # Errors
     /// When one does not start.
-    pub fn start(sides: &[Side], bytes: usize, streams: bool) -> Result<Self, Failure> {
+    pub fn start(sides: &[Side], setting: Setting) -> Result<Self, Failure> {
         let folder = folder()?;
-        let upstream = Process::of_ours(&["upstream", &bytes.to_string()])?;
+        let upstream = setting.upstream(&folder)?;
         let start = |&side: &Side| {
-            let process = side.start(&upstream, streams, &folder)?;
+            let process = side.start(&upstream, setting, &folder)?;
             Ok((side, process, Vec::new()))
         };
         Ok(Self {

@@ -1,5 +1,5 @@
-//! Those who are compared, each a process of its own with one worker that ends with the comparison. It must not know
-//! what is measured.
+//! Those who are compared, each a process of its own that ends with the comparison, with one worker where its name says
+//! nothing else. It must not know what is measured.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::certificates::{self, NAME};
 
 /// How long a program may take until its port is open.
 const START: Duration = Duration::from_secs(20);
@@ -28,6 +29,46 @@ pub enum Side {
     Tollfree,
     /// tollfree as it is shipped.
     LedgerTollfree,
+    /// The pass-through with two workers: what the machine has left for a second one.
+    WidePassThrough,
+    /// tollfree as it is shipped, with two workers.
+    WideTollfree,
+}
+
+/// What those who are compared stand in front of.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Bytes of an answer that is no stream.
+    pub bytes: usize,
+    /// Whether streams are asked for.
+    pub streams: bool,
+    /// Whether the upstream speaks TLS; [`Side::PassThrough`] does not.
+    pub tls: bool,
+}
+
+impl Setting {
+    /// Answers of so many bytes, in plain text.
+    #[must_use]
+    pub fn of(bytes: usize) -> Self {
+        Self {
+            bytes,
+            streams: false,
+            tls: false,
+        }
+    }
+
+    /// Starts its upstream; certificates, if any, go into `folder`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn upstream(self, folder: &Path) -> Result<Process, Failure> {
+        let bytes = self.bytes.to_string();
+        if !self.tls {
+            return Process::of_ours(&["upstream", &bytes], 1);
+        }
+        certificates::make(folder)?;
+        Process::of_ours(&["upstream", &bytes, &folder.to_string_lossy()], 1)
+    }
 }
 
 impl Side {
@@ -41,36 +82,47 @@ impl Side {
             Self::PassThrough => "hyper pass-through",
             Self::Tollfree => "tollfree, no ledger",
             Self::LedgerTollfree => "tollfree",
+            Self::WidePassThrough => "hyper pass-through, 2 workers",
+            Self::WideTollfree => "tollfree, 2 workers",
         }
     }
 
-    /// Starts it in front of this upstream, for answers that are streams or not; what it writes goes into `folder`.
+    /// Starts it in front of this upstream; what it writes goes into a folder of its own below `folder`.
     ///
     /// # Errors
     /// When the program is missing or does not open its port.
     pub fn start(
         self,
         upstream: &Process,
-        streams: bool,
+        setting: Setting,
         folder: &Path,
     ) -> Result<Process, Failure> {
-        let folder = folder.join(self.name().replace([',', ' '], "-"));
-        fs::create_dir_all(&folder)?;
+        let own = folder.join(self.name().replace([',', ' '], "-"));
+        fs::create_dir_all(&own)?;
         let to = upstream.address;
+        let roots = setting.tls.then(|| certificates::root(folder));
+        let workers = match self {
+            Self::WidePassThrough | Self::WideTollfree => 2,
+            _ => 1,
+        };
         match self {
             Self::Direct => Ok(Process {
                 child: None,
                 id: upstream.id,
                 address: to,
             }),
-            Self::Nginx => nginx(to, streams, &folder, "off"),
+            Self::Nginx => nginx(to, setting, roots.as_deref(), &own, "off"),
             Self::LoggingNginx => {
-                let log = format!("{} calls", folder.join("access.log").display());
-                nginx(to, streams, &folder, &log)
+                let log = format!("{} calls", own.join("access.log").display());
+                nginx(to, setting, roots.as_deref(), &own, &log)
             }
-            Self::PassThrough => Process::of_ours(&["pass-through", &to.to_string()]),
-            Self::Tollfree => tollfree(to, Path::new("off")),
-            Self::LedgerTollfree => tollfree(to, &folder),
+            Self::PassThrough | Self::WidePassThrough => {
+                Process::of_ours(&["pass-through", &to.to_string()], workers)
+            }
+            Self::Tollfree => tollfree(to, roots.as_deref(), Path::new("off"), workers),
+            Self::LedgerTollfree | Self::WideTollfree => {
+                tollfree(to, roots.as_deref(), &own, workers)
+            }
         }
     }
 }
@@ -85,14 +137,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// This program in another role, which says first where it listens.
+    /// This program in another role with so many workers, which says first where it listens.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn of_ours(arguments: &[&str]) -> Result<Process, Failure> {
+    pub fn of_ours(arguments: &[&str], workers: u8) -> Result<Process, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
-            .env("TOKIO_WORKER_THREADS", "1")
+            .env("TOKIO_WORKER_THREADS", workers.to_string())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -122,13 +174,22 @@ impl Drop for Process {
 }
 
 /// The program as it is shipped, built beside this one.
-fn tollfree(upstream: SocketAddr, data: &Path) -> Result<Process, Failure> {
-    let program = tollfree_program()?;
-    let mut child = Command::new(program)
-        .env("TOKIO_WORKER_THREADS", "1")
+fn tollfree(
+    upstream: SocketAddr,
+    roots: Option<&Path>,
+    data: &Path,
+    workers: u8,
+) -> Result<Process, Failure> {
+    let mut command = Command::new(tollfree_program()?);
+    if let Some(roots) = roots {
+        command.env("TOLLFREE_UPSTREAM_CA_FILE", roots);
+    }
+    let scheme = if roots.is_some() { "https" } else { "http" };
+    let mut child = command
+        .env("TOKIO_WORKER_THREADS", workers.to_string())
         .env("TOLLFREE_LISTEN", "127.0.0.1:0")
         .env("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
-        .env("TOLLFREE_UPSTREAM", format!("http://{upstream}"))
+        .env("TOLLFREE_UPSTREAM", format!("{scheme}://{upstream}"))
         .env("TOLLFREE_DATA_DIR", data)
         .env("TOLLFREE_LOG_FORMAT", "json")
         .stderr(Stdio::piped())
@@ -163,11 +224,21 @@ pub fn tollfree_program() -> Result<PathBuf, Failure> {
 /// `folder`.
 fn nginx(
     upstream: SocketAddr,
-    streams: bool,
+    setting: Setting,
+    roots: Option<&Path>,
     folder: &Path,
     access_log: &str,
 ) -> Result<Process, Failure> {
-    let buffering = if streams { "off" } else { "on" };
+    let buffering = if setting.streams { "off" } else { "on" };
+    // It looks at the certificate, as tollfree does.
+    let (scheme, trust) = roots.map_or(("http", String::new()), |roots| {
+        let trust = format!(
+            "proxy_ssl_verify on; proxy_ssl_trusted_certificate {}; proxy_ssl_name {NAME};
+             proxy_ssl_session_reuse on; proxy_ssl_protocols TLSv1.2 TLSv1.3;",
+            roots.display()
+        );
+        ("https", trust)
+    });
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let folder = folder.canonicalize()?;
     let at = folder.display();
@@ -186,7 +257,7 @@ fn nginx(
              server {{
                  listen {address};
                  location / {{
-                     proxy_pass http://openai; proxy_http_version 1.1; proxy_set_header Connection \"\";
+                     proxy_pass {scheme}://openai; {trust} proxy_http_version 1.1; proxy_set_header Connection \"\";
                      proxy_buffering {buffering};
                  }}
              }}

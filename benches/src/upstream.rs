@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::Failure;
 use crate::streams::{self, STAMP, STAMP_DIGITS};
@@ -34,20 +35,35 @@ pub fn answer(bytes: usize) -> Vec<u8> {
     answer
 }
 
-/// Serves until the process ends.
+/// Serves until the process ends, over TLS where there is an acceptor.
 ///
 /// # Errors
 /// When a connection cannot be accepted.
-pub async fn serve(listener: TcpListener, answer: &'static [u8]) -> Result<(), Failure> {
+pub async fn serve(
+    listener: TcpListener,
+    answer: &'static [u8],
+    tls: Option<TlsAcceptor>,
+) -> Result<(), Failure> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        let tls = tls.clone();
         // A client that breaks off is the end of its connection and of nothing else.
-        tokio::spawn(async move { connection(stream, answer).await.ok() });
+        tokio::spawn(async move {
+            match tls {
+                None => connection(stream, answer).await.ok(),
+                Some(tls) => connection(tls.accept(stream).await.ok()?, answer)
+                    .await
+                    .ok(),
+            }
+        });
     }
 }
 
-async fn connection(mut stream: TcpStream, answer: &[u8]) -> Result<(), Failure> {
+async fn connection(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: &[u8],
+) -> Result<(), Failure> {
     let mut buffer = Vec::with_capacity(8192);
     loop {
         let Some((head, length)) = request(&buffer) else {
@@ -69,11 +85,13 @@ async fn connection(mut stream: TcpStream, answer: &[u8]) -> Result<(), Failure>
         } else {
             stream.write_all(answer).await?;
         }
+        // TLS may hold bytes back until it is told.
+        stream.flush().await?;
     }
 }
 
 /// Sends a head and the first chunk at once, then a chunk at each beat, then the usage and the end.
-async fn send_stream(stream: &mut TcpStream) -> Result<(), Failure> {
+async fn send_stream(stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), Failure> {
     let head = "HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 12:00:00 GMT\r\ncontent-type: text/event-stream\r\n\
                 openai-organization: acme\r\nx-request-id: req_770abb3e3421437d2e4cf1c118192dac\r\n\
                 transfer-encoding: chunked\r\n\r\n";
@@ -89,6 +107,7 @@ async fn send_stream(stream: &mut TcpStream) -> Result<(), Failure> {
             event
         };
         stream.write_all(text.as_bytes()).await?;
+        stream.flush().await?;
     }
     let usage = format!(
         r#"{{"prompt_tokens":9,"completion_tokens":{CHUNKS},"total_tokens":{}}}"#,
