@@ -2,11 +2,13 @@
 //! a stream that was cut. It is settled now, once, and adjusts what the ledger had of it; a verdict that went by an
 //! estimate stays, and only its tokens change. Knows nothing of bodies.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ledger::{Adjustment, Entry};
 use meter::{Correction, Evidence, FinishedCall, Grant, Rules, Settlement, Verdict};
+use share::Sight;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::{Missing, Reported, Status};
 
@@ -19,6 +21,7 @@ use crate::proxy::Shared;
 use crate::recent::{Names, Outcome};
 use crate::restore;
 use crate::row::{self, Facts};
+use crate::sight;
 use crate::tags::Tags;
 
 /// So long the last bytes of a sight wait until it is settled.
@@ -33,11 +36,38 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<R
                 let (mut outcome, commit) = settle(&shared, &unseen, reported).await;
                 outcome.tags.recorded = commit.recorded().await;
                 shelve(&shared, unseen, outcome);
+            } else {
+                tell_others(&shared, reported);
             }
         }
     });
     // Late or not, the bytes go on.
     let _ = timeout(DEADLINE, settling).await;
+}
+
+/// The call may have begun at another replica.
+fn tell_others(shared: &Shared, reported: &Reported) {
+    if let (Some(share), Some(id)) = (shared.share.get(), &reported.seen.response_id) {
+        share.saw(Sight {
+            response_id: id.clone(),
+            text: sight::text(reported),
+        });
+    }
+}
+
+/// Settles the calls that other replicas saw whole, as long as any tell of them.
+pub(crate) async fn told(shared: Weak<Shared>, mut heard: mpsc::Receiver<String>) {
+    while let Some(text) = heard.recv().await {
+        let (Some(shared), Some(reported)) = (shared.upgrade(), sight::read(&text)) else {
+            continue;
+        };
+        let id = reported.seen.response_id.as_deref().unwrap_or_default();
+        if let Some(unseen) = shared.awaited.take(id) {
+            let (mut outcome, commit) = settle(&shared, &unseen, &reported).await;
+            outcome.tags.recorded = commit.recorded().await;
+            shelve(&shared, unseen, outcome);
+        }
+    }
 }
 
 /// The call that awaits this response has ended, and will never show a usage: it stays what the ledger has, unknown.

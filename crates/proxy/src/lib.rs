@@ -34,6 +34,7 @@ mod request_body;
 mod restore;
 mod row;
 mod settings;
+mod sight;
 mod sighted_body;
 mod standings;
 mod tags;

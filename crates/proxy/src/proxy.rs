@@ -20,6 +20,7 @@ use crate::call_id::NoRandomness;
 use crate::clock::Clock;
 use crate::figures::Figures;
 use crate::finish::MOST_FINISHING;
+use crate::first_sight;
 use crate::keyless::Keyless;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -128,7 +129,11 @@ impl Proxy {
                 .collect(),
         };
         let begun = || Share::begin(settings, replica, Arc::clone(&shared.meter));
-        shared.share.get_or_init(begun).reached(at_most).await;
+        let share = shared.share.get_or_init(begun);
+        if let Some(heard) = share.heard() {
+            tokio::spawn(first_sight::told(Arc::downgrade(shared), heard));
+        }
+        share.reached(at_most).await;
     }
 
     /// How sharing goes; `None` where nothing is shared.

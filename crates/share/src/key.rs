@@ -29,6 +29,16 @@ pub(crate) fn replicas(prefix: &str) -> String {
     format!("{prefix}replicas")
 }
 
+/// Who waits for a response.
+pub(crate) fn awaited(prefix: &str, response_id: &str) -> String {
+    format!("{prefix}awaited:{}", written(response_id))
+}
+
+/// What was seen of the responses that a replica waits for.
+pub(crate) fn sights(prefix: &str, replica: &str) -> String {
+    format!("{prefix}sights:{}", written(replica))
+}
+
 /// A name with everything encoded that means something in a key.
 fn written(name: &str) -> String {
     let mut text = String::with_capacity(name.len());

@@ -16,6 +16,7 @@ use crate::asked::Ask;
 use crate::figures::Figures;
 use crate::key::Keys;
 use crate::message::Answer;
+use crate::sights::Sights;
 use crate::store::{Store, StoreError};
 use crate::{Replica, ShareSettings};
 
@@ -40,6 +41,7 @@ pub(crate) struct Lane {
     figures: Arc<Figures>,
     asks: mpsc::Receiver<Ask>,
     statements: Arc<Mutex<Vec<Place>>>,
+    sights: Arc<Sights>,
     leaving: Arc<Notify>,
     accounts: HashMap<Place, Account, ahash::RandomState>,
     /// Of the last message.
@@ -65,6 +67,7 @@ impl From<StoreError> for Ended {
 pub(crate) struct Ends {
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) statements: Arc<Mutex<Vec<Place>>>,
+    pub(crate) sights: Arc<Sights>,
     pub(crate) leaving: Arc<Notify>,
     pub(crate) figures: Arc<Figures>,
 }
@@ -82,6 +85,7 @@ impl Lane {
         let Ends {
             asks,
             statements,
+            sights,
             leaving,
             figures,
         } = ends;
@@ -92,6 +96,7 @@ impl Lane {
             figures,
             asks,
             statements,
+            sights,
             leaving,
             accounts: HashMap::default(),
             version,
@@ -233,6 +238,13 @@ impl Lane {
             };
             self.say(store, said, until).await?;
         }
+        let until = if is_asked {
+            until
+        } else {
+            Instant::now() + LONG
+        };
+        let sights = timeout_at(until, self.pass_sights(store)).await;
+        sights.map_err(|_late| StoreError::Late)??;
         let is_whole = missing == 0 && Instant::now() >= self.whole_at;
         let figures = &self.figures;
         figures.replicas.store(replicas, Ordering::Relaxed);
@@ -243,6 +255,23 @@ impl Lane {
             .is_in_step
             .store(is_quick && is_whole, Ordering::Release);
         self.meter.set_in_step(is_quick && is_whole);
+        Ok(())
+    }
+
+    /// Says what is waited for and what was seen, and hears what others saw.
+    async fn pass_sights(&self, store: &Store) -> Result<(), StoreError> {
+        let (awaited, seen) = self.sights.take();
+        let said = match store.awaits(&awaited).await {
+            Ok(()) => store.pass_on(&seen).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = said {
+            self.sights.put_back(awaited, seen);
+            return Err(error);
+        }
+        for text in store.sights().await? {
+            self.sights.hear(text);
+        }
         Ok(())
     }
 

@@ -10,12 +10,14 @@ mod lane;
 mod message;
 mod settings;
 mod share;
+mod sights;
 mod store;
 
 pub use asked::Asked;
 pub use figures::SharingNow;
 pub use settings::{Replica, ShareSettings, ShareSettingsError, Times};
 pub use share::Share;
+pub use sights::Sight;
 
 #[cfg(test)]
 mod tests;

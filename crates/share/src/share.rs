@@ -14,6 +14,7 @@ use crate::asked::{Ask, Asked};
 use crate::figures::{Figures, SharingNow};
 use crate::lane::{Ends, Lane};
 use crate::settings::{Replica, ShareSettings};
+use crate::sights::{Sight, Sights};
 
 /// Calls that wait for their spans at once; one more is settled by what is known here.
 const MOST_WAITING: usize = 8_192;
@@ -29,6 +30,8 @@ struct Inner {
     store: String,
     asks: mpsc::Sender<Ask>,
     statements: Arc<Mutex<Vec<Place>>>,
+    sights: Arc<Sights>,
+    heard: Mutex<Option<mpsc::Receiver<String>>>,
     leaving: Arc<Notify>,
     figures: Arc<Figures>,
     lane: Mutex<Option<JoinHandle<()>>>,
@@ -43,11 +46,14 @@ impl Share {
         let store = settings.shown();
         let (asks, asked) = mpsc::channel(MOST_WAITING);
         let statements = Arc::new(Mutex::new(Vec::new()));
+        let (sights, heard) = Sights::new();
+        let sights = Arc::new(sights);
         let leaving = Arc::new(Notify::new());
         let figures = Arc::new(Figures::default());
         let ends = Ends {
             asks: asked,
             statements: Arc::clone(&statements),
+            sights: Arc::clone(&sights),
             leaving: Arc::clone(&leaving),
             figures: Arc::clone(&figures),
         };
@@ -57,6 +63,8 @@ impl Share {
             store,
             asks,
             statements,
+            sights,
+            heard: Mutex::new(Some(heard)),
             leaving,
             figures,
             lane: Mutex::new(Some(lane)),
@@ -92,6 +100,23 @@ impl Share {
             statements.remove(0);
         }
         statements.push(Place::of(organization, group, day));
+    }
+
+    /// A call of this replica waits for this response to be seen whole.
+    pub fn awaits(&self, response_id: &str) {
+        self.0.sights.awaits(response_id);
+    }
+
+    /// A whole response was seen that no call of this replica waits for: another's may.
+    pub fn saw(&self, sight: Sight) {
+        self.0.sights.saw(sight);
+    }
+
+    /// Where it is heard what other replicas saw of responses that are waited for here; `None` when asked again.
+    #[must_use]
+    pub fn heard(&self) -> Option<mpsc::Receiver<String>> {
+        let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.take()
     }
 
     /// How it goes.

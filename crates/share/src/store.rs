@@ -14,17 +14,24 @@ use redis::{
 use crate::ShareSettings;
 use crate::key;
 use crate::message::{self, Answer, Message, Odd};
+use crate::sights::Sight;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
 /// The longest that any answer is waited for; calls wait shorter, by a deadline of their own.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Seconds that it is kept who waits for a response: OpenAI forgets them sooner.
+const KEPT: u64 = 48 * 3_600;
+/// Sights that are fetched at once; the others come with the next beat.
+const MOST_SIGHTS: usize = 256;
+
 /// A store that answers.
 pub(crate) struct Store {
     connection: Connection,
     total: Script,
     presence: Script,
+    prefix: String,
     replicas: String,
     replica: String,
     /// Milliseconds after which a replica is missing.
@@ -61,6 +68,7 @@ impl Store {
             connection,
             total: message::script(),
             presence: message::presence(),
+            prefix: settings.prefix.clone(),
             replicas: key::replicas(&settings.prefix),
             replica: replica.to_owned(),
             missing: u64::try_from(settings.times.missing.as_millis()).unwrap_or(u64::MAX),
@@ -76,6 +84,56 @@ impl Store {
             Ok(message.read(reply)?)
         });
         join_all(saying).await.into_iter().collect()
+    }
+
+    /// Says that this replica waits for these responses.
+    pub(crate) async fn awaits(&self, awaited: &[Box<str>]) -> Result<(), StoreError> {
+        let saying = awaited.iter().map(|id| async {
+            let mut connection = self.connection.clone();
+            let key = key::awaited(&self.prefix, id);
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(&self.replica).arg("EX").arg(KEPT);
+            command.query_async::<()>(&mut connection).await
+        });
+        join_all(saying)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        Ok(())
+    }
+
+    /// Passes on what was seen to whoever waits for it; each sight is taken by the first that says it.
+    pub(crate) async fn pass_on(&self, seen: &[Sight]) -> Result<(), StoreError> {
+        let saying = seen.iter().map(|sight| async {
+            let mut connection = self.connection.clone();
+            let key = key::awaited(&self.prefix, &sight.response_id);
+            let mut taken = redis::cmd("GETDEL");
+            let who: Option<String> = taken.arg(key).query_async(&mut connection).await?;
+            // Whoever waits for it and saw it has settled it.
+            let Some(who) = who.filter(|who| *who != self.replica) else {
+                return Ok(());
+            };
+            let key = key::sights(&self.prefix, &who);
+            let mut push = redis::pipe();
+            push.cmd("RPUSH").arg(&key).arg(&sight.text).ignore();
+            push.cmd("EXPIRE").arg(&key).arg(KEPT).ignore();
+            push.query_async::<()>(&mut connection).await
+        });
+        join_all(saying)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        Ok(())
+    }
+
+    /// What others saw of the responses that this replica waits for.
+    pub(crate) async fn sights(&self) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connection.clone();
+        let key = key::sights(&self.prefix, &self.replica);
+        let mut command = redis::cmd("LPOP");
+        command.arg(key).arg(MOST_SIGHTS);
+        let found: Option<Vec<String>> = command.query_async(&mut connection).await?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Says that this replica is here, or leaves; answers how many are here and how many are missing.

@@ -249,6 +249,9 @@ impl CallUnderWay {
             at_most: settlement.slack,
         };
         let is_taken_back = settlement.slack_source == SlackSource::UnknownCalls;
+        if let Some(share) = self.shared.share.get() {
+            share.awaits(&response_id);
+        }
         self.shared.awaited.put(Unseen {
             call: self.id,
             response_id,

@@ -13,7 +13,7 @@ use crate::message::{Answer, Message};
 /// Organizations, replicas, and calls in a message: in the gate, and in the long run.
 const SIZES: [(usize, usize, usize); 2] = [(20, 5, 4), (1_000, 100, 4)];
 /// Messages under way at once, of one replica.
-const TOGETHER: usize = 250;
+const TOGETHER: usize = 25;
 /// Tokens of each call.
 const TOKENS: u64 = 7;
 

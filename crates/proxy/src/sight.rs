@@ -1,0 +1,97 @@
+//! What of a whole answer goes from the replica that saw it to the one that its call began on. Must not know how it
+//! travels.
+
+use meter::{Payer, Usage};
+use serde_json::{Value, json};
+use wire::{Reported, Seen, Status};
+
+/// A whole answer, written down.
+pub(crate) fn text(reported: &Reported) -> String {
+    let Reported { usage, seen } = reported;
+    json!({
+        "response_id": seen.response_id,
+        "model": seen.model,
+        "service_tier": seen.service_tier,
+        "payer": seen.payer.map(Payer::as_str),
+        "hosted_tool": seen.hosted_tool,
+        "completed_at": seen.completed_at,
+        "usage": [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning],
+    })
+    .to_string()
+}
+
+/// The same, read again; `None` for a text that nobody of ours wrote.
+pub(crate) fn read(text: &str) -> Option<Reported> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let word = |name: &str| value.get(name)?.as_str().map(Into::into);
+    let numbers: Vec<u64> = value
+        .get("usage")?
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_u64)
+        .filter(|tokens| *tokens <= Usage::MAX)
+        .collect();
+    let [input, cached_input, cache_write, output, reasoning] = numbers[..] else {
+        return None;
+    };
+    let payer: Option<Box<str>> = word("payer");
+    Some(Reported {
+        usage: Usage {
+            input,
+            cached_input,
+            cache_write,
+            output,
+            reasoning,
+        },
+        seen: Seen {
+            response_id: Some(word("response_id")?),
+            model: word("model"),
+            service_tier: word("service_tier"),
+            payer: payer.as_deref().and_then(|payer| {
+                [Payer::OpenAi, Payer::Developer]
+                    .into_iter()
+                    .find(|one| one.as_str() == payer)
+            }),
+            hosted_tool: value.get("hosted_tool")?.as_bool()?,
+            completed_at: value.get("completed_at").and_then(Value::as_i64),
+            status: Some(Status::Completed),
+            ..Seen::default()
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let reported = Reported {
+            usage: Usage {
+                input: 5,
+                cached_input: 4,
+                cache_write: 3,
+                output: 2,
+                reasoning: 1,
+            },
+            seen: Seen {
+                response_id: Some("resp_1".into()),
+                model: Some("gpt-5-mini".into()),
+                payer: Some(Payer::OpenAi),
+                hosted_tool: true,
+                completed_at: Some(17),
+                status: Some(Status::Completed),
+                ..Seen::default()
+            },
+        };
+        assert_eq!(read(&text(&reported)), Some(reported));
+        for odd in [
+            "",
+            "{}",
+            "[]",
+            r#"{"usage":[1,2,3,4],"response_id":"r","hosted_tool":false}"#,
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+}
