@@ -17,7 +17,7 @@ baseline:
     BASELINE=1 cargo test --release -p e2e --test instructions -- --nocapture
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load soak page deploy fuzz
+deep: crash load soak forecast page deploy fuzz
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
@@ -30,6 +30,10 @@ load:
 # Half an hour of everything at once, a day of ten million calls, and what a whole call costs.
 soak:
     DEEP=1 cargo test --release -p e2e --test soak --test simulated_day --test instructions -- --nocapture --test-threads 1
+
+# What the heads of streams say beforehand, over simulated weeks.
+forecast:
+    DEEP=1 cargo test --release -p e2e --test forecast -- --nocapture
 
 # The page in a real browser; the gate runs it too where Chromium is there already.
 page:

@@ -110,6 +110,7 @@ mod tests {
             tokens,
             bounded: u64::from(tokens > 0),
             unbounded,
+            ..Forecasts::default()
         }
     }
 

@@ -81,7 +81,9 @@ pub struct StreamHead<'a> {
     pub service_tier: Option<&'a str>,
     /// Whether the request offers hosted tools.
     pub hosted_tool: bool,
-    /// The most tokens the call is forecast to take; `None`: nothing bounds it.
+    /// What kind of call it is, as a label of a closed set: calls of one kind and model are forecast by each other.
+    pub kind: &'static str,
+    /// The most tokens the call can take, as its request bounds it; `None`: nothing does.
     pub bound: Option<u64>,
     /// This call's own forecast, if it was begun: it is not held against itself.
     pub own: Option<&'a InFlight>,

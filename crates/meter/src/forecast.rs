@@ -7,7 +7,7 @@ use crate::assumptions::{Assumption, Assumptions};
 use crate::call::StreamHead;
 use crate::day::Day;
 use crate::eligibility::{Eligibility, Question};
-use crate::in_flight::InFlight;
+use crate::in_flight::{Forecast, InFlight};
 use crate::meter::Meter;
 use crate::rules::Rules;
 use crate::settlement::Expectation;
@@ -25,8 +25,20 @@ impl Meter {
         Some(InFlight::begin(
             Guard::into_inner(self.totals.of(head.organization, group, day)),
             (group, day),
-            head.bound,
+            self.forecast(head),
         ))
+    }
+
+    /// A call of this kind that asked for this model took so many tokens: later ones are forecast by it.
+    pub fn took(&self, kind: &'static str, model: &str, tokens: u64) {
+        self.habits.took(kind, model, tokens);
+    }
+
+    /// What the call may take: at the most, and by what such calls have really taken.
+    fn forecast(&self, head: &StreamHead<'_>) -> Forecast {
+        let model = head.model;
+        let usual = model.and_then(|model| self.habits.high(head.kind, model));
+        Forecast::new(head.bound, usual)
     }
 
     fn judge_head(rules: &Rules, head: &StreamHead<'_>) -> Eligibility {
@@ -81,7 +93,7 @@ impl Meter {
                     rules.after_crossing(),
                     &standing,
                     others,
-                    head.bound,
+                    self.forecast(head).likely,
                     if_free,
                 )
                 .map_or(pending, |ours| {

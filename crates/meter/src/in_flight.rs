@@ -12,6 +12,28 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::totals::DayTotals;
 use crate::usage::Usage;
 
+/// What one call may take, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// The most it can take; `None`: nothing bounds it.
+    pub bound: Option<u64>,
+    /// What it is forecast to take; `None`: no forecast is made.
+    pub likely: Option<u64>,
+}
+
+impl Forecast {
+    /// The forecast of a call with this bound, by what calls of its kind usually take at the most.
+    #[must_use]
+    pub fn new(bound: Option<u64>, usual: Option<u64>) -> Self {
+        // A bound past what any call can take bounds nothing.
+        let bound = bound.filter(|tokens| *tokens <= Usage::MAX);
+        Self {
+            bound,
+            likely: bound.into_iter().chain(usual).min(),
+        }
+    }
+}
+
 /// The forecasts of one organization, group and day, summed up.
 #[derive(Debug)]
 pub struct UnderWay {
@@ -19,6 +41,8 @@ pub struct UnderWay {
     /// Only shown, never reckoned with: no model of what threads may see needs it.
     bounded: std::sync::atomic::AtomicU64,
     unbounded: AtomicU64,
+    likely: AtomicU64,
+    unforeseen: AtomicU64,
     announced: Announced,
 }
 
@@ -34,12 +58,18 @@ impl UnderWay {
             tokens: AtomicU64::new(0),
             bounded: std::sync::atomic::AtomicU64::new(0),
             unbounded: AtomicU64::new(0),
+            likely: AtomicU64::new(0),
+            unforeseen: AtomicU64::new(0),
             announced: Announced::nothing(),
         }
     }
 
-    /// A call begins that may take so many tokens; `None`: without bound.
-    pub fn begin(&self, bound: Option<u64>) {
+    /// A call begins that may take so much.
+    pub fn begin(&self, Forecast { bound, likely }: Forecast) {
+        match likely {
+            Some(tokens) => self.likely.fetch_add(tokens, Ordering::AcqRel),
+            None => self.unforeseen.fetch_add(1, Ordering::AcqRel),
+        };
         match bound {
             Some(tokens) => {
                 self.bounded.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +81,11 @@ impl UnderWay {
 
     /// That call ended. Its span must have been taken before, so that a reader who looks here first and at the
     /// running total second meets it at least once.
-    pub fn end(&self, bound: Option<u64>) {
+    pub fn end(&self, Forecast { bound, likely }: Forecast) {
+        match likely {
+            Some(tokens) => self.likely.fetch_sub(tokens, Ordering::AcqRel),
+            None => self.unforeseen.fetch_sub(1, Ordering::AcqRel),
+        };
         match bound {
             Some(tokens) => {
                 self.bounded.fetch_sub(1, Ordering::Relaxed);
@@ -68,6 +102,8 @@ impl UnderWay {
             tokens: self.tokens.load(Ordering::Acquire),
             bounded: self.bounded.load(Ordering::Relaxed),
             unbounded: self.unbounded.load(Ordering::Acquire),
+            likely: self.likely.load(Ordering::Acquire),
+            unforeseen: self.unforeseen.load(Ordering::Acquire),
         }
     }
 
@@ -87,7 +123,7 @@ pub struct InFlight {
     totals: Arc<DayTotals>,
     group: GroupId,
     day: Day,
-    bound: Option<u64>,
+    forecast: Forecast,
     ended: bool,
 }
 
@@ -95,16 +131,14 @@ impl InFlight {
     pub(crate) fn begin(
         totals: Arc<DayTotals>,
         (group, day): (GroupId, Day),
-        bound: Option<u64>,
+        forecast: Forecast,
     ) -> Self {
-        // A bound past what any call can take bounds nothing.
-        let bound = bound.filter(|tokens| *tokens <= Usage::MAX);
-        totals.under_way.begin(bound);
+        totals.under_way.begin(forecast);
         Self {
             totals,
             group,
             day,
-            bound,
+            forecast,
             ended: false,
         }
     }
@@ -137,7 +171,7 @@ impl InFlight {
 
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.totals.under_way.end(self.bound);
+            self.totals.under_way.end(self.forecast);
         }
     }
 
@@ -146,27 +180,26 @@ impl InFlight {
         Arc::ptr_eq(&self.totals, totals)
     }
 
-    /// What this call may take; `None`: without bound.
+    /// What this call may take.
     #[must_use]
-    pub fn bound(&self) -> Option<u64> {
-        self.bound
+    pub fn forecast(&self) -> Forecast {
+        self.forecast
     }
 }
 
 impl Forecasts {
     /// The forecasts of the others, without one call's own where that was begun.
     pub(crate) fn without(self, own: Option<&InFlight>) -> Self {
-        match own.map(|own| own.bound) {
-            None => self,
-            Some(Some(tokens)) => Self {
-                tokens: self.tokens.saturating_sub(tokens),
-                bounded: self.bounded.saturating_sub(1),
-                ..self
-            },
-            Some(None) => Self {
-                unbounded: self.unbounded.saturating_sub(1),
-                ..self
-            },
+        let Some(InFlight { forecast, .. }) = own else {
+            return self;
+        };
+        let (is_bounded, is_foreseen) = (forecast.bound.is_some(), forecast.likely.is_some());
+        Self {
+            tokens: self.tokens.saturating_sub(forecast.bound.unwrap_or(0)),
+            bounded: self.bounded.saturating_sub(is_bounded.into()),
+            unbounded: self.unbounded.saturating_sub((!is_bounded).into()),
+            likely: self.likely.saturating_sub(forecast.likely.unwrap_or(0)),
+            unforeseen: self.unforeseen.saturating_sub((!is_foreseen).into()),
         }
     }
 }
@@ -180,7 +213,7 @@ impl Drop for InFlight {
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InFlight")
-            .field("bound", &self.bound)
+            .field("forecast", &self.forecast)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 //! `settle` (calls that ended), `forecast` (heads of streams), `correction` (all else). Must not know sockets,
 //! formats, clocks or where settlements go.
 
+use crate::habits::Habits;
 use crate::organization::{Organization, Organizations};
 use crate::rules::Rules;
 use crate::totals::Totals;
@@ -12,6 +13,7 @@ use crate::totals::Totals;
 pub struct Meter {
     pub(crate) organizations: Organizations,
     pub(crate) totals: Totals,
+    pub(crate) habits: Habits,
 }
 
 impl Meter {
@@ -22,6 +24,7 @@ impl Meter {
         Self {
             organizations: Organizations::new(),
             totals: Totals::new(counting_since),
+            habits: Habits::default(),
         }
     }
 

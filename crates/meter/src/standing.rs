@@ -24,6 +24,10 @@ pub struct Forecasts {
     pub bounded: u64,
     /// How many have none.
     pub unbounded: u64,
+    /// Tokens they are forecast to take together, as far as a forecast of them is made.
+    pub likely: u64,
+    /// Of how many none is made.
+    pub unforeseen: u64,
 }
 
 impl Forecasts {

@@ -244,6 +244,7 @@ pub(crate) fn head(organization: &Organization, bound: Option<u64>) -> StreamHea
         model: Some("gpt-6-sol"),
         service_tier: None,
         hosted_tool: false,
+        kind: "responses",
         bound,
         own: None,
         at: MORNING,

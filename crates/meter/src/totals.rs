@@ -109,6 +109,8 @@ impl DayTotals {
                 tokens: all.tokens + one.tokens,
                 bounded: all.bounded + one.bounded,
                 unbounded: all.unbounded + one.unbounded,
+                likely: all.likely + one.likely,
+                unforeseen: all.unforeseen + one.unforeseen,
             })
     }
 

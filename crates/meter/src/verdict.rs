@@ -166,7 +166,7 @@ pub(crate) fn forecast(
     after_crossing: AfterCrossing,
     standing: &Standing,
     others: Forecasts,
-    bound: Option<u64>,
+    likely: Option<u64>,
     if_free: Assumptions,
 ) -> Option<Ours> {
     let billed = |reason, assumes| {
@@ -186,10 +186,10 @@ pub(crate) fn forecast(
         AfterCrossing::Billed => standing.taken,
         AfterCrossing::FreeIfItFits => standing.fitted,
     };
-    let most = [standing.slack.tokens, others.tokens, bound?]
+    let most = [standing.slack.tokens, others.likely, likely?]
         .into_iter()
         .fold(total, u64::saturating_add);
-    if others.unbounded > 0 || most > standing.allowance {
+    if others.unforeseen > 0 || most > standing.allowance {
         return None;
     }
     // Slack that has a bound is in the sum; what has none can only be named.

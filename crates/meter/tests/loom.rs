@@ -7,7 +7,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use meter::{Moved, RunningTotal, Span, UnderWay};
+use meter::{Forecast, Moved, RunningTotal, Span, UnderWay};
 
 /// Two threads beside the first, each with its own task.
 fn race(first: impl FnOnce() + 'static, second: impl FnOnce() + 'static, main: impl FnOnce()) {
@@ -147,21 +147,21 @@ fn a_call_that_ends_is_seen_under_way_or_in_the_total() {
         let total = Arc::new(RunningTotal::new());
         let under_way = Arc::new(UnderWay::new());
         let call = |tokens: u64| {
-            under_way.begin(Some(tokens));
+            under_way.begin(Forecast::new(Some(tokens), None));
             let (total, under_way) = (Arc::clone(&total), Arc::clone(&under_way));
             move || {
                 total.take(tokens).unwrap();
-                under_way.end(Some(tokens));
+                under_way.end(Forecast::new(Some(tokens), None));
             }
         };
         let (first, second) = (call(3), call(5));
         race(first, second, || {
             // In this order, as a standing is read.
-            let forecasts = under_way.now().tokens;
+            let forecasts = under_way.now().likely;
             let taken = total.taken();
             assert!(forecasts + taken >= 8);
         });
-        assert_eq!((under_way.now().tokens, total.taken()), (0, 8));
+        assert_eq!((under_way.now().likely, total.taken()), (0, 8));
     });
 }
 
@@ -173,8 +173,8 @@ fn of_two_calls_that_begin_at_once_the_later_sees_the_earlier() {
         let call = |index: usize, bound: Option<u64>| {
             let (under_way, alone) = (Arc::clone(&under_way), Arc::clone(&alone));
             move || {
-                under_way.begin(bound);
-                alone[index].store(under_way.now().tokens == 4, Ordering::Release);
+                under_way.begin(Forecast::new(bound, None));
+                alone[index].store(under_way.now().likely == 4, Ordering::Release);
             }
         };
         race(call(0, Some(4)), call(1, Some(4)), || {});

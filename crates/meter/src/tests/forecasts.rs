@@ -195,7 +195,7 @@ fn an_unbounded_call_under_way_leaves_every_other_pending() {
             .meter
             .begin(&scene.rules, &head(&acme, bound))
             .unwrap();
-        assert_eq!(unbounded.bound(), None);
+        assert_eq!(unbounded.forecast().bound, None);
         assert_pending(&expect(&scene, &head(&acme, Some(1))));
         assert_free(
             &expect(
@@ -255,4 +255,37 @@ fn openais_contradictions_reach_the_forecast() {
         Reason::PayerSaysBilled,
         "payer",
     );
+}
+
+#[test]
+fn a_call_without_bound_is_forecast_by_what_such_calls_took() {
+    let scene = Scene::billed_after_crossing();
+    let acme = scene.organization("acme");
+    scene.take(900_000);
+    assert_pending(&expect(&scene, &head(&acme, None)));
+    for number in 0..64 {
+        scene.meter.took("responses", "gpt-6-sol", 1_000 + number);
+    }
+    assert_free(&expect(&scene, &head(&acme, None)), "");
+    // Of a bound and what is usual the smaller counts.
+    assert_free(&expect(&scene, &head(&acme, Some(100_001))), "");
+    assert_pending(&expect(
+        &scene,
+        &StreamHead {
+            kind: "chat.completions",
+            ..head(&acme, None)
+        },
+    ));
+    let under_way: Vec<_> = (0..94)
+        .map(|_| scene.meter.begin(&scene.rules, &head(&acme, None)).unwrap())
+        .collect();
+    assert_eq!(under_way[0].forecast().likely, Some(1_063));
+    // 94 others of 1,063 tokens each leave 78 of 100,000.
+    assert_pending(&expect(&scene, &head(&acme, None)));
+    assert_free(&expect(&scene, &head(&acme, Some(78))), "");
+    let own = StreamHead {
+        own: under_way.last(),
+        ..head(&acme, None)
+    };
+    assert_free(&expect(&scene, &own), "");
 }

@@ -37,6 +37,11 @@ impl CallUnderWay {
     }
 
     fn learn(&self, reported: &Reported, model: Option<&str>) {
+        if let Some(asked) = self.asked.model() {
+            let kind = self.asked.endpoint.as_str();
+            let tokens = reported.usage.tokens();
+            self.shared.meter.took(kind, asked, tokens);
+        }
         let bytes = self.bytes(&reported.seen);
         if let (true, Some(model), Some(bytes)) = (self.recent.is_some(), model, bytes) {
             let endpoint = self.asked.endpoint;

@@ -175,6 +175,7 @@ impl CallUnderWay {
             model: self.asked.model(),
             service_tier: self.asked.service_tier(),
             hosted_tool: self.asked.hosted_tool(),
+            kind: self.asked.endpoint.as_str(),
             bound: self.asked.bound(),
             own: self.in_flight.as_ref(),
             at,
