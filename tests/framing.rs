@@ -417,6 +417,9 @@ async fn our_own_paths_are_never_forwarded_however_they_are_spelled() {
         "/v1/./_tollfree/calls/x",
         "/v1/x/../_tollfree/calls/x",
         "/v1/chat/%2e%2E/%5Ftollfree/x",
+        "/_tollfree%2fcalls/x",
+        "/v1%2F_tollfree/x",
+        "/v1//_tollfree/x",
     ] {
         for method in ["GET", "POST"] {
             let answer = proxy.exchange(&Request::new(method, target)).await;

@@ -116,6 +116,7 @@ async fn answers_without_a_body_stay_without() {
             says(head(204, &[tag])),
         ),
         (Request::get("/v1/models"), says(head(304, &[tag]))),
+        (Request::get("/v1/models"), says(head(304, &[tag, length]))),
         (
             Request::post("/v1/traces/ingest", "{}"),
             says(head(204, &[])),

@@ -37,10 +37,10 @@ impl Forecast {
 /// The forecasts of one organization, group and day, summed up.
 #[derive(Debug)]
 pub struct UnderWay {
-    tokens: AtomicU64,
-    /// Only shown, never reckoned with: no model of what threads may see needs it.
+    /// Shown and announced, never held beside a running total: no model of what threads may see needs these three.
+    tokens: std::sync::atomic::AtomicU64,
     bounded: std::sync::atomic::AtomicU64,
-    unbounded: AtomicU64,
+    unbounded: std::sync::atomic::AtomicU64,
     likely: AtomicU64,
     unforeseen: AtomicU64,
     announced: Announced,
@@ -55,9 +55,9 @@ impl UnderWay {
     )]
     pub fn new() -> Self {
         Self {
-            tokens: AtomicU64::new(0),
+            tokens: std::sync::atomic::AtomicU64::new(0),
             bounded: std::sync::atomic::AtomicU64::new(0),
-            unbounded: AtomicU64::new(0),
+            unbounded: std::sync::atomic::AtomicU64::new(0),
             likely: AtomicU64::new(0),
             unforeseen: AtomicU64::new(0),
             announced: Announced::nothing(),

@@ -29,11 +29,13 @@ pub(crate) fn is_ours(target: &str) -> bool {
         || ((path.contains('%') || path.contains("/.")) && rest(&normal(path)).is_some())
 }
 
-/// The path as RFC 3986, 6.2.2, has it: what need not be encoded is not, and dots have done their work.
+/// The path as RFC 3986, 6.2.2, has it: what need not be encoded is not, and dots have done their work. An encoded slash
+/// is one, as many servers read it.
 fn normal(path: &str) -> String {
-    let mut segments: Vec<String> = Vec::new();
-    for segment in path.split('/').map(plain) {
-        match &*segment {
+    let plain = plain(path);
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in plain.split('/') {
+        match segment {
             "." => {}
             ".." => drop(segments.pop()),
             _ => segments.push(segment),
@@ -42,16 +44,16 @@ fn normal(path: &str) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// A segment without its needless percent-encodings.
-fn plain(segment: &str) -> String {
-    let mut parts = segment.split('%');
+/// A path without its needless percent-encodings.
+fn plain(path: &str) -> String {
+    let mut parts = path.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let encoded = part
             .get(..2)
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match encoded.map(char::from) {
-            Some(one @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' | '~')) => {
+            Some(one @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' | '~' | '/')) => {
                 plain.push(one);
                 plain.push_str(part.get(2..).unwrap_or_default());
             }
@@ -234,12 +236,16 @@ mod tests {
             "/v1/%2e/_tollfree/x",
             "/v1/chat/%2E%2e/%5Ftollfree/x",
             "/v1/x/../../_tollfree",
+            "/_tollfree%2fcalls",
+            "/v1%2F_tollfree/calls/c_1",
+            "/v1/x%2f..%2f%2e%2e/_tollfree",
+            "/v1//_tollfree/x",
         ] {
             assert!(is_ours(spelled), "{spelled}");
         }
         for foreign in [
             "/",
-            "/_tollfree%2fcalls",
+            "/_tollfree%252fcalls",
             "/%zz/_tollfree/",
             "/V1/_tollfree/",
             "/v1/models?x=/%5ftollfree/",
