@@ -48,6 +48,12 @@ release target="x86_64-unknown-linux-musl":
 deploy binary="":
     bash deploy/check {{binary}}
 
+# The pictures of the README, from the running product: the page, and a terminal.
+pictures: page
+    cp target/page/page-light.png target/page/page-dark.png docs/images/
+    cargo build -p app -p simulator --bins
+    python3 docs/cast.py target/debug
+
 # Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
 fuzz seconds="60":
     bash tests/fuzz/all {{seconds}}

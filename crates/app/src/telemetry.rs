@@ -16,7 +16,11 @@ pub(crate) fn begin(log: &Log, colour: bool) {
         .with_target(false);
     // Another subscriber can only be there if this was called before: then that one stays.
     let _ = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
         LogFormat::Pretty => lines.with_ansi(colour).try_init(),
     };
 }

@@ -10,6 +10,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use meter::{Reason, Verdict};
 use net::{Peer, SendError, UpstreamBody};
+use tracing::{Instrument, Span};
 use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows, Socket};
 
 use crate::answer::Refusal;
@@ -17,6 +18,7 @@ use crate::asked::{self, Asked};
 use crate::attribute::{self, Whose};
 use crate::body::AnswerBody;
 use crate::call_id::CallId;
+use crate::call_log;
 use crate::call_under_way::{Answered, CallUnderWay, Caller};
 use crate::clear_head;
 use crate::edit::Edit;
@@ -37,11 +39,16 @@ pub(crate) fn handle(
     request: Request<Incoming>,
     peer: Peer,
 ) -> impl Future<Output = Response<AnswerBody>> {
-    let opened = match CallId::new() {
-        Ok(id) => Ok(Call::open(shared, id, request, peer)),
+    let id = CallId::new();
+    let span = match &id {
+        Ok(id) => call_log::span(id),
+        Err(_) => Span::none(),
+    };
+    let opened = match id {
+        Ok(id) => Ok(span.in_scope(|| Call::open(shared, id, request, peer))),
         Err(error) => Err(Refusal::from(error)),
     };
-    async move {
+    let answering = async move {
         match opened {
             Ok((mut call, way)) => match call.go(way).await {
                 Ok(answer) => answer,
@@ -49,7 +56,8 @@ pub(crate) fn handle(
             },
             Err(refusal) => refusal.into_answer(),
         }
-    }
+    };
+    answering.instrument(span)
 }
 
 /// A call that ended without an answer of upstream's.
@@ -136,6 +144,9 @@ impl Call {
             return Ok(Way::LookedUp);
         }
         let route = wire::classify(head.method.as_str(), target);
+        if !matches!(route.endpoint, Endpoint::Metered(_)) {
+            shared.pasted.came(target);
+        }
         self.key = shared.keys.hash(&head.headers);
         if self.key.is_none() && matches!(route.endpoint, Endpoint::Metered(_)) {
             shared.keyless.came(peer.address.ip(), &head.headers);
@@ -319,6 +330,7 @@ impl Call {
             let length = answer.body().size_hint().exact();
             clear_head::set_length(answer.headers_mut(), length);
         }
+        call_log::answered(answer.headers());
         if let Some(date) = text(answer.headers(), &DATE) {
             self.shared.clock.learn(date);
         }

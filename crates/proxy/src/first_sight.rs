@@ -14,6 +14,7 @@ use wire::{Missing, Reported, Status};
 
 use crate::attribute::Whose;
 use crate::awaited::Unseen;
+use crate::call_log;
 use crate::call_under_way::settled_tags;
 use crate::keys::KeyHash;
 use crate::outbox::Commit;
@@ -159,13 +160,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
     let facts = facts(unseen, model, service_tier, settled_at);
     let entry = adjustment(&facts, &settlement, estimated, was_past, &rules);
     let commit = shared.outbox.keep(&[entry]);
-    tracing::debug!(
-        call = %unseen.call,
-        endpoint = unseen.endpoint.as_str(),
-        verdict = settlement.verdict.as_str(),
-        tokens = reported.usage.tokens(),
-        "settled at first sight"
-    );
+    call_log::settled(&facts, &settlement);
     let outcome = Outcome {
         tags: settled_tags(unseen.call, &unseen.whose, &rules, &settlement, now),
         response_id: Some(unseen.response_id.clone()),

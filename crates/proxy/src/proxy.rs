@@ -27,6 +27,7 @@ use crate::learned::Learned;
 use crate::lookup::Waits;
 use crate::memory::Memory;
 use crate::outbox::Outbox;
+use crate::pasted::Pasted;
 use crate::recent::Recent;
 use crate::request_body::RequestBody;
 use crate::restore::restore;
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) keyless: Keyless,
+    pub(crate) pasted: Pasted,
     pub(crate) recent: Recent,
     pub(crate) outbox: Outbox,
     pub(crate) figures: Figures,
@@ -104,6 +106,7 @@ impl Proxy {
                 clock,
                 keys,
                 keyless: Keyless::default(),
+                pasted: Pasted::default(),
                 recent: Recent::new(),
                 outbox: Outbox::new(ledger),
                 figures: Figures::default(),

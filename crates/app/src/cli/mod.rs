@@ -283,7 +283,7 @@ struct ServeFlags {
     /// Log lines: pretty or json [default: pretty]
     #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = form(config::log_format))]
     log_format: Option<LogFormat>,
-    /// Which log lines, like debug or info,proxy=debug [default: info]
+    /// Which log lines, like debug or info,proxy=debug; info has one a call [default: info,call=off]
     #[arg(long, hide_short_help = true, value_name = "FILTER", value_parser = form(config::log_filter))]
     log_filter: Option<String>,
 }

@@ -85,7 +85,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("drain.keep_accepting", "TOLLFREE_DRAIN_KEEP_ACCEPTING", "on a stop: time new connections are still taken"),
     key("drain.grace", "TOLLFREE_DRAIN_GRACE", "on a stop: time open calls may take"),
     key("log.format", "TOLLFREE_LOG_FORMAT", "pretty or json"),
-    key("log.filter", "TOLLFREE_LOG_FILTER", "which log lines: info, or info,proxy=debug"),
+    key("log.filter", "TOLLFREE_LOG_FILTER", "which log lines: info (also one a call), or proxy=debug"),
 ];
 
 /// The section of a path; empty for the top of the file.

@@ -16,6 +16,7 @@ use meter::{Day, Offer};
 use net::ConnectSettingsError;
 use simulator::{OrganizationSettings, Simulator, StartError};
 
+use crate::cli::layout::wrapped;
 use crate::cli::terminal::Terminal;
 use crate::cli::{self, exit};
 use client::{CallError, Client};
@@ -78,10 +79,11 @@ async fn day(
     let clock = Arc::new(AtomicI64::new(today.start() * 1000));
     let simulator = simulated_openai(Arc::clone(&clock)).await?;
     let proxy = Running::start(offer, Arc::clone(&clock), simulator.address()).await?;
-    say(&format!(
-        "A simulated OpenAI behind a real proxy: one day in {}. No key, no network; your own ledger is not touched.\n",
+    let head = format!(
+        "A simulated OpenAI behind a real proxy: one day in {}. No key, no network; your own ledger is not touched.",
         duration(takes.as_secs())
-    ));
+    );
+    say(&wrapped(&head, errors.width));
     if let Some(page) = proxy.page() {
         say(&format!(
             "page  http://{page}/   open it now, it moves along\n"

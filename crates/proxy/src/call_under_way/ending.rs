@@ -9,12 +9,13 @@ use meter::{
     Usage,
 };
 use tokio::runtime::Handle;
-use wire::{End, Metered, Missing, Reading, Seen};
+use wire::{End, Missing, Reading, Seen};
 
 use super::{CallUnderWay, allowance};
 use crate::attribute::Whose;
 use crate::awaited::{Uncounted, Unseen};
 use crate::call_id::CallId;
+use crate::call_log;
 use crate::outbox::{self, Commit};
 use crate::proxy::Shared;
 use crate::recent::{Names, Outcome, RecentCall};
@@ -205,7 +206,7 @@ impl CallUnderWay {
             let head = self.recent.as_ref().map(|recent| recent.tags().verdict);
             let endpoint = self.asked.endpoint;
             shared.figures.settled(endpoint, &settlement, head);
-            log(&outcome, &settlement, endpoint);
+            call_log::settled(&facts, &settlement);
         }
         Settled {
             outcome,
@@ -373,43 +374,4 @@ fn unanswered(end: End) -> Reading {
         why,
         seen: Seen::default(),
     })
-}
-
-/// One line for what an operator should see at once; each call at debug level.
-fn log(outcome: &Outcome, settlement: &Settlement, endpoint: Metered) {
-    let tags = &outcome.tags;
-    tracing::debug!(
-        call = %tags.call,
-        endpoint = endpoint.as_str(),
-        model = outcome.model.as_deref(),
-        verdict = tags.verdict.as_str(),
-        reason = settlement.reason.as_str(),
-        tokens = settlement.usage.map(|usage| usage.tokens()),
-        "settled"
-    );
-    if matches!(
-        settlement.reason,
-        Reason::UsageMissing | Reason::UnreadableBody
-    ) {
-        tracing::warn!(
-            call = %tags.call,
-            endpoint = endpoint.as_str(),
-            reason = settlement.reason.as_str(),
-            "an answer brought no usage that can be believed: the call is unknown"
-        );
-    }
-    if settlement.unlisted_but_free {
-        tracing::warn!(
-            call = %tags.call,
-            model = outcome.model.as_deref(),
-            "OpenAI paid for a model that is not on the list. help: tollfree offer says where to put a newer list"
-        );
-    }
-    if settlement.payer_differs {
-        tracing::warn!(
-            call = %tags.call,
-            ours = settlement.ours.as_str(),
-            "OpenAI's own word differs from the verdict. help: check usage tier, enrolment and coverage in the configuration"
-        );
-    }
 }
