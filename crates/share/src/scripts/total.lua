@@ -38,6 +38,8 @@ local function joined(list)
   return any and table.concat(texts, ',') or ''
 end
 local function changed(text, less, more)
+  -- Nearly always there is no slack, and nothing to reckon.
+  if less == more then return text end
   local now, old, new = parts(text), parts(less), parts(more)
   for place = 1, 14 do now[place] = now[place] - old[place] + new[place] end
   return joined(now)
