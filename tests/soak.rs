@@ -57,6 +57,8 @@ const MOST_WAIT: Duration = Duration::from_secs(10);
 /// How often the accounts are looked at until they agree.
 const LOOK: Duration = Duration::from_millis(30);
 
+/// What stands before it.
+const ADDED: &str = "\n# added\n";
 /// What a configuration may say beside what always holds; the last one is refused.
 const CONFIGS: [&str; 5] = [
     "",
@@ -149,7 +151,10 @@ impl Soak {
 
     /// Changes the configuration now and then until the time is over.
     async fn changes(&mut self, proxy: &Proxy, until: Instant) {
-        let base = std::fs::read_to_string(proxy.folder().join("tollfree.toml")).expect("a file");
+        let file = proxy.folder().join("tollfree.toml");
+        let written = std::fs::read_to_string(&file).expect("a file");
+        // What an earlier change added comes after this line.
+        let base = written.split(ADDED).next().unwrap_or_default();
         loop {
             let (least, most) = CHANGE[self.deep];
             let pause = Duration::from_millis(self.chance.between(least, most));
@@ -161,8 +166,7 @@ impl Soak {
             let said = || proxy.log().matches("reloaded").count();
             let before = said();
             let more = self.chance.of_these(&CONFIGS);
-            let text = format!("{base}\n{more}\n");
-            std::fs::write(proxy.folder().join("tollfree.toml"), text).expect("a file");
+            std::fs::write(&file, format!("{base}{ADDED}{more}\n")).expect("a file");
             command::signal(proxy.id(), "HUP");
             eventually("a reload", || (said() > before).then_some(())).await;
             self.reloads += 1;
@@ -278,6 +282,10 @@ fn report(soak: &Soak, seed: u64, took: Duration, found: &Reckoning) {
     figures.line(
         "estimated, tokens missing (within slack)",
         lines(&found.estimated),
+    );
+    figures.line(
+        "estimated above the bill, tokens missing",
+        lines(&found.above),
     );
     figures.line(
         "unknown, tokens missing (within slack)",

@@ -43,6 +43,9 @@ pub struct Reckoning {
     pub corrected: usize,
     /// Settled by an estimate: the client had left.
     pub estimated: Lines,
+    /// The same, but the estimate was above the bill. It goes by what streams of the model took for their bytes; a
+    /// simulator that is told each call's tokens does not.
+    pub above: Lines,
     /// Settled without usage: it never came.
     pub unknown: Lines,
     /// Without a row: open when the program was killed.
@@ -107,11 +110,12 @@ impl Reckoning {
         let [row] = rows else { return };
         let kind = match row.certainty.as_deref() {
             _ if row.tokens.is_none() => &mut self.unknown,
+            Some("estimated") if missing < 0 => return self.above.add(missing),
             Some("estimated") => &mut self.estimated,
             _ => &mut self.exact,
         };
         kind.add(missing);
-        // An estimate is a lower bound; what it may lack is slack.
+        // What an estimate may lack is slack.
         let most = match row.slack {
             None => Some(0),
             Some(at_most) => at_most.map(tokens),
@@ -124,7 +128,7 @@ impl Reckoning {
 
     /// Tokens of the bill that the totals do not have, all of them explained if nothing was found.
     pub fn missing(&self) -> i64 {
-        self.estimated.missing + self.unknown.missing + self.open.missing
+        self.estimated.missing + self.above.missing + self.unknown.missing + self.open.missing
     }
 
     /// Panics if a token is not accounted for.
@@ -288,6 +292,18 @@ mod tests {
         assert_eq!(found.unknown, lines(1, 100));
         assert_eq!(found.open, lines(1, 100));
         assert_eq!((found.billed, found.taken), (500, 240));
+    }
+
+    #[test]
+    fn an_estimate_above_the_bill_is_a_kind_of_its_own() {
+        let estimated = Row {
+            certainty: Some("estimated".to_owned()),
+            slack: Some(Some(70)),
+            ..row("one", Some(102))
+        };
+        let found = reckoned(&["one"], vec![estimated], Some(0));
+        found.assert_exact("above");
+        assert_eq!((found.above.lines, found.missing()), (1, -2));
     }
 
     #[test]
