@@ -21,8 +21,8 @@ pub struct Standings {
     pub reset: String,
     /// By name.
     pub organizations: Vec<OrganizationStanding>,
-    /// How totals are shared with other replicas; not there where they are not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How totals are shared with other replicas; `null` where they are not.
+    #[serde(default)]
     pub sharing: Option<Sharing>,
 }
 
