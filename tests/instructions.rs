@@ -48,18 +48,24 @@ fn read(text: &str) -> Counts {
     lines.map(line).collect()
 }
 
-fn written(counts: &Counts) -> String {
-    let said = |program: &str| {
-        let output = std::process::Command::new(program).arg("-V").output();
-        let output = output.expect("the compiler");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let mut text = format!(
-        "# Instructions in user space of one call and of its pieces; tests/instructions.rs says how they are counted.\n\
-         # Written by `just baseline`, on purpose: the reason stands in the commit. {}, {}, {}.\n",
-        said("rustc"),
+/// What counts are made with: others may give other counts of the same program.
+fn tools() -> String {
+    let output = std::process::Command::new("rustc").arg("-V").output();
+    let output = output.expect("the compiler");
+    format!(
+        "{}, {}, {}.",
+        String::from_utf8_lossy(&output.stdout).trim(),
         callgrind::version().unwrap_or_default(),
         std::env::consts::ARCH,
+    )
+}
+
+fn written(counts: &Counts) -> String {
+    let mut text = format!(
+        "# Instructions in user space of one call and of its pieces; tests/instructions.rs says how they are counted.\n\
+         # Written by `just baseline`, on purpose: the reason stands in the commit.\n\
+         # {}\n",
+        tools(),
     );
     for (name, count) in counts {
         let _ = writeln!(text, "{name} {count}");
@@ -82,7 +88,8 @@ fn too_many(recorded: &Counts, counted: &Counts) -> Vec<String> {
 /// Prints what was counted; records it where that is asked for, else holds it against the record.
 fn judge(counted: &Counts) {
     let _alone = RECORDING.lock();
-    let mut recorded = read(&std::fs::read_to_string(record()).unwrap_or_default());
+    let text = std::fs::read_to_string(record()).unwrap_or_default();
+    let mut recorded = read(&text);
     for (name, count) in counted {
         let before = recorded.get(name).map(ToString::to_string);
         let before = before.unwrap_or_else(|| "nothing".to_owned());
@@ -91,6 +98,13 @@ fn judge(counted: &Counts) {
     if std::env::var("BASELINE").is_ok_and(|baseline| baseline == "1") {
         recorded.extend(counted.clone());
         std::fs::write(record(), written(&recorded)).expect("the record");
+        return;
+    }
+    if !text.contains(&tools()) {
+        println!(
+            "SKIPPED: counted with {} and recorded with others: not compared",
+            tools()
+        );
         return;
     }
     let found = too_many(&recorded, counted);
