@@ -23,8 +23,7 @@ const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
 fn enrolled(upstream: &Upstream) -> ProxySetup {
     ProxySetup::to(&upstream.url())
         .variable("TOLLFREE_USAGE_TIER", "3")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all")
+        .declared()
 }
 
 /// The members of the error, after the checks that hold for each of our own errors.

@@ -207,8 +207,7 @@ async fn answering(bodies: Bodies) -> (Upstream, Proxy) {
     .await;
     let setup = ProxySetup::to(&upstream.url())
         .variable("TOLLFREE_USAGE_TIER", "3")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+        .declared();
     let proxy = Proxy::start(setup);
     // The first `date` header tells the proxy what day it is.
     proxy.exchange(&Request::get("/v1/models")).await;

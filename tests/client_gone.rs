@@ -29,8 +29,7 @@ const LEAVERS: usize = 50;
 fn setup(upstream: &str) -> ProxySetup {
     ProxySetup::to(upstream)
         .variable("TOLLFREE_USAGE_TIER", "1")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all")
+        .declared()
 }
 
 /// A whole answer that names the organization and takes 46 tokens.

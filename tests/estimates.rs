@@ -73,8 +73,7 @@ async fn a_response_on_a_websocket_whose_client_left_is_estimated() {
 fn started(simulator: &Simulator, folder: &TempDir) -> Proxy {
     let setup = ProxySetup::to(&format!("http://{}", simulator.address()))
         .variable("TOLLFREE_USAGE_TIER", "3")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all")
+        .declared()
         .variable("TOLLFREE_DATA_DIR", folder.path().to_str().expect("text"));
     Proxy::start(setup)
 }

@@ -180,8 +180,7 @@ async fn a_response_created_before_a_restart_is_counted_after_it() {
         let setup = || {
             ProxySetup::to(&format!("http://{}", day.simulator.address()))
                 .variable("TOLLFREE_USAGE_TIER", "3")
-                .variable("TOLLFREE_ENROLLED", "true")
-                .variable("TOLLFREE_COVERAGE", "all")
+                .declared()
                 .variable("TOLLFREE_DATA_DIR", data.path().to_str().expect("text"))
         };
         let mut first = Proxy::start(setup());
@@ -238,9 +237,7 @@ async fn a_stream_that_was_cut_is_settled_when_it_is_seen_whole() {
         vec![Step::Bytes(begun), Step::Close]
     })
     .await;
-    let setup = ProxySetup::to(&upstream.url())
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+    let setup = ProxySetup::to(&upstream.url()).declared();
     let proxy = Proxy::start(setup);
     // The first answer tells the day.
     get(&proxy, "/v1/models").await;
@@ -324,9 +321,7 @@ async fn assistants() -> (Upstream, Proxy) {
         })]
     })
     .await;
-    let setup = ProxySetup::to(&upstream.url())
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+    let setup = ProxySetup::to(&upstream.url()).declared();
     let proxy = Proxy::start(setup);
     // The first answer tells the day.
     get(&proxy, "/v1/models").await;
@@ -450,9 +445,7 @@ async fn a_stored_chat_that_was_cut_is_settled_by_the_list_that_shows_it() {
         vec![Step::Bytes(begun), Step::Close]
     })
     .await;
-    let setup = ProxySetup::to(&upstream.url())
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+    let setup = ProxySetup::to(&upstream.url()).declared();
     let proxy = Proxy::start(setup);
     let stream = chat::ask(chat::MODEL, r#","stream":true,"store":true"#);
     let cut = keyed(Request::post(chat::PATH, stream), ACME);

@@ -31,8 +31,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 fn declared(upstream: &str) -> ProxySetup {
     ProxySetup::to(upstream)
         .variable("TOLLFREE_USAGE_TIER", "1")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all")
+        .declared()
 }
 
 fn asks(rest: &str) -> Request {

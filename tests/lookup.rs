@@ -26,8 +26,7 @@ const STANDING: [&str; 5] = [
 fn proxy_before(upstream: &Upstream) -> Proxy {
     let setup = ProxySetup::to(&upstream.url())
         .variable("TOLLFREE_USAGE_TIER", "3")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+        .declared();
     Proxy::start(setup)
 }
 

@@ -273,8 +273,7 @@ async fn start(folder: &Path, day: &Day) -> Duration {
     let setup = ProxySetup::to(&upstream.url())
         .variable("TOLLFREE_DATA_DIR", &folder.display().to_string())
         .variable("TOLLFREE_USAGE_TIER", "3")
-        .variable("TOLLFREE_ENROLLED", "true")
-        .variable("TOLLFREE_COVERAGE", "all");
+        .declared();
     // The first one may have to be built; the second is the one that is timed.
     Proxy::start(setup.clone()).kill();
     let began = Instant::now();

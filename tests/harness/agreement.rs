@@ -304,22 +304,15 @@ mod tests {
         Row {
             call: call.to_owned(),
             response_id: Some(format!("r{call}")),
-            request_id: None,
-            instants: (0, 0),
             day,
             organization,
             group: Some(group),
             tokens: Some(100),
             span: Some((before, before + 100)),
-            remaining: None,
             verdict: "free".to_owned(),
             certainty: Some("final".to_owned()),
-            assumes: Vec::new(),
             reason: "within-allowance".to_owned(),
-            straddles: false,
-            adjusts: None,
-            change: 0,
-            slack: None,
+            ..Row::default()
         }
     }
 

@@ -64,8 +64,7 @@ impl Lasting {
         ProxySetup::to(&self.upstream.url())
             .variable("TOLLFREE_DATA_DIR", &folder.display().to_string())
             .variable("TOLLFREE_USAGE_TIER", "1")
-            .variable("TOLLFREE_ENROLLED", "true")
-            .variable("TOLLFREE_COVERAGE", "all")
+            .declared()
     }
 
     /// Starts one on the data directory.

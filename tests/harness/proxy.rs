@@ -47,6 +47,13 @@ impl ProxySetup {
         self
     }
 
+    /// Declares that the organization is enrolled and that all of its traffic passes here: nothing of that is assumed.
+    #[must_use]
+    pub fn declared(self) -> Self {
+        self.variable("TOLLFREE_ENROLLED", "true")
+            .variable("TOLLFREE_COVERAGE", "all")
+    }
+
     /// Adds lines to `tollfree.toml` in the folder the proxy starts in.
     #[must_use]
     pub fn config(mut self, lines: &str) -> Self {

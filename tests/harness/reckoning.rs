@@ -212,22 +212,15 @@ mod tests {
         Row {
             call: format!("c_{id}"),
             response_id: Some(id.to_owned()),
-            request_id: None,
-            instants: (0, 0),
             day: "2026-11-21".to_owned(),
             organization: "acme".to_owned(),
             group: Some("large".to_owned()),
             tokens,
             span: tokens.map(|tokens| (1_000, 1_000 + tokens)),
-            remaining: None,
             verdict: "free".to_owned(),
             certainty: tokens.map(|_| "final".to_owned()),
-            assumes: Vec::new(),
             reason: "within-allowance".to_owned(),
-            straddles: false,
-            adjusts: None,
-            change: 0,
-            slack: None,
+            ..Row::default()
         }
     }
 

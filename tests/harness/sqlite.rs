@@ -20,7 +20,7 @@ const COLUMNS: &str = "call, response_id, request_id, day, organization, model_g
 const UNKNOWN: &str = "unknown";
 
 /// A row of `settlements`, as far as the suites look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Our id of the call.
     pub call: String,
