@@ -77,7 +77,7 @@ impl Meter {
             group,
             day: Day::at(call.at),
             tokens: call.usage.tokens(),
-            allowance: rules.allowance(call.organization, group),
+            allowance: rules.allowance_by(terms, group),
         })
     }
 

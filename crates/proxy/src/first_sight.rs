@@ -34,9 +34,7 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<R
     let settling = tokio::spawn(async move {
         for reported in &whole {
             if let Some(unseen) = find(&shared, key, reported).await {
-                let (mut outcome, commit) = settle(&shared, &unseen, reported).await;
-                outcome.tags.recorded = commit.recorded().await;
-                shelve(&shared, unseen, outcome);
+                settle_and_shelve(&shared, unseen, reported).await;
             } else {
                 tell_others(&shared, reported);
             }
@@ -64,11 +62,15 @@ pub(crate) async fn told(shared: Weak<Shared>, mut heard: mpsc::Receiver<String>
         };
         let id = reported.seen.response_id.as_deref().unwrap_or_default();
         if let Some(unseen) = shared.awaited.take(id) {
-            let (mut outcome, commit) = settle(&shared, &unseen, &reported).await;
-            outcome.tags.recorded = commit.recorded().await;
-            shelve(&shared, unseen, outcome);
+            settle_and_shelve(&shared, unseen, &reported).await;
         }
     }
+}
+
+async fn settle_and_shelve(shared: &Shared, unseen: Unseen, reported: &Reported) {
+    let (mut outcome, commit) = settle(shared, &unseen, reported).await;
+    outcome.tags.recorded = commit.recorded().await;
+    shelve(shared, unseen, outcome);
 }
 
 /// The call that awaits this response has ended, and will never show a usage: it stays what the ledger has, unknown.
@@ -171,8 +173,8 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
 
 /// The span of the call, where totals are shared and the store hands it out.
 async fn handed_out(shared: &Shared, rules: &Rules, call: &FinishedCall<'_>) -> Option<Grant> {
-    let claim = shared.meter.claim(rules, call)?;
-    shared.share.get()?.ask(claim)?.await
+    let share = shared.share.get()?;
+    share.ask(shared.meter.claim(rules, call)?)?.await
 }
 
 fn take_back(shared: &Shared, unseen: &Unseen, rules: &Rules) {

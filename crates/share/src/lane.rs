@@ -217,10 +217,16 @@ impl Lane {
     /// Says what changed and reads what others took.
     async fn beat(&mut self, store: &Store, leaves: bool) -> Result<(), StoreError> {
         let began = Instant::now();
-        // While calls may be in line behind this, it takes no longer than they wait.
+        // While calls may be in line behind this, all of it takes no longer than they wait.
         let is_asked = self.figures.is_quick.load(Ordering::Acquire);
-        let until = began + if is_asked { PATIENCE } else { LONG };
-        let present = timeout_at(until, store.present(leaves)).await;
+        let until = || {
+            if is_asked {
+                began + PATIENCE
+            } else {
+                Instant::now() + LONG
+            }
+        };
+        let present = timeout_at(until(), store.present(leaves)).await;
         let (replicas, missing) = present.map_err(|_late| StoreError::Late)??;
         let is_quick = began.elapsed() <= QUICK;
         self.beats += 1;
@@ -231,19 +237,9 @@ impl Lane {
                 .iter()
                 .filter_map(|place| self.compose(place.clone(), Vec::new()))
                 .collect();
-            let until = if is_asked {
-                until
-            } else {
-                Instant::now() + LONG
-            };
-            self.say(store, said, until).await?;
+            self.say(store, said, until()).await?;
         }
-        let until = if is_asked {
-            until
-        } else {
-            Instant::now() + LONG
-        };
-        let sights = timeout_at(until, self.pass_sights(store)).await;
+        let sights = timeout_at(until(), self.pass_sights(store)).await;
         sights.map_err(|_late| StoreError::Late)??;
         let is_whole = missing == 0 && Instant::now() >= self.whole_at;
         let figures = &self.figures;
