@@ -22,6 +22,12 @@ impl Day {
         Self(i32::try_from(days).unwrap_or(nearest))
     }
 
+    /// Whether this instant lies in it.
+    #[must_use]
+    pub fn holds(self, unix_seconds: i64) -> bool {
+        (self.start()..self.start() + SECONDS).contains(&unix_seconds)
+    }
+
     /// The day of a calendar date; `None` where the calendar (proleptic Gregorian, years 1 to 9999) has no such date.
     #[must_use]
     pub fn of_date(year: u16, month: u8, day: u8) -> Option<Self> {

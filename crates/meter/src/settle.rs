@@ -120,21 +120,20 @@ impl Meter {
         if rest != Some(0) {
             totals.slack.add(SlackSource::UnknownCalls, rest);
         }
-        let remaining = match rules.after_crossing() {
+        // Filled in where it lies: moving it about would cost as much as the totals.
+        let mut settlement = settling.conclude(ours);
+        settlement.group = Some(group);
+        settlement.span = Some(span);
+        settlement.fitted = fit.fits;
+        settlement.slack = rest;
+        settlement.disputed = verdict::disputed(&taken);
+        settlement.allowance = Some(allowance);
+        settlement.remaining = Some(match rules.after_crossing() {
             AfterCrossing::Billed if taken.crossed => 0,
             AfterCrossing::Billed => allowance.saturating_sub(span.after),
             AfterCrossing::FreeIfItFits => allowance.saturating_sub(fit.after),
-        };
-        Settlement {
-            group: Some(group),
-            span: Some(span),
-            fitted: fit.fits,
-            slack: rest,
-            disputed: verdict::disputed(&taken),
-            allowance: Some(allowance),
-            remaining: Some(remaining),
-            ..settling.conclude(ours)
-        }
+        });
+        settlement
     }
 
     /// Takes a span of what is counted here, on top of what was heard of other replicas.
@@ -195,16 +194,15 @@ impl Meter {
             reason: ineligible.reason,
             assumes: ineligible.assumes,
         };
-        Settlement {
-            group: ineligible.group,
-            slack,
-            slack_source: ineligible.source,
-            slack_in_every_group: group.is_none(),
-            unlisted_but_free: alarm,
-            allowance: standing.map(|standing| standing.allowance),
-            remaining: standing.map(|standing| standing.remaining),
-            ..settling.conclude(ours)
-        }
+        let mut settlement = settling.conclude(ours);
+        settlement.group = ineligible.group;
+        settlement.slack = slack;
+        settlement.slack_source = ineligible.source;
+        settlement.slack_in_every_group = group.is_none();
+        settlement.unlisted_but_free = alarm;
+        settlement.allowance = standing.map(|standing| standing.allowance);
+        settlement.remaining = standing.map(|standing| standing.remaining);
+        settlement
     }
 
     /// Settles a metered call whose usage never came. If it may have drawn on a group, the most it can have taken
@@ -261,7 +259,7 @@ impl Meter {
             payer_differs: false,
             unlisted_but_free: false,
             disputed: false,
-            straddles: Day::at(call.began) != day,
+            straddles: !day.holds(call.began),
             allowance: standing.map(|standing| standing.allowance),
             remaining: standing.map(|standing| standing.remaining),
             cost: None,
@@ -295,7 +293,7 @@ impl Meter {
 
 impl Settling<'_> {
     fn straddles(&self) -> bool {
-        Day::at(self.call.began) != self.day
+        !self.day.holds(self.call.began)
     }
 
     /// What an estimate leaves open; `None`: without limit.
