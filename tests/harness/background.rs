@@ -21,6 +21,8 @@ use crate::raw::{Answer, Connection, Request};
 const MOST_DELAY: u64 = 300;
 /// Of a hundred looks, those at a response that was just begun.
 const EARLY: u64 = 20;
+/// So many that nobody saw whole, and only the oldest are looked at: the upstream forgets one that nobody asks for.
+const MOST_UNSEEN: usize = 50;
 /// The pause between a response and the next.
 const PAUSE: Duration = Duration::from_millis(30);
 /// The longest wait for a response to be whole.
@@ -99,7 +101,7 @@ impl Background {
         let one = {
             let unseen = self.unseen.0.lock().expect("no panic");
             // The oldest is done by now, the newest may not be.
-            let early = self.chance.percent(EARLY);
+            let early = self.chance.percent(EARLY) && unseen.len() < MOST_UNSEEN;
             let one = if early { unseen.last() } else { unseen.first() };
             one.expect("the one just made").clone()
         };
