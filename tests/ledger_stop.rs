@@ -1,5 +1,5 @@
 //! What a stop leaves in the ledger: a kill, a signal under open streams, a second signal; and what a service manager
-//! is told meanwhile.
+//! is told meanwhile, and whoever waits for a verdict.
 //!
 //! Knows signals, exit codes and the documented tables.
 
@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use harness::http1::End;
 use harness::lasting::{ALLOWANCE, Lasting, Open, TOKENS, assumes, called, remaining};
 use harness::patience::eventually;
-use harness::proxy::Proxy;
+use harness::proxy::{Proxy, Settled};
+use harness::raw::{self, Request};
 use harness::sqlite;
+use tokio::task::JoinSet;
 
 /// Streams that are open at a stop.
 const STREAMS: usize = 200;
@@ -164,6 +166,36 @@ async fn a_second_signal_cuts_them_and_the_ledger_still_knows_of_each() {
         "{:?}",
         answer.head.headers
     );
+}
+
+#[tokio::test]
+async fn a_stop_is_held_up_by_open_calls_and_not_by_who_waits_for_their_verdicts() {
+    let kept = Lasting::new().await;
+    let setup = kept.setup_in(&kept.folder());
+    let mut proxy = Proxy::start(setup.variable("TOLLFREE_LIMITS_LOOKUP_WAITS_TOTAL", "1"));
+    let open = Open::begin(&proxy).await;
+    // Only one may wait: as soon as the other is refused, it does.
+    let target = format!("/_tollfree/calls/{}?wait=60", open.call());
+    let mut asking = JoinSet::new();
+    for _ in 0..2 {
+        let (address, request) = (proxy.address(), Request::get(&target));
+        asking.spawn(async move { raw::exchange(address, &request).await });
+    }
+    let refused = asking.join_next().await.expect("two").expect("an answer");
+    assert_eq!(refused.status(), 429, "{}", refused.text());
+    proxy.terminate();
+    let began = Instant::now();
+    let told = tokio::time::timeout(AT_ONCE, asking.join_next()).await;
+    let told = told.expect("an answer at once").expect("one more");
+    let told = Settled::of(&told.expect("an answer"));
+    println!("told {:?} after the signal", began.elapsed());
+    // What the head of the stream said; nobody knows more yet.
+    assert_eq!((told.verdict(), told.number("tokens")), ("pending", None));
+    // The call itself has its time.
+    kept.gate.open();
+    assert_eq!(open.end().await.body.end, End::Complete);
+    let status = proxy.wait_for_exit();
+    assert_eq!(status.code(), Some(0), "{}", proxy.log());
 }
 
 #[tokio::test]

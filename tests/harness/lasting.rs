@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::chat::{self, CHUNKED, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
 use crate::proxy::{Proxy, ProxySetup};
-use crate::raw::{Answer, Connection, Request, chunk};
+use crate::raw::{Answer, AnswerHead, Connection, Request, chunk};
 use crate::upstream::{Gate, Received, Script, Step, Upstream, head, sized};
 
 const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
@@ -120,7 +120,10 @@ pub fn assumes(answer: &Answer, word: &str) -> bool {
 
 /// A stream whose first event has come.
 #[derive(Debug)]
-pub struct Open(Connection);
+pub struct Open {
+    connection: Connection,
+    head: AnswerHead,
+}
 
 impl Open {
     /// Begins one.
@@ -131,13 +134,23 @@ impl Open {
             .await
             .expect("sent");
         connection.until("one").await;
-        Open(connection)
+        let head = connection.head("POST").await.expect("a head");
+        Open { connection, head }
+    }
+
+    /// Our id of the call.
+    pub fn call(&self) -> &str {
+        let call = self.head.headers.get("x-tollfree-call");
+        call.expect("a call")
     }
 
     /// Reads all of it, to its end.
-    pub async fn end(mut self) -> Answer {
-        let head = self.0.head("POST").await.expect("a head");
-        let body = self.0.body(&head).await;
+    pub async fn end(self) -> Answer {
+        let Open {
+            mut connection,
+            head,
+        } = self;
+        let body = connection.body(&head).await;
         Answer { head, body }
     }
 }

@@ -212,6 +212,7 @@ impl Running {
             ..
         } = self;
         let serving_proxy = proxy.clone();
+        let closing = drain.clone();
         let serving = listener.serve(
             move |request, peer| {
                 let answer = serving_proxy.handle(request, peer);
@@ -219,13 +220,17 @@ impl Running {
             },
             drain,
         );
-        tokio::join!(serving, async {
+        let stopping = async {
             stop.begun().await;
             systemd.stopping();
             if let Some(admin) = &admin {
                 admin.stopping();
             }
-        });
+            // Not before new connections are refused: who asks again at once would ask without a pause.
+            closing.closing().await;
+            proxy.end_waits();
+        };
+        tokio::join!(serving, stopping);
         drop(control);
         proxy.leave(SHARE).await;
         let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };

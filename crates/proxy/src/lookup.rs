@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode, request};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use tokio::sync::watch;
 
 use crate::answer::{self, Refusal};
 use crate::body::AnswerBody;
@@ -115,7 +116,11 @@ pub(crate) async fn answer(
                 settings.lookup_waits_total,
             )
             .ok_or(Refusal::TooManyWaits)?;
-        call.wait(wait).await;
+        // Whichever it is, the call is shown as it is then.
+        tokio::select! {
+            () = call.wait(wait) => {}
+            () = shared.waits.over() => {}
+        }
     }
     Ok(answer::json(StatusCode::OK, &Shown(&call)))
 }
@@ -175,9 +180,21 @@ impl Serialize for Shown<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     by_key: Mutex<HashMap<Option<KeyHash>, usize>>,
+    is_over: watch::Sender<bool>,
 }
 
 impl Waits {
+    /// Ends all waiting, now and from now on: a stop is held up by calls, not by those who ask about them.
+    pub(crate) fn end(&self) {
+        self.is_over.send_replace(true);
+    }
+
+    /// Waits until nobody is to wait any more.
+    async fn over(&self) {
+        // The sender is ours, so there is always one.
+        let _ = self.is_over.subscribe().wait_for(|over| *over).await;
+    }
+
     fn enter(&self, key: Option<KeyHash>, per_key: usize, total: usize) -> Option<Place<'_>> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if by_key.values().sum::<usize>() >= total {

@@ -152,6 +152,11 @@ impl Proxy {
         }
     }
 
+    /// Look-ups wait no longer: those that do are answered with what is known now.
+    pub fn end_waits(&self) {
+        self.shared.waits.end();
+    }
+
     /// Puts new settings, rules and connections in place of the old ones, for the calls that follow. Totals
     /// stay.
     pub fn reload(&self, settings: Settings, rules: Rules, connector: Connector) {
