@@ -21,7 +21,7 @@ deep: crash load soak forecast page deploy fuzz
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
-    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight --test share -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight --test share --test share_midnight -- --nocapture --test-threads 1
 
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:

@@ -14,27 +14,21 @@ use harness::chance::Chance;
 use harness::clock::{self, FakedClock, RunningClock};
 use harness::crowd::{Crowd, Load};
 use harness::figures::Figures;
-use harness::findings::Findings;
 use harness::kept::{self, Kept};
+use harness::night::{DATE_TELLS, DAY, Night};
 use harness::proxy::Proxy;
-use harness::sqlite::{Ledger, Place, Row};
-use simulator::{AfterCrossing, BillLine, Clock, LogEntry};
+use harness::sqlite::{Ledger, Place};
+use simulator::{AfterCrossing, BillLine, Clock};
 use tokio::task::JoinSet;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
-const DAY: i64 = 24 * HOUR;
 /// The load begins so long before midnight and ends so long after it.
 const BEFORE: i64 = 5 * SECOND;
 const AFTER: i64 = 4 * SECOND;
 /// When a clock that jumps does so, and when it is set right again, seen from midnight.
 const JUMPS_AT: i64 = -3 * SECOND;
 const JUMPS_BACK_AT: i64 = 2 * SECOND;
-/// An answer is so long on its way between both clocks: whose usage was complete this close to midnight may
-/// arrive on the other side of it.
-const TRANSIT: i64 = 250;
-/// How exactly `date` tells a wrong clock the time: it counts whole seconds.
-const DATE_TELLS: i64 = SECOND;
 /// Every call takes as much: whichever comes first, as many are free. The large group is spent before
 /// midnight, the small one is not.
 const TOKENS: u64 = 40_000;
@@ -53,21 +47,8 @@ enum Differs {
     ForAWhile(i64),
 }
 
-/// What one midnight came to.
-#[derive(Debug, Default)]
-struct Night {
-    calls: usize,
-    straddles: usize,
-    /// On the other side of midnight than the bill has them, and marked as lying across.
-    on_the_line: usize,
-    /// The same unmarked, within what `date` can tell a wrong clock.
-    untold: usize,
-    days: BTreeMap<String, usize>,
-    findings: Findings,
-}
-
 /// Lives through one midnight.
-async fn night(differs: Differs, after_crossing: AfterCrossing) -> (Ledger, Night) {
+async fn night(differs: Differs, after_crossing: AfterCrossing) -> Night {
     let midnight = (clock::real() / DAY + 1) * DAY;
     let apart = midnight - BEFORE - SECOND - clock::real();
     let openai = RunningClock::apart(apart);
@@ -101,9 +82,13 @@ async fn night(differs: Differs, after_crossing: AfterCrossing) -> (Ledger, Nigh
     let ledger = harness::sqlite::read(kept.folder()).expect("a ledger");
     let bill = kept.simulator.bill();
     agreement::calls(&seen.notes, &ledger, &bill).assert_nothing(&format!("{differs:?}"));
-    let exact = matches!(differs, Differs::Never);
-    let night = judged(&ledger, &bill, &kept.simulator.log(), exact);
-    (ledger, night)
+    let unnoticed = match differs {
+        Differs::Never => 0,
+        Differs::Always(_) | Differs::ForAWhile(_) => DATE_TELLS,
+    };
+    let mut night = Night::of(&ledger, &bill, &kept.simulator.log(), unnoticed);
+    judged(&mut night, &ledger, &bill);
+    night
 }
 
 async fn until(clock: &RunningClock, moment: i64) {
@@ -118,106 +103,25 @@ fn stop(mut proxy: Proxy) {
     assert_eq!(status.code(), Some(0), "{}", proxy.log());
 }
 
-/// Milliseconds between an instant in RFC 3339 with milliseconds and the midnight nearest to it.
-fn from_midnight(at: &str) -> i64 {
-    let number = |range: std::ops::Range<usize>| -> i64 { at[range].parse().expect("digits") };
-    let seconds = (number(11..13) * 60 + number(14..16)) * 60 + number(17..19);
-    let since = seconds * SECOND + number(20..23);
-    since.min(DAY - since)
-}
-
-fn judged(ledger: &Ledger, bill: &[BillLine], log: &[LogEntry], exact: bool) -> Night {
-    let mut night = Night {
-        calls: ledger.rows.len(),
-        ..Night::default()
-    };
-    let billed: BTreeMap<&str, (&BillLine, &LogEntry)> = bill
-        .iter()
-        .zip(log)
-        .map(|(line, entry)| (&*line.response_id, (line, entry)))
-        .collect();
-    for row in &ledger.rows {
-        let id = row.response_id.as_deref().expect("an id");
-        let (line, entry) = billed[id];
-        *night.days.entry(row.day.clone()).or_default() += 1;
-        night.straddles += usize::from(row.straddles);
-        if row.day != line.day {
-            // A call that says of itself that it lies across may fall on either side while it is on its way.
-            let near = from_midnight(&entry.at);
-            if row.straddles && near < TRANSIT.max(if exact { 0 } else { DATE_TELLS }) {
-                night.on_the_line += 1;
-            } else if !exact && near < DATE_TELLS {
-                night.untold += 1;
-            } else {
-                let wrong = format!("counts on {}, billed at {}: {row:?}", row.day, entry.at);
-                night.findings.add(&row.call, vec![wrong]);
-            }
-        }
-        night.findings.add(&row.call, straddling(row));
-    }
-    night.findings.add("totals", begins_once(ledger));
-    let free = free_calls(ledger, &billed);
+/// Adds what of the totals is not as the bill has it.
+fn judged(night: &mut Night, ledger: &Ledger, bill: &[BillLine]) {
+    let free = free_calls(ledger, bill);
     for (place, (told, billed)) in free {
-        if told.abs_diff(billed) > night.on_the_line + night.untold {
+        if told.abs_diff(billed) > night.on_the_line {
             let wrong = format!("told {told} calls free, {billed} were");
             night.findings.add(&format!("{place:?}"), vec![wrong]);
         }
     }
-    night
-}
-
-/// A call lies across midnight if it says so, and its free verdict is not certain then.
-fn straddling(row: &Row) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let (began, settled) = row.instants;
-    let across = began.div_euclid(DAY) != settled.div_euclid(DAY);
-    if across != row.straddles {
-        wrong.push(format!("straddles is {}: {row:?}", row.straddles));
-    }
-    let says = row.assumes.iter().any(|word| word == "straddles");
-    let is_ours = row.certainty.as_deref() != Some("confirmed");
-    if row.straddles && row.verdict == "free" && is_ours && !says {
-        wrong.push(format!(
-            "is free across midnight without assuming it: {row:?}"
-        ));
-    }
-    wrong
-}
-
-/// In each total one call begins at nothing, and each other where one ended.
-fn begins_once(ledger: &Ledger) -> Vec<String> {
-    let mut spans: BTreeMap<Place, Vec<(u64, u64)>> = BTreeMap::new();
-    for row in &ledger.rows {
-        if let (Some(group), Some(span)) = (&row.group, row.span) {
-            let place = (row.organization.clone(), group.clone(), row.day.clone());
-            spans.entry(place).or_default().push(span);
-        }
-    }
-    let mut wrong = Vec::new();
-    for (place, mut spans) in spans {
-        spans.sort_unstable();
-        let mut end = 0;
-        for (before, after) in spans {
-            if before != end {
-                wrong.push(format!(
-                    "begins anew at {before} where {end} was reached: {place:?}"
-                ));
-            }
-            end = after;
-        }
-    }
-    wrong
 }
 
 /// Of each total, how many calls were told to be free and how many were, where that was ours to say.
-fn free_calls(
-    ledger: &Ledger,
-    billed: &BTreeMap<&str, (&BillLine, &LogEntry)>,
-) -> BTreeMap<Place, (usize, usize)> {
+fn free_calls(ledger: &Ledger, bill: &[BillLine]) -> BTreeMap<Place, (usize, usize)> {
+    let billed: BTreeMap<&str, &BillLine> =
+        bill.iter().map(|line| (&*line.response_id, line)).collect();
     let mut free: BTreeMap<Place, (usize, usize)> = BTreeMap::new();
     for row in &ledger.rows {
         let Some(group) = &row.group else { continue };
-        let (line, _) = billed[row.response_id.as_deref().expect("an id")];
+        let line = billed[row.response_id.as_deref().expect("an id")];
         let place = |day: &str| (row.organization.clone(), group.clone(), day.to_owned());
         free.entry(place(&row.day)).or_default().0 += usize::from(row.verdict == "free");
         free.entry(place(&line.day)).or_default().1 += usize::from(line.free);
@@ -252,20 +156,9 @@ async fn each_call_counts_on_its_day_whatever_the_clock_does() {
     nights.sort_by_key(|(differs, reading, _)| format!("{differs:?} {reading:?}"));
     let mut figures = Figures::of("Midnight (00:00 UTC under load)", "midnight");
     let mut wrong = String::new();
-    for (differs, reading, (_, night)) in &nights {
+    for (differs, reading, night) in &nights {
         let what = format!("clock differs {differs:?} ms, {reading:?}");
-        let days: Vec<_> = night.days.values().map(ToString::to_string).collect();
-        let came = format!(
-            "{} calls ({} by day), {} lie across and say so ({} of them billed on the other day), {} unmarked within \
-             the second that `date` tells, {} on a wrong day",
-            night.calls,
-            days.join(" + "),
-            night.straddles,
-            night.on_the_line,
-            night.untold,
-            night.findings.len()
-        );
-        figures.line(&what, came);
+        figures.line(&what, night.told());
         if !night.findings.is_empty() {
             wrong += &format!("{what}:\n{}", night.findings);
         }

@@ -14,7 +14,7 @@ use crate::sqlite::{Ledger, Place, Row};
 /// Tokens free a day at the usage tier of the suites.
 const LARGE_ALLOWANCE: u64 = 1_000_000;
 const SMALL_ALLOWANCE: u64 = 10_000_000;
-/// What the calls of a crowd at once take at most.
+/// What the calls of a crowd at once take at most, where nobody says.
 const NEAR: u64 = 100_000;
 
 /// What was found wrong between clients and ledger.
@@ -70,10 +70,15 @@ pub fn compare(notes: &[Note], ledger: &Ledger, bill: &[BillLine]) -> Agreement 
 
 /// The same call by call, whatever day each counts on.
 pub fn calls(notes: &[Note], ledger: &Ledger, bill: &[BillLine]) -> Agreement {
+    calls_of(notes, ledger, bill, NEAR)
+}
+
+/// The same of a crowd whose calls at once take at most this.
+pub fn calls_of(notes: &[Note], ledger: &Ledger, bill: &[BillLine], at_once: u64) -> Agreement {
     let mut found = Agreement::default();
     clients(notes, ledger, &mut found);
     twins(ledger, &mut found);
-    rows(ledger, bill, &mut found);
+    rows(ledger, bill, at_once, &mut found);
     found
 }
 
@@ -165,7 +170,7 @@ fn twins(ledger: &Ledger, found: &mut Agreement) {
 }
 
 /// Rows that the bill does not know, or knows otherwise.
-fn rows(ledger: &Ledger, bill: &[BillLine], found: &mut Agreement) {
+fn rows(ledger: &Ledger, bill: &[BillLine], at_once: u64, found: &mut Agreement) {
     let billed: HashMap<&str, &BillLine> =
         bill.iter().map(|line| (&*line.response_id, line)).collect();
     for row in &ledger.rows {
@@ -176,7 +181,7 @@ fn rows(ledger: &Ledger, bill: &[BillLine], found: &mut Agreement) {
             found.wrong(&row.call, vec![format!("is not on the bill: {row:?}")]);
             continue;
         };
-        if let Some(wrong) = certain_and_otherwise(row, line) {
+        if let Some(wrong) = certain_and_otherwise(row, line, at_once) {
             found.wrong(&row.call, vec![wrong]);
         }
         let is_reported = row.certainty.as_deref() != Some("estimated");
@@ -188,8 +193,8 @@ fn rows(ledger: &Ledger, bill: &[BillLine], found: &mut Agreement) {
 }
 
 /// A verdict given as certain that the bill does not share. Around the crossing call the order of calls at
-/// once decides, and it is not the same on both sides.
-fn certain_and_otherwise(row: &Row, line: &BillLine) -> Option<String> {
+/// once decides, and it is not the same on both sides. What the bill has on another day it judges by other totals.
+fn certain_and_otherwise(row: &Row, line: &BillLine, at_once: u64) -> Option<String> {
     let is_certain = matches!(row.certainty.as_deref(), Some("final" | "confirmed"));
     let is_told = matches!(&*row.verdict, "free" | "billed");
     let allowance = match line.group {
@@ -199,9 +204,9 @@ fn certain_and_otherwise(row: &Row, line: &BillLine) -> Option<String> {
     };
     let is_near = line
         .running_total
-        .is_some_and(|total| total.abs_diff(allowance) < NEAR);
+        .is_some_and(|total| total.abs_diff(allowance) < at_once);
     let differs = (row.verdict == "free") != line.free;
-    let wrong = is_certain && is_told && differs && !is_near;
+    let wrong = is_certain && is_told && differs && !is_near && row.day == line.day;
     wrong.then(|| format!("is certain of what the bill denies: {row:?} {line:?}"))
 }
 
@@ -336,6 +341,7 @@ mod tests {
         let total = Total {
             taken: 200,
             slack: BTreeMap::new(),
+            ..Total::default()
         };
         let mut ledger = Ledger {
             rows: vec![row("one", 0), row("two", 100)],

@@ -32,6 +32,7 @@ pub mod http1;
 pub mod kept;
 pub mod lasting;
 pub mod mount;
+pub mod night;
 pub mod note;
 pub mod patience;
 pub mod proxy;

@@ -242,6 +242,7 @@ mod tests {
         let total = Total {
             taken: moved.try_into().expect("a total"),
             slack: BTreeMap::from([("unclean-stop".to_owned(), slack)]),
+            ..Total::default()
         };
         let place = (
             "acme".to_owned(),

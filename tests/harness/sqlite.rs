@@ -76,6 +76,8 @@ pub type Place = (String, String, String);
 pub struct Total {
     /// Tokens taken.
     pub taken: u64,
+    /// The same of the calls that fitted: the other reading of the rule.
+    pub fitted: u64,
     /// Tokens that may have been taken uncounted, by source; nothing: without limit.
     pub slack: BTreeMap<String, Option<u64>>,
 }
@@ -116,11 +118,14 @@ pub fn read(folder: &Path) -> rusqlite::Result<Ledger> {
     while let Some(row) = rows.next()? {
         ledger.rows.push(settlement(row)?);
     }
-    let mut query =
-        moment.prepare("SELECT organization, model_group, day, taken_tokens FROM totals")?;
+    let mut query = moment.prepare(
+        "SELECT organization, model_group, day, taken_tokens, fitted_tokens FROM totals",
+    )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        ledger.totals.entry(place(row)?).or_default().taken = number(row, 3)?.unwrap_or(0);
+        let total = ledger.totals.entry(place(row)?).or_default();
+        total.taken = number(row, 3)?.unwrap_or(0);
+        total.fitted = number(row, 4)?.unwrap_or(0);
     }
     let mut query = moment.prepare(
         "SELECT organization, model_group, day, source, tokens, without_limit FROM slacks",

@@ -114,7 +114,7 @@ pub struct SettledCall<'a> {
     pub payer: Option<Cow<'a, str>>,
     /// The two readings of the rule differ.
     pub disputed: bool,
-    /// It began on another day.
+    /// It may count on another day: it began there, or ended within seconds of it.
     pub straddles: bool,
     /// List price if billed, 0 if free, in picodollars (1e-12 USD).
     pub cost: Option<u64>,

@@ -25,7 +25,7 @@ pub enum Assumption {
     HostedTool,
     /// Service tiers other than default are not covered.
     ServiceTier,
-    /// A call that began on another day counts on the day its usage came.
+    /// A call that began on another day, or ended within seconds of it, counts on the day its usage came.
     Straddles,
     /// What other replicas took is what was last heard of them: the totals they share could not be asked.
     SharedTotals,

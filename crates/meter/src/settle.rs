@@ -25,6 +25,9 @@ use crate::totals::DayTotals;
 use crate::usage::{Payer, Usage};
 use crate::verdict::{self, Ours, Taken, Verdict};
 
+/// Seconds that a clock may be off unnoticed: two that whoever keeps it tolerates, and an answer's way.
+const UNNOTICED: i64 = 3;
+
 /// A finished call with all that was looked up for it.
 struct Settling<'a> {
     rules: &'a Rules,
@@ -259,7 +262,7 @@ impl Meter {
             payer_differs: false,
             unlisted_but_free: false,
             disputed: false,
-            straddles: !day.holds(call.began),
+            straddles: straddles(day, call.began, call.at),
             allowance: standing.map(|standing| standing.allowance),
             remaining: standing.map(|standing| standing.remaining),
             cost: None,
@@ -291,9 +294,17 @@ impl Meter {
     }
 }
 
+/// Whether `OpenAI` may count a call on another day than the one it was settled on: it began there, or a clock that is
+/// off by less than anybody notices has the wrong day.
+fn straddles(day: Day, began: i64, at: i64) -> bool {
+    let is_inside =
+        day.holds(at.saturating_sub(UNNOTICED)) && day.holds(at.saturating_add(UNNOTICED));
+    !is_inside || !day.holds(began)
+}
+
 impl Settling<'_> {
     fn straddles(&self) -> bool {
-        !self.day.holds(self.call.began)
+        straddles(self.day, self.call.began, self.call.at)
     }
 
     /// What an estimate leaves open; `None`: without limit.

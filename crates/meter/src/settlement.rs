@@ -53,7 +53,7 @@ pub struct Settlement {
     pub unlisted_but_free: bool,
     /// Whether the two readings of the rule differ on this call.
     pub disputed: bool,
-    /// Whether it began on another day.
+    /// Whether it may count on another day: it began there, or midnight was too near for a clock to tell.
     pub straddles: bool,
     /// The day's allowance of that organization and group.
     pub allowance: Option<u64>,

@@ -1,6 +1,6 @@
 //! `OpenAI`'s own word on who pays: it wins, and contradictions move the standing.
 
-use super::{MIDNIGHT, SMALL, Scene, call, paid_by};
+use super::{MORNING, SMALL, Scene, call, paid_by};
 use crate::{Certainty, Evidence, FinishedCall, Payer, Reason, Verdict};
 
 #[test]
@@ -88,8 +88,8 @@ fn after_a_contradiction_free_is_assumed_and_after_three_it_is_billed() {
     assert_eq!(scene.settle(&small).group, Some(SMALL));
     assert_eq!(scene.settle(&small).certainty, Some(Certainty::Final));
     let tomorrow = FinishedCall {
-        began: MIDNIGHT + 86_400,
-        at: MIDNIGHT + 86_400,
+        began: MORNING + 86_400,
+        at: MORNING + 86_400,
         ..call(&acme, 10)
     };
     assert_eq!(scene.settle(&tomorrow).certainty, Some(Certainty::Final));

@@ -167,6 +167,27 @@ fn a_call_that_began_on_another_day_is_marked_and_only_its_free_verdict_assumes(
 }
 
 #[test]
+fn a_call_nearer_to_midnight_than_clocks_agree_is_marked_and_no_other() {
+    let scene = Scene::billed_after_crossing();
+    let acme = scene.organization("acme");
+    let ended = |at| {
+        let settled = scene.settle(&FinishedCall {
+            began: at,
+            at,
+            ..call(&acme, 1)
+        });
+        let says = settled.assumes == Assumptions::from(Assumption::Straddles);
+        assert_eq!(settled.straddles, says, "{at}");
+        settled.straddles
+    };
+    let tomorrow = MIDNIGHT + 86_400;
+    let near = [tomorrow - 3, tomorrow - 1, tomorrow, tomorrow + 2];
+    assert!(near.into_iter().all(ended));
+    let far = [tomorrow - 4, tomorrow + 3];
+    assert!(!far.into_iter().any(ended));
+}
+
+#[test]
 fn a_hosted_tool_makes_a_free_verdict_assumed() {
     let scene = Scene::billed_after_crossing();
     let acme = scene.organization("acme");
@@ -333,8 +354,8 @@ fn a_day_that_was_not_counted_from_its_start_is_assumed() {
     assert_eq!(first.assumes.to_string(), "day-start");
     let acme = scene.organization("acme");
     let tomorrow = FinishedCall {
-        began: MIDNIGHT + 86_400,
-        at: MIDNIGHT + 86_400,
+        began: MORNING + 86_400,
+        at: MORNING + 86_400,
         ..call(&acme, 10)
     };
     assert_eq!(scene.settle(&tomorrow).certainty, Some(Certainty::Final));
@@ -349,8 +370,8 @@ fn a_forgotten_day_is_not_taken_for_an_empty_one() {
     scene.take(1_000_000);
     let tomorrow = Day::at(MIDNIGHT + 86_400);
     let next = FinishedCall {
-        began: tomorrow.start(),
-        at: tomorrow.start(),
+        began: MORNING + 86_400,
+        at: MORNING + 86_400,
         ..call(&acme, 10)
     };
     scene.settle(&next);

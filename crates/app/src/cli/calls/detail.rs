@@ -213,12 +213,13 @@ fn endpoint(call: &SettledCall<'_>) -> String {
 }
 
 fn day(call: &SettledCall<'_>) -> String {
-    let began = if call.straddles {
-        " (it began on another)"
-    } else {
-        ""
+    let day = Day::of_number(call.day);
+    let edge = match call.straddles {
+        false => "",
+        true if Day::at(call.began_at.div_euclid(1000)) == day => " (within seconds of another)",
+        true => " (it began on another)",
     };
-    format!("{} UTC{began}", Day::of_number(call.day))
+    format!("{day} UTC{edge}")
 }
 
 /// For programs: name and value of each field, a tab between them; nothing for what is not known.

@@ -118,6 +118,7 @@ fn free() -> Row {
         payer: None,
         cost: None,
         saved: None,
+        began_at: AT - 2 * 86_400_000,
         settled_at: AT - 86_400_000,
         ..crossing.call
     };
@@ -291,7 +292,7 @@ fn one_call_has_its_sum_spelled_out() {
       endpoint      responses, stream, status 200
       service tier  default
       day           2026-11-21 UTC (it began on another)
-      began         2026-11-21T23:10:02.5Z
+      began         2026-11-19T23:10:04Z
       settled       2026-11-20T23:10:04Z
       response id   resp_68a1
       request id    req_77b2
