@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 const RESPONSES: &str = "/v1/responses";
 const REALTIME: &str = "/v1/realtime?model=gpt-realtime";
+const TRANSLATIONS: &str = "/v1/realtime/translations?model=gpt-realtime";
 const MODEL: &str = "gpt-5-mini-2025-08-07";
 /// Far more than what is waited for takes; shorter than any limit of the product's.
 const SOON: Duration = Duration::from_secs(5);
@@ -112,8 +113,14 @@ async fn lanes_end_in_any_order_and_the_bill_agrees() {
 
 #[tokio::test]
 async fn a_realtime_session_is_settled_by_the_model_that_it_named_once() {
+    for path in [REALTIME, TRANSLATIONS] {
+        a_realtime_session(path).await;
+    }
+}
+
+async fn a_realtime_session(path: &str) {
     let day = begin().await;
-    let mut socket = WebSocket::open(day.proxy.address(), REALTIME, ACME).await;
+    let mut socket = WebSocket::open(day.proxy.address(), path, ACME).await;
     let item = json!({"type": "message", "role": "user",
         "content": [{"type": "input_text", "text": "[tokens in=16 out=63 cached=4]"}]});
     socket

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use harness::day::{Day, GLOBEX, Way, keyed, taking};
+use harness::day::{ACME, Day, GLOBEX, Way, keyed, taking};
+use harness::raw::Request;
 use simulator::{AfterCrossing, Payer, PayerShown};
 use tokio::task::JoinSet;
 
@@ -103,6 +104,22 @@ async fn a_mixed_day_agrees_with_the_bill_call_by_call() {
         4,
         "free and billed, confirmed and not: {verdicts:?}"
     );
+}
+
+/// The answer to compact names no model: the request's word decides, and an alias is as good as its snapshot.
+#[tokio::test]
+async fn where_the_answer_names_no_model_the_alias_asked_for_stands_for_its_snapshot() {
+    let day = Day::begin(AfterCrossing::Billed, PayerShown::Never).await;
+    for model in ["gpt-4o-mini-2024-07-18", "gpt-4o-mini"] {
+        let body = format!(r#"{{"model":"{model}","input":"[tokens in=90 out=10]"}}"#);
+        let request = Request::post("/v1/responses/compact", body);
+        let (answer, _) = day.settle(&keyed(request, ACME)).await;
+        let said = ["verdict", "reason", "group", "tokens"]
+            .map(|name| answer.header(&format!("x-tollfree-{name}")));
+        let free = ["free", "within-allowance", "small", "100"].map(Some);
+        assert_eq!(said, free, "{model}");
+    }
+    assert!(day.simulator.bill().iter().all(|line| line.free));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ impl Settling {
             organization: &self.organization,
             project: Some("proj_1"),
             model: Some(SMALL_MODEL),
+            model_is_asked: false,
             service_tier: Some("default"),
             payer: None,
             hosted_tool: false,

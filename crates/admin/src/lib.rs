@@ -23,7 +23,7 @@ pub use answers::Answers;
 pub use api::{Answer, Api, Refusal, STANDING, TOTALS, Why};
 pub use call::{fields, instant};
 pub use control::{Control, SOCKET};
-pub use csv::line as csv_line;
+pub use csv::{is_command, line as csv_line};
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, Sharing, SlackStanding,
     Standings,

@@ -27,6 +27,8 @@ pub struct FinishedCall<'a> {
     pub project: Option<&'a str>,
     /// The model that answered; the request's where the answer names none.
     pub model: Option<&'a str>,
+    /// The model is the request's word.
+    pub model_is_asked: bool,
     /// The service tier it was served in, as the answer says; missing or null is `default`.
     pub service_tier: Option<&'a str>,
     /// `OpenAI`'s own word on who pays, where the answer has it.

@@ -22,8 +22,10 @@ pub(crate) struct Question<'a> {
     pub(crate) project: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
     pub(crate) service_tier: Option<&'a str>,
-    /// Model and service tier are a request's words, not an answer's.
-    pub(crate) asked: bool,
+    /// The model is a request's word, not an answer's: an alias stands for its snapshot.
+    pub(crate) model_is_asked: bool,
+    /// The service tier is a request's word: `auto` stands for `default`.
+    pub(crate) tier_is_asked: bool,
     pub(crate) at: i64,
 }
 
@@ -35,7 +37,8 @@ impl<'a> Question<'a> {
             project: call.project,
             model: call.model,
             service_tier: call.service_tier,
-            asked: false,
+            model_is_asked: call.model_is_asked,
+            tier_is_asked: false,
             at: call.at,
         }
     }
@@ -119,7 +122,7 @@ impl Eligibility {
         }
         match question.service_tier {
             None | Some("default" | INCENTIVIZED) => {}
-            Some("auto") if question.asked => {}
+            Some("auto") if question.tier_is_asked => {}
             Some("batch") => return ineligible(Reason::Batch, SlackSource::ServiceTier, false),
             Some(_) => return ineligible(Reason::ServiceTier, SlackSource::ServiceTier, false),
         }
@@ -156,7 +159,7 @@ fn listed(
         let listing = rules.offer().classify(model);
         (listing, listing)
     };
-    match (if question.asked { asked } else { listing }, asked) {
+    match (if question.model_is_asked { asked } else { listing }, asked) {
         (Listing::Listed(group), _) => Ok(group),
         (Listing::FineTuned, _) => Err(unlisted(Reason::FineTunedModel, None, true)),
         (Listing::NewerThanList(group), _)

@@ -47,7 +47,8 @@ impl Meter {
             project: head.project,
             model: head.model,
             service_tier: head.service_tier,
-            asked: true,
+            model_is_asked: true,
+            tier_is_asked: true,
             at: head.at,
         };
         let known = head.model.and_then(|model| rules.offer().known(model));

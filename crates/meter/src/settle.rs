@@ -218,7 +218,8 @@ impl Meter {
             project: call.project,
             model: call.model,
             service_tier: call.service_tier,
-            asked: true,
+            model_is_asked: true,
+            tier_is_asked: true,
             at: call.at,
         };
         let known = call.model.and_then(|model| rules.offer().known(model));

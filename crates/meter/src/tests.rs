@@ -210,6 +210,7 @@ pub(crate) fn call(organization: &Organization, tokens: u64) -> FinishedCall<'_>
         organization,
         project: None,
         model: Some("gpt-6-sol"),
+        model_is_asked: false,
         service_tier: Some("default"),
         payer: None,
         hosted_tool: false,

@@ -33,13 +33,15 @@ const MOST_BUFFERED: usize = 64 * 1024;
 /// Bytes that upstream may send before the head of its answer is whole, interim answers (1xx) included. They are passed
 /// over, not kept; without a limit they could go on for ever.
 const MOST_BEFORE_HEAD: u64 = 1024 * 1024;
+/// What may come otherwise.
+const ENDLESS: u64 = u64::MAX;
 
 /// An open connection to upstream with nothing on it, or with one exchange on it.
 pub(crate) struct Warm<B> {
     sender: http1::SendRequest<B>,
     connection: Driven,
-    /// Bytes that came on it.
-    came: Arc<AtomicU64>,
+    /// Bytes that may come on it now.
+    room: Arc<AtomicU64>,
     home: Weak<Pool<B>>,
 }
 
@@ -88,10 +90,10 @@ where
         origin: Option<Origin>,
         home: Weak<Pool<B>>,
     ) -> hyper::Result<Box<Self>> {
-        let came = Arc::default();
+        let room = Arc::new(AtomicU64::new(ENDLESS));
         let counted = Counted {
             transport,
-            came: Arc::clone(&came),
+            room: Arc::clone(&room),
             _origin: origin,
         };
         let (sender, connection) = http1::Builder::new()
@@ -102,7 +104,7 @@ where
         Ok(Box::new(Self {
             sender,
             connection: Driven { work: Some(work) },
-            came,
+            room,
             home,
         }))
     }
@@ -138,13 +140,9 @@ where
             Box<impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>>>,
         >,
     ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
-        let most = self.came.load(Ordering::Relaxed) + MOST_BEFORE_HEAD;
+        self.room.store(MOST_BEFORE_HEAD, Ordering::Relaxed);
         let response = poll_fn(|cx| {
             self.connection.drive(cx);
-            if self.came.load(Ordering::Relaxed) > most {
-                // Whoever waits for the answer hears that the connection is gone.
-                self.connection.work = None;
-            }
             answer
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))
@@ -154,6 +152,7 @@ where
             request: failed.take_message().map(Box::new),
             error: failed.into_error(),
         })?;
+        self.room.store(ENDLESS, Ordering::Relaxed);
         let carrier: Option<Box<dyn Carrier>> =
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // The connection hands itself over as it ends, and the body of a 101 drives nothing.
@@ -186,10 +185,10 @@ where
     }
 }
 
-/// Upstream's transport, whose incoming bytes are counted.
+/// Upstream's transport, that breaks where more comes than may.
 struct Counted {
     transport: Transport,
-    came: Arc<AtomicU64>,
+    room: Arc<AtomicU64>,
     /// Noted as long as the connection is open.
     _origin: Option<Origin>,
 }
@@ -201,11 +200,19 @@ impl AsyncRead for Counted {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let room = this.room.load(Ordering::Relaxed);
+        if room == 0 {
+            let told = "1 MiB came before the head of an answer";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, told)));
+        }
         let before = buf.filled().len();
         let done = Pin::new(&mut this.transport).poll_read(cx, buf);
-        let came = (buf.filled().len() - before) as u64;
-        // Only this connection's driver writes and reads it.
-        this.came.fetch_add(came, Ordering::Relaxed);
+        if room != ENDLESS {
+            let came = (buf.filled().len() - before) as u64;
+            // Only whoever drives this connection writes and reads it.
+            this.room
+                .store(room.saturating_sub(came), Ordering::Relaxed);
+        }
         done
     }
 }

@@ -211,14 +211,14 @@ impl AsyncRead for Watched {
         if !matches!(this.held, Held::Nothing) {
             ready!(this.release(cx))?;
         }
-        if this.first.give(buf) {
-            this.watch.read(true);
-            return Poll::Ready(Ok(()));
-        }
         let before = buf.filled().len();
+        let given = this.first.give(buf);
+        // What came with the first bytes follows them at once: hyper makes room for each read anew, and would keep
+        // twice the room as long as the connection.
         let done = Pin::new(&mut this.transport).poll_read(cx, buf);
         this.watch.read(buf.filled().len() > before);
-        done
+        // A client that is gone is found so by the next read as well.
+        if given { Poll::Ready(Ok(())) } else { done }
     }
 }
 

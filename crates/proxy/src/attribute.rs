@@ -12,6 +12,8 @@ const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 
 /// The longest name that is believed, in bytes: what is remembered must not grow with what upstream sends.
 const MOST_NAME_BYTES: usize = 256;
+/// Names of one organization; beyond it no more are learned.
+const MOST_NAMES: usize = 8;
 
 /// Whom a call belongs to, and whether the caller may learn that organization's standing.
 #[derive(Clone, Debug)]
@@ -80,20 +82,40 @@ pub(crate) fn by_answer(
 
 /// Learns that the organization id of the request and the one that a 2xx answer named are one, and says whether
 /// that was new.
+///
+/// Nothing is learned that would take an organization's totals to another one: an id that belongs to one that answers
+/// have named otherwise, one more id of an organization that answers name by its id, or more ids than anybody has.
 pub(crate) fn learn_alias(meter: &Meter, whose: &Whose, id: &str, answer: &Parts) -> bool {
+    let organization = &whose.organization;
+    let is_other = |other: &Organization| other != organization && other.names().any(is_slug);
     accepts(answer.status)
         && answer.headers.contains_key(&ORGANIZATION)
-        && id.starts_with("org-")
-        && meter.learn_alias(&whose.organization, id)
+        && !is_slug(id)
+        && organization.names().any(is_slug)
+        && organization.names().count() < MOST_NAMES
+        && !meter
+            .organizations()
+            .find(id)
+            .is_some_and(|other| is_other(&other))
+        && meter.learn_alias(organization, id)
+}
+
+/// Whether it is the name that answers give, not the id that settings show.
+fn is_slug(name: &str) -> bool {
+    !name.starts_with("org-")
 }
 
 fn accepts(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// The organization that a request asks to be counted for.
+/// The organization that a request asks to be counted for; none where it names several, of which upstream takes which
+/// it likes.
 pub(crate) fn asked(request: &HeaderMap) -> Option<Box<str>> {
-    name(request, &ORGANIZATION).map(Into::into)
+    let several = request.get_all(&ORGANIZATION).iter().nth(1).is_some();
+    name(request, &ORGANIZATION)
+        .filter(|_| !several)
+        .map(Into::into)
 }
 
 /// A name that upstream or a client gives: not empty, and not longer than is remembered.

@@ -2,7 +2,7 @@
 //! each once. Knows nothing of how they are seen or settled.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::Row;
 use meter::{Certainty, Day, GroupId, Rules, Settlement, SlackSource, Verdict};
@@ -39,7 +39,7 @@ pub(crate) struct Unseen {
     pub(crate) status: u16,
     pub(crate) client: Option<Box<str>>,
     /// The settlement, where it went by an estimate.
-    pub(crate) estimated: Option<Settlement>,
+    pub(crate) estimated: Option<Box<Settlement>>,
     pub(crate) uncounted: Option<Uncounted>,
 }
 
@@ -116,7 +116,7 @@ impl Unseen {
             stream: call.stream,
             status: call.status,
             client: text(call.client),
-            estimated,
+            estimated: estimated.map(Box::new),
             uncounted,
         })
     }
@@ -130,11 +130,13 @@ pub(crate) struct Awaited {
 
 #[derive(Debug, Default)]
 struct State {
-    by_response: HashMap<Box<str>, Unseen, ahash::RandomState>,
+    /// Boxed: a table with room for more is mostly empty.
+    by_response: HashMap<Arc<str>, Box<Unseen>, ahash::RandomState>,
     /// Oldest first; those taken meanwhile among them.
-    order: VecDeque<Box<str>>,
-    looked_for: HashSet<Box<str>, ahash::RandomState>,
-    looked_for_order: VecDeque<Box<str>>,
+    order: VecDeque<Arc<str>>,
+    /// By a hash that nobody outside can foresee: of two alike, one call would not be looked for in the ledger.
+    looked_for: HashSet<u64, ahash::RandomState>,
+    looked_for_order: VecDeque<u64>,
 }
 
 impl Awaited {
@@ -145,11 +147,12 @@ impl Awaited {
     /// Awaits a call.
     pub(crate) fn put(&self, unseen: Unseen) {
         let mut state = self.state();
-        let id = unseen.response_id.clone();
+        let id: Arc<str> = unseen.response_id.as_ref().into();
         // A response of this id was seen before: ids can come again.
-        state.looked_for.remove(&id);
-        state.order.push_back(id.clone());
-        state.by_response.insert(id, unseen);
+        let hash = state.hash(&id);
+        state.looked_for.remove(&hash);
+        state.order.push_back(Arc::clone(&id));
+        state.by_response.insert(id, Box::new(unseen));
         if state.order.len() > MOST_AWAITED
             && let Some(oldest) = state.order.pop_front()
         {
@@ -162,7 +165,7 @@ impl Awaited {
         let mut state = self.state();
         let unseen = state.by_response.remove(response_id)?;
         state.look_for(response_id);
-        Some(unseen)
+        Some(*unseen)
     }
 
     /// Whether nobody has looked for this response yet, who would have found what the ledger knows of it.
@@ -172,11 +175,16 @@ impl Awaited {
 }
 
 impl State {
+    fn hash(&self, response_id: &str) -> u64 {
+        self.by_response.hasher().hash_one(response_id)
+    }
+
     fn look_for(&mut self, response_id: &str) -> bool {
-        if !self.looked_for.insert(response_id.into()) {
+        let hash = self.hash(response_id);
+        if !self.looked_for.insert(hash) {
             return false;
         }
-        self.looked_for_order.push_back(response_id.into());
+        self.looked_for_order.push_back(hash);
         if self.looked_for_order.len() > MOST_LOOKED_FOR
             && let Some(oldest) = self.looked_for_order.pop_front()
         {

@@ -11,9 +11,11 @@ use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use tokio::time::Sleep;
 
+use crate::hop_by_hop;
 use crate::memory::Share;
 use crate::metered_body::MeteredBody;
 use crate::sighted_body::{Sight, SightedBody};
+use crate::tags;
 
 /// How long a break is kept from the client's connection: what came before it must have left by then, and a
 /// connection that is told of a break drops what it has not written yet.
@@ -124,7 +126,7 @@ impl Body for AnswerBody {
                 Some(Err(broken)) => {
                     body.breaking = Some((broken, Box::pin(tokio::time::sleep(LET_LEAVE))));
                 }
-                next => return Poll::Ready(next),
+                next => return Poll::Ready(next.map(|frame| frame.map(cleared))),
             }
         }
         if let Some((_, until)) = &mut body.breaking {
@@ -160,6 +162,18 @@ impl Body for AnswerBody {
             Shape::Sighted(body) => body.size_hint(),
         }
     }
+}
+
+/// Trailers are heads as well: what ends at a hop, and our own names, pass in none.
+fn cleared(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let mut trailers = match frame.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(data) => return data,
+    };
+    if hop_by_hop::strip(&mut trailers, |name| name.starts_with(tags::PREFIX)).is_err() {
+        trailers.clear();
+    }
+    Frame::trailers(trailers)
 }
 
 impl Shape {

@@ -129,7 +129,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
         .service_tier
         .as_deref()
         .or(unseen.service_tier.as_deref());
-    let estimated = unseen.estimated.as_ref();
+    let estimated = unseen.estimated.as_deref();
     let was_past = estimated.and_then(|former| give_back(shared, unseen, former, &rules));
     // What it may have taken uncounted is counted now.
     take_back(shared, unseen, &rules);
@@ -145,6 +145,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
         organization: &unseen.whose.organization,
         project: unseen.whose.project.as_deref(),
         model,
+        model_is_asked: seen.model.is_none(),
         service_tier,
         payer: seen.payer,
         hosted_tool: unseen.hosted_tool || seen.hosted_tool,

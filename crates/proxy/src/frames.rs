@@ -1,4 +1,4 @@
-//! Data frames taken from a body in time, and put together. Knows nothing of what they say.
+//! Frames taken from a body in time, and put together. Knows nothing of what they say.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,6 +11,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
+
+/// Frames of fewer bytes are put together.
+const SMALL_FRAME: usize = 1024;
 
 /// How long the frames of one body may take together. Begins when first something has to be waited for: what is
 /// there at once costs neither a clock nor a timer.
@@ -51,17 +54,66 @@ impl Deadline {
     }
 }
 
-/// All data in one piece; a single frame is not copied.
-pub(crate) fn join(mut frames: VecDeque<Frame<Bytes>>) -> Bytes {
-    if frames.len() == 1 {
-        let only = frames.pop_front().and_then(|frame| frame.into_data().ok());
-        return only.unwrap_or_default();
+/// What was taken of a body. A frame takes a hundred bytes beside its own, and whoever sends it decides how small those
+/// are: small ones are put together.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    frames: VecDeque<Frame<Bytes>>,
+    /// Small frames behind those.
+    small: BytesMut,
+    /// Bytes of data in all of them.
+    length: usize,
+}
+
+impl Gathered {
+    pub(crate) fn push(&mut self, frame: Frame<Bytes>) {
+        let Some(data) = frame.data_ref() else {
+            self.put_small();
+            self.frames.push_back(frame);
+            return;
+        };
+        self.length += data.len();
+        // The first one, most often the only one, is not copied.
+        if self.length > data.len() && data.len() < SMALL_FRAME {
+            self.small.extend_from_slice(data);
+        } else {
+            self.put_small();
+            self.frames.push_back(frame);
+        }
     }
-    let mut bytes = BytesMut::with_capacity(length(&frames));
-    for frame in &frames {
-        bytes.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
+
+    /// Bytes of data so far.
+    pub(crate) fn length(&self) -> usize {
+        self.length
     }
-    bytes.freeze()
+
+    fn put_small(&mut self) {
+        if !self.small.is_empty() {
+            let small = std::mem::take(&mut self.small);
+            self.frames.push_back(Frame::data(small.freeze()));
+        }
+    }
+
+    /// As frames again, in their order.
+    pub(crate) fn into_frames(mut self) -> VecDeque<Frame<Bytes>> {
+        self.put_small();
+        self.frames
+    }
+
+    /// All data in one piece; a single frame is not copied.
+    pub(crate) fn join(self) -> Bytes {
+        let length = self.length;
+        let mut frames = self.into_frames();
+        if frames.len() == 1 {
+            let only = frames.pop_front().and_then(|frame| frame.into_data().ok());
+            return only.unwrap_or_default();
+        }
+        let mut bytes = BytesMut::with_capacity(length);
+        for frame in &frames {
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
+        }
+        bytes.freeze()
+    }
 }
 
 /// Bytes of data in these frames.
@@ -99,6 +151,45 @@ mod tests {
                 None => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"word"))))),
             }
         }
+    }
+
+    #[test]
+    fn small_frames_are_put_together_and_keep_their_order() {
+        let data = |letter: u8, length| Frame::data(Bytes::from(vec![letter; length]));
+        let mut gathered = Gathered::default();
+        let mut expected = Vec::new();
+        for (letter, length) in [
+            (b'a', 1),
+            (b'b', 1),
+            (b'c', 1),
+            (b'd', SMALL_FRAME),
+            (b'e', 2),
+        ] {
+            gathered.push(data(letter, length));
+            expected.extend(vec![letter; length]);
+        }
+        assert_eq!(gathered.length(), expected.len());
+        let lengths: Vec<usize> = gathered
+            .into_frames()
+            .iter()
+            .map(|frame| frame.data_ref().map_or(0, Bytes::len))
+            .collect();
+        assert_eq!(lengths, [1, 2, SMALL_FRAME, 2]);
+
+        let mut many = Gathered::default();
+        for _ in 0..100_000 {
+            many.push(data(b'x', 1));
+        }
+        assert_eq!(many.frames.len(), 1, "what is waiting takes no frame each");
+        assert_eq!(many.join().len(), 100_000);
+    }
+
+    #[test]
+    fn a_single_frame_is_not_copied() {
+        let only = Bytes::from_static(b"word");
+        let mut gathered = Gathered::default();
+        gathered.push(Frame::data(only.clone()));
+        assert_eq!(gathered.join().as_ptr(), only.as_ptr());
     }
 
     const LONG: Duration = Duration::from_mins(1);

@@ -10,7 +10,7 @@ use net::UpstreamBody;
 
 use crate::body::Broken;
 use crate::call_under_way::CallUnderWay;
-use crate::frames::{self, Deadline};
+use crate::frames::{Deadline, Gathered};
 use crate::memory::Share;
 
 /// How long and how large an answer may be to be held.
@@ -42,20 +42,19 @@ pub(crate) async fn hold(
     share: &mut Share,
     patience: &Patience,
 ) -> Held {
-    let mut early = VecDeque::new();
+    let mut early = Gathered::default();
     if body.size_hint().lower() > patience.most as u64 {
         return Held::Partial {
-            early,
+            early: early.into_frames(),
             rest: body,
             broke: None,
         };
     }
     let sized = body.size_hint().exact().is_some();
-    let whole = |early| Held::Whole {
-        bytes: frames::join(early),
+    let whole = |early: Gathered| Held::Whole {
+        bytes: early.join(),
         sized,
     };
-    let mut length = 0_usize;
     let mut deadline = Deadline::of(patience.time);
     let broke = loop {
         let frame = match deadline.next(&mut body, false).await {
@@ -65,15 +64,14 @@ pub(crate) async fn hold(
             Err(_too_slow) => break None,
         };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        length += bytes;
         if let Some(data) = frame.data_ref() {
             call.read(data);
         }
         let fits = frame.is_data()
-            && length <= patience.most
+            && early.length() + bytes <= patience.most
             && call.decoded_bytes() <= patience.most as u64
             && share.grow(bytes, patience.most_together);
-        early.push_back(frame);
+        early.push(frame);
         if !fits {
             break None;
         }
@@ -82,7 +80,7 @@ pub(crate) async fn hold(
         }
     };
     Held::Partial {
-        early,
+        early: early.into_frames(),
         rest: body,
         broke,
     }

@@ -25,7 +25,18 @@ impl Pasted {
         if !has_two_endpoints(path) || self.0.swap(true, Ordering::Relaxed) {
             return;
         }
-        let path: String = path.chars().take(MOST_PATH_LETTERS).collect();
+        // Whoever pastes may paste a key.
+        let words: Vec<&str> = path
+            .split('/')
+            .map(|word| {
+                if word.starts_with("sk-") {
+                    "sk-..."
+                } else {
+                    word
+                }
+            })
+            .collect();
+        let path: String = words.join("/").chars().take(MOST_PATH_LETTERS).collect();
         tracing::warn!("path {path}: the base URL should end in /v1");
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::frames::{self, Deadline};
+use crate::frames::{self, Deadline, Gathered};
 use crate::memory::{Memory, Share};
 
 /// What goes upstream.
@@ -81,8 +81,7 @@ impl RequestBody {
         }
         let sized = body.size_hint().exact().is_some();
         let mut share = memory.share();
-        let mut early: VecDeque<Frame<Bytes>> = VecDeque::new();
-        let mut length = 0;
+        let mut early = Gathered::default();
         let mut deadline = Deadline::of(bounds.time);
         while !body.is_end_stream() {
             let too_slow = match deadline.next(&mut body, true).await {
@@ -90,10 +89,10 @@ impl RequestBody {
                 Ok(Some(frame)) => {
                     let frame = frame?;
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
-                    length += bytes;
-                    let fits = length <= bounds.most && share.grow(bytes, bounds.most_together);
+                    let fits = early.length() + bytes <= bounds.most;
+                    let fits = fits && share.grow(bytes, bounds.most_together);
                     let fits = fits && frame.is_data();
-                    early.push_back(frame);
+                    early.push(frame);
                     !fits
                 }
                 Err(_too_slow) => true,
@@ -101,13 +100,13 @@ impl RequestBody {
             if too_slow {
                 let share = Some(share);
                 return Ok(RequestBody::of(Shape::Streaming {
-                    early,
+                    early: early.into_frames(),
                     share,
                     rest: body,
                 }));
             }
         }
-        let bytes = Some(frames::join(early));
+        let bytes = Some(early.join());
         Ok(RequestBody::of(Shape::Whole {
             bytes,
             sized,

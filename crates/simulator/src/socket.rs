@@ -70,7 +70,7 @@ impl Kind {
     fn of(method: &Method, uri: &Uri) -> Option<Self> {
         match (method, uri.path()) {
             (&Method::GET, "/v1/responses") => Some(Self::Responses),
-            (&Method::GET, "/v1/realtime") => Some(Self::Realtime),
+            (&Method::GET, "/v1/realtime" | "/v1/realtime/translations") => Some(Self::Realtime),
             _ => None,
         }
     }

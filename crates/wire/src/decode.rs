@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use flate2::write::GzDecoder;
 use flate2::{FlushDecompress, Status};
 use thiserror::Error;
 
@@ -15,6 +16,9 @@ pub const MOST_DECODED_RATIO: u64 = 100;
 /// What a body may decode to before its ratio is looked at: short bodies of repeated text
 /// compress better than 1:100 and are no attack.
 const FREE_DECODED_BYTES: u64 = 1024 * 1024;
+/// What the beginning of a gzip member counts as, in decoded bytes: setting up to decode costs as much as decoding them,
+/// and a member of nothing is 20 bytes.
+const GZIP_MEMBER_BYTES: usize = 16 * 1024;
 /// Largest zstd window taken, as a power of two: 8 MiB, which HTTP's zstd coding sets as its
 /// limit.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -162,7 +166,7 @@ impl Decoder {
         let sink = self.engine.sink();
         std::mem::swap(&mut sink.out, out);
         let over = sink.over;
-        self.given += (out.len() - before) as u64;
+        self.given += (out.len() - before) as u64 + std::mem::take(&mut sink.charged);
         let outcome = if over {
             Err(DecodeError::OverBudget)
         } else {
@@ -197,15 +201,27 @@ struct Sink {
     out: Vec<u8>,
     room: usize,
     over: bool,
+    /// What was taken of the room for work, not for bytes.
+    charged: u64,
+}
+
+impl Sink {
+    fn take_room(&mut self, bytes: usize) -> io::Result<()> {
+        let room = self.room.checked_sub(bytes);
+        self.over |= room.is_none();
+        self.room = room.ok_or_else(|| io::Error::other("over the budget"))?;
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: usize) -> io::Result<()> {
+        self.charged += bytes as u64;
+        self.take_room(bytes)
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(room) = self.room.checked_sub(bytes.len()) else {
-            self.over = true;
-            return Err(io::Error::other("over the budget"));
-        };
-        self.room = room;
+        self.take_room(bytes.len())?;
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -218,7 +234,7 @@ impl Write for Sink {
 /// The decoding libraries, all driven by pushing.
 enum Engine {
     Identity(Sink),
-    Gzip(Box<flate2::write::MultiGzDecoder<Sink>>),
+    Gzip(Box<Gunzip>),
     Deflate(Box<Inflate>),
     Brotli(Box<brotli_decompressor::DecompressorWriter<Sink>>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Sink>>),
@@ -229,9 +245,7 @@ impl Engine {
     fn new(coding: Coding) -> Self {
         match coding {
             Coding::Identity => Self::Identity(Sink::default()),
-            Coding::Gzip => Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(
-                Sink::default(),
-            ))),
+            Coding::Gzip => Self::Gzip(Box::new(Gunzip(GzDecoder::new(Sink::default())))),
             Coding::Deflate => Self::Deflate(Box::default()),
             Coding::Brotli => Self::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
                 Sink::default(),
@@ -244,7 +258,7 @@ impl Engine {
     fn sink(&mut self) -> &mut Sink {
         match self {
             Self::Identity(sink) | Self::Failed(sink) => sink,
-            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Gzip(gunzip) => gunzip.0.get_mut(),
             Self::Deflate(inflate) => &mut inflate.sink,
             Self::Brotli(decoder) => decoder.get_mut(),
             Self::Zstd(decoder) => decoder.get_mut(),
@@ -254,7 +268,7 @@ impl Engine {
     fn write(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         match self {
             Self::Identity(sink) => sink.write_all(bytes),
-            Self::Gzip(decoder) => decoder.write_all(bytes),
+            Self::Gzip(gunzip) => gunzip.write_all(bytes),
             Self::Deflate(inflate) => inflate.write_all(bytes),
             Self::Brotli(decoder) => decoder.write_all(bytes),
             Self::Zstd(decoder) => decoder.write_all(bytes),
@@ -262,7 +276,7 @@ impl Engine {
         }
         .and_then(|()| match self {
             // What is decoded so far must be seen now: the stream's end may be in it.
-            Self::Gzip(decoder) => decoder.flush(),
+            Self::Gzip(gunzip) => gunzip.0.flush(),
             Self::Zstd(decoder) => decoder.flush(),
             _ => Ok(()),
         })
@@ -272,7 +286,7 @@ impl Engine {
     fn finish(&mut self) -> Result<(), DecodeError> {
         match self {
             Self::Identity(_) => Ok(()),
-            Self::Gzip(decoder) => decoder.try_finish(),
+            Self::Gzip(gunzip) => gunzip.0.try_finish(),
             Self::Deflate(inflate) => inflate.finish(),
             Self::Brotli(decoder) => decoder.close(),
             Self::Zstd(decoder) => decoder.do_finish(),
@@ -286,6 +300,28 @@ fn zstd_engine() -> io::Result<Engine> {
     let mut decoder = zstd::stream::write::Decoder::new(Sink::default())?;
     decoder.window_log_max(ZSTD_WINDOW_LOG)?;
     Ok(Engine::Zstd(Box::new(decoder)))
+}
+
+/// Members of gzip, one after the other.
+struct Gunzip(GzDecoder<Sink>);
+
+impl Gunzip {
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.0.write(bytes)? {
+                // The member has ended; these bytes begin another one.
+                0 => {
+                    self.0.try_finish()?;
+                    let mut sink = std::mem::take(self.0.get_mut());
+                    let charged = sink.charge(GZIP_MEMBER_BYTES);
+                    self.0 = GzDecoder::new(sink);
+                    charged?;
+                }
+                taken => bytes = bytes.get(taken..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// HTTP's `deflate`: the zlib format by its definition, raw deflate by some senders. Which of the

@@ -60,7 +60,7 @@ pub enum Metered {
 pub enum Socket {
     /// `GET /v1/responses`: many responses, interleaved in lanes.
     Responses,
-    /// `GET /v1/realtime`: a session of one model.
+    /// `GET /v1/realtime` and what lies below it (`/translations`): a session of one model.
     Realtime,
 }
 
@@ -106,6 +106,17 @@ impl Metered {
             Self::ImageEdits => "images.edits",
             Self::ThreadRuns => "threads.runs",
             Self::Realtime => "realtime",
+        }
+    }
+}
+
+impl Metered {
+    /// The model of a request that names none, where the endpoint has one of its own (`OpenAI`'s API reference, images).
+    #[must_use]
+    pub const fn default_model(self) -> Option<&'static str> {
+        match self {
+            Self::ImageGenerations | Self::ImageEdits => Some("dall-e-2"),
+            _ => None,
         }
     }
 }
@@ -253,7 +264,7 @@ fn shown(segments: &[&str]) -> Endpoint {
         | ["organization", "usage", ..]
         | ["organization", "costs"] => Endpoint::Replay(Shows::Others),
         ["responses"] => Endpoint::Socket(Socket::Responses),
-        ["realtime"] => Endpoint::Socket(Socket::Realtime),
+        ["realtime", ..] => Endpoint::Socket(Socket::Realtime),
         _ => Endpoint::PassThrough,
     }
 }
@@ -379,6 +390,10 @@ mod tests {
             ("/v1/realtime?model=gpt-realtime", Socket::Realtime),
             ("/v1/realtime?call_id=rtc_1", Socket::Realtime),
             ("/realtime", Socket::Realtime),
+            (
+                "/v1/realtime/translations?model=gpt-realtime-translate",
+                Socket::Realtime,
+            ),
         ] {
             assert_eq!(
                 classify("GET", path).endpoint,
@@ -401,7 +416,6 @@ mod tests {
             ("POST", "/v1/Chat/Completions"),
             ("POST", "/v1/responses/"),
             ("GET", "/v1/responses/"),
-            ("GET", "/v1/realtime/calls"),
             ("POST", "/v1/realtime"),
             ("GET", "/v1/responses/resp_1/input_items"),
             ("DELETE", "/v1/responses/resp_1"),

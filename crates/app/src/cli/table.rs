@@ -296,9 +296,9 @@ fn total(widths: &[Option<usize>]) -> usize {
     kept.iter().sum::<usize>() + GAP.len() * kept.len().saturating_sub(1)
 }
 
-/// A text without tabs, line ends and other control characters.
+/// A text without tabs, line ends and what else a terminal takes for a command.
 pub(crate) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(admin::is_command, " ")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ fn call(organization: &Organization, tokens: u64) -> FinishedCall<'_> {
         organization,
         project: Some("proj_1"),
         model: Some("gpt-6-sol"),
+        model_is_asked: false,
         service_tier: None,
         payer: None,
         hosted_tool: false,

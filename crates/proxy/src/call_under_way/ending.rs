@@ -221,6 +221,7 @@ impl CallUnderWay {
             organization: &self.whose.organization,
             project: self.whose.project.as_deref(),
             model: seen.model.as_deref().or(self.asked.model()),
+            model_is_asked: seen.model.is_none(),
             service_tier: self.service_tier(seen),
             payer: seen.payer,
             hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
@@ -267,7 +268,7 @@ impl CallUnderWay {
             stream: self.recent.is_some(),
             status: self.status,
             client: self.caller.client.clone(),
-            estimated: settlement.usage.and(Some(*settlement)),
+            estimated: settlement.usage.map(|_| Box::new(*settlement)),
             uncounted: Some(uncounted).filter(|_| is_taken_back && settlement.slack != Some(0)),
         });
     }
@@ -303,7 +304,7 @@ impl CallUnderWay {
             &MissingCall {
                 organization: &self.whose.organization,
                 project: self.whose.project.as_deref(),
-                model,
+                model: model.or(self.asked.endpoint.default_model()),
                 service_tier: self.asked.service_tier(),
                 hosted_tool: self.asked.hosted_tool(),
                 choices: self.asked.facts.as_ref().map_or(1, |facts| facts.choices),

@@ -22,6 +22,8 @@ use crate::proxy::Shared;
 const MOST_WAITING: usize = 256;
 /// Responses under way on one connection; one beyond is counted once it ends.
 const MOST_OPEN: usize = 256;
+/// Responses of one connection of which it is remembered that they ended.
+const MOST_ENDED: usize = 256;
 
 /// What the opening of the WebSocket told of all its calls.
 pub(super) struct Opened {
@@ -42,6 +44,8 @@ pub(super) struct Calls {
     waiting: VecDeque<Waiting>,
     /// Begun, not ended; oldest first.
     open: Vec<Open>,
+    /// Responses that ended, oldest first: an end that is said again is no other call.
+    ended: VecDeque<Box<str>>,
 }
 
 struct Waiting {
@@ -83,6 +87,7 @@ impl Calls {
             reader: SocketReader::new(socket, target),
             waiting: VecDeque::new(),
             open: Vec::new(),
+            ended: VecDeque::new(),
         }
     }
 
@@ -188,6 +193,15 @@ impl Calls {
             Reading::Missing(missing) => &mut missing.seen,
         };
         let id = seen.response_id.as_deref();
+        if let Some(id) = id {
+            if self.ended.iter().any(|ended| &**ended == id) {
+                return None;
+            }
+            self.ended.push_back(id.into());
+            if self.ended.len() > MOST_ENDED {
+                self.ended.pop_front();
+            }
+        }
         let place = id.and_then(|id| self.open.iter().position(|open| &*open.response_id == id));
         let mut call = if let Some(place) = place {
             let open = self.open.remove(place);

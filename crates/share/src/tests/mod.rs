@@ -223,6 +223,7 @@ impl Replica {
             organization: &organization,
             project: Some("proj_1"),
             model: Some("tiny"),
+            model_is_asked: false,
             service_tier: None,
             payer: None,
             hosted_tool: false,
