@@ -25,6 +25,12 @@ const PIECES: [&str; 5] = ["settle", "request", "answer", "event", "unasked-even
 const TIMES: [u64; 2] = [1_000, 11_000];
 /// The same for calls.
 const CALLS: [u64; 2] = [500, 2_500];
+/// Whole calls: their names, whether a ledger is kept, and what the log is to say. The first is what comes without a word.
+const WHOLE: [(&str, bool, &str); 3] = [
+    ("call", true, "info,call=off"),
+    ("call-without-ledger", false, "info,call=off"),
+    ("call-with-a-line-of-the-log", true, "info"),
+];
 /// Bytes of text in an answer.
 const TEXT: usize = 900;
 
@@ -146,7 +152,7 @@ fn the_pieces_of_a_call_take_no_more_instructions_than_recorded() {
 }
 
 /// The instructions of the program from its start to its end, with so many calls in between.
-async fn whole(calls: u64, data: &str) -> u64 {
+async fn whole(calls: u64, data: &str, log_filter: &str) -> u64 {
     let usage = r#","usage":{"prompt_tokens":147,"completion_tokens":85,"total_tokens":232}"#;
     let text = "word ".repeat(TEXT / 5);
     let body = harness::chat::completion("chatcmpl-1", harness::chat::MODEL, &text, usage);
@@ -155,6 +161,7 @@ async fn whole(calls: u64, data: &str) -> u64 {
     let setup = ProxySetup::to(&upstream.url())
         .variable("TOLLFREE_DATA_DIR", data)
         .variable("TOKIO_WORKER_THREADS", "1")
+        .argument(&format!("--log-filter={log_filter}"))
         .under(&callgrind::command());
     let mut proxy = Proxy::start(setup);
     let mut connection = Connection::open(proxy.address()).await.expect("a listener");
@@ -184,12 +191,12 @@ async fn a_whole_call_takes_no_more_instructions_than_recorded() {
         return;
     }
     let mut counted = Counts::new();
-    for (name, keeps) in [("call", true), ("call-without-ledger", false)] {
+    for (name, keeps, log_filter) in WHOLE {
         let mut counts = [0; 2];
         for (count, calls) in counts.iter_mut().zip(CALLS) {
             let folder = tempfile::tempdir().expect("a folder");
             let data = folder.path().join("data").display().to_string();
-            *count = whole(calls, if keeps { &data } else { "off" }).await;
+            *count = whole(calls, if keeps { &data } else { "off" }, log_filter).await;
         }
         counted.insert(name.to_owned(), each(CALLS, counts));
     }
