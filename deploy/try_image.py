@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -120,6 +121,10 @@ def main():
     files = sorted(os.listdir(image.root))
     assert files == ["data", "licenses", "tollfree"], files
     # What every engine lays into a container.
+    os.makedirs(f"{image.root}/dev")
+    for minor, name in ((3, "null"), (8, "random"), (9, "urandom")):
+        os.mknod(f"{image.root}/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(1, minor))
+        os.chmod(f"{image.root}/dev/{name}", 0o666)
     os.makedirs(f"{image.root}/etc", exist_ok=True)
     with open(f"{image.root}/etc/resolv.conf", "w", encoding="utf-8") as file:
         file.write("nameserver 127.0.0.153\n")
