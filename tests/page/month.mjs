@@ -19,6 +19,8 @@ for (const colorScheme of ['light', 'dark']) {
   assert.ok(await page.locator('#notice').isHidden(), await text(page, '#notice').catch(() => ''));
   await says(page, 'article[data-group=large]', curve.crossing.call.slice(-4));
   await until(page, (words) => document.getElementById('curve').getAttribute('aria-label')?.includes(words), `not running ${silent} UTC`);
+  // Every verdict is in the pictures, those without colours too.
+  for (const word of ['free', 'BILLED', 'unknown']) await says(page, '#calls', word);
   await page.mouse.move(2, 2);
   await picture(page, `page-${colorScheme}`);
   const sight = await page.context().newCDPSession(page);
