@@ -66,16 +66,20 @@ impl FakedClock {
     /// A program started so has this clock.
     #[must_use]
     pub fn around(&self, setup: ProxySetup) -> ProxySetup {
+        let set = |setup: ProxySetup, (name, value): (&str, String)| setup.variable(name, &value);
+        self.variables().into_iter().fold(setup, set)
+    }
+
+    /// What a program finds in its environment that has this clock.
+    pub fn variables(&self) -> [(&'static str, String); 5] {
         let library = library().expect("libfaketime is installed");
-        setup
-            .variable("LD_PRELOAD", &library.display().to_string())
-            .variable(
-                "FAKETIME_TIMESTAMP_FILE",
-                &self.file().display().to_string(),
-            )
-            .variable("FAKETIME_NO_CACHE", "1")
-            .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .variable("DONT_FAKE_MONOTONIC", "1")
+        [
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
     }
 
     fn file(&self) -> PathBuf {

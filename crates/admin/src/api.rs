@@ -70,12 +70,14 @@ impl Api {
 
     pub(crate) fn standings(&self) -> Standings {
         let organizations = self.proxy.standings();
-        // Where there is none yet, any day's midnight would do but today's is right.
         let day = organizations
             .first()
-            .map_or_else(|| Day::at(proxy::Clock::system().now()), |first| first.day);
+            .map_or_else(|| self.proxy.today(), |first| first.day);
         let sharing = self.proxy.sharing().as_ref().map(Sharing::of);
-        Standings::of(day, self.now(), &organizations, sharing)
+        Standings {
+            clock_correction_milliseconds: self.proxy.clock_correction_milliseconds(),
+            ..Standings::of(day, self.now(), &organizations, sharing)
+        }
     }
 
     fn now(&self) -> ProxyNow {
@@ -130,7 +132,7 @@ impl Api {
 }
 
 impl Standings {
-    /// What a proxy's standings say of this day.
+    /// What a proxy's standings say of this day, by a right clock.
     #[must_use]
     pub fn of(
         day: Day,
@@ -143,6 +145,7 @@ impl Standings {
             proxy,
             day: day.to_string(),
             reset: format!("{}T00:00:00Z", Day::at(day.end())),
+            clock_correction_milliseconds: 0,
             organizations: organizations.iter().map(OrganizationStanding::of).collect(),
             sharing,
         }

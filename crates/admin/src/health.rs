@@ -61,7 +61,8 @@ pub(crate) fn status(
         degraded = true;
         notices.push(notice);
     }
-    notices.extend(clock(proxy.clock_correction_milliseconds()));
+    let correction = proxy.clock_correction_milliseconds();
+    notices.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
     notices.extend(about.notices.iter().cloned());
     Status {
         word: match (stopping, degraded) {
@@ -96,48 +97,4 @@ fn sharing(now: &SharingNow) -> Option<String> {
          replicas have told it what they took"
             .to_owned()
     })
-}
-
-/// What is said of a clock that differs from OpenAI's; `milliseconds` is what is added to it.
-fn clock(milliseconds: i64) -> Option<String> {
-    let seconds = milliseconds.unsigned_abs() / 1000;
-    if milliseconds == 0 {
-        return None;
-    }
-    let (way, off) = (
-        if milliseconds > 0 {
-            "behind"
-        } else {
-            "ahead of"
-        },
-        match (seconds / 3600, seconds / 60 % 60) {
-            (0, 0) => format!("{seconds} s"),
-            (0, minutes) => format!("{minutes} min"),
-            (hours, minutes) => format!("{hours} h {minutes} min"),
-        },
-    );
-    Some(format!(
-        "this clock is {off} {way} OpenAI's. days are taken from OpenAI's date header until it is right. help: turn on \
-         time sync (timedatectl)"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clock;
-
-    #[test]
-    fn a_wrong_clock_is_said_as_people_say_it() {
-        assert_eq!(clock(0), None);
-        let ahead = clock(-11_520_000).unwrap();
-        assert!(
-            ahead.starts_with("this clock is 3 h 12 min ahead of OpenAI's. "),
-            "{ahead}"
-        );
-        let behind = clock(61_000).unwrap();
-        assert!(
-            behind.starts_with("this clock is 1 min behind OpenAI's. "),
-            "{behind}"
-        );
-    }
 }

@@ -19,6 +19,9 @@ pub struct Standings {
     pub day: String,
     /// When the allowances are given anew: the next 00:00 UTC, RFC 3339.
     pub reset: String,
+    /// What is added to this machine's clock to agree with OpenAI's; 0 while it does.
+    #[serde(default)]
+    pub clock_correction_milliseconds: i64,
     /// By name.
     pub organizations: Vec<OrganizationStanding>,
     /// How totals are shared with other replicas; `null` where they are not.

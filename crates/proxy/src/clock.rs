@@ -165,11 +165,34 @@ impl Clock {
         if !self.is_wrong.swap(correction != 0, Ordering::Relaxed) && correction != 0 {
             tracing::warn!(
                 offset_seconds = correction / 1000,
-                "this clock differs from OpenAI's; days are taken from OpenAI's date header until it is right. \
-                 help: turn on time sync (timedatectl)"
+                "{}",
+                wrong_clock(correction)
             );
         }
     }
+}
+
+/// What people are told of a clock that differs from OpenAI's, the same words everywhere; `milliseconds` is what is added
+/// to it.
+#[must_use]
+pub fn wrong_clock(milliseconds: i64) -> String {
+    let seconds = milliseconds.unsigned_abs() / 1000;
+    let minutes = if seconds < 60 { 0 } else { (seconds + 30) / 60 };
+    let off = match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    };
+    let way = if milliseconds > 0 {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    format!(
+        "this clock is {off} {way} OpenAI's. days are taken from OpenAI's date header until it is right. help: turn on \
+         time sync (timedatectl)"
+    )
 }
 
 fn is_tolerated(milliseconds: i64) -> bool {
@@ -188,6 +211,21 @@ mod tests {
 
     /// 2026-11-21 23:59:50 UTC.
     const LATE: i64 = 1_795_305_590_000;
+
+    #[test]
+    fn a_wrong_clock_is_said_as_people_say_it() {
+        for (milliseconds, said) in [
+            (-11_520_000, "3 h 12 min ahead of"),
+            (61_000, "1 min behind"),
+            (-3_599_726, "1 h ahead of"),
+            (3_600_139, "1 h behind"),
+            (2_500, "2 s behind"),
+        ] {
+            let begins = format!("this clock is {said} OpenAI's. ");
+            let text = wrong_clock(milliseconds);
+            assert!(text.starts_with(&begins), "{text}");
+        }
+    }
 
     #[test]
     fn a_right_clock_is_left_alone() {

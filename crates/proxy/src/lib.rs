@@ -45,7 +45,7 @@ mod tunnel;
 pub use answer::unserved;
 pub use body::{AnswerBody, Broken};
 pub use call_id::{CallId, NoRandomness};
-pub use clock::Clock;
+pub use clock::{Clock, wrong_clock};
 pub use figures::{BUCKET_MICROSECONDS, Count, Figures, Histogram};
 pub use proxy::{Connector, Proxy};
 pub use request_body::RequestBody;

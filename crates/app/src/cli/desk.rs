@@ -83,8 +83,10 @@ pub(crate) struct Standings {
     pub(crate) source: Source,
     /// The UTC day.
     pub(crate) day: Day,
-    /// Unix seconds.
+    /// Unix seconds, as the running proxy has it.
     pub(crate) now: i64,
+    /// What the running proxy adds to this machine's clock, in milliseconds; 0 while it agrees with OpenAI's.
+    pub(crate) clock_correction: i64,
     /// What clients take for OpenAI's base URL.
     pub(crate) base_url: String,
     /// By name.
@@ -161,6 +163,7 @@ impl Desk {
             source: Source::Stopped { as_of },
             day: Day::at(now),
             now,
+            clock_correction: 0,
             base_url: self.base_url(None),
             organizations,
             sharing: None,
@@ -172,8 +175,10 @@ impl Desk {
         Ok(Standings {
             source: Source::Running,
             day,
-            // By the proxy's corrected clock it may be another day than by ours.
-            now: now().clamp(day.start(), day.end() - 1),
+            // A moment later it may be another day by this clock than it was by the proxy's.
+            now: (now() + said.clock_correction_milliseconds / 1000)
+                .clamp(day.start(), day.end() - 1),
+            clock_correction: said.clock_correction_milliseconds,
             base_url: self.base_url(Some(&said.proxy.address)),
             organizations: said.organizations,
             sharing: said.sharing,

@@ -12,7 +12,7 @@ use super::{Finding, State};
 use crate::busy_port::BusyPort;
 use crate::cli::control::Control;
 use crate::cli::desk::now;
-use crate::cli::figures::{counted, duration};
+use crate::cli::figures::counted;
 use crate::cli::offer::age;
 use crate::cli::{exit, figures};
 use crate::config::{Admin, DataDir, Loaded, Mistakes, offer_is_old};
@@ -81,16 +81,7 @@ fn clock(asked: &Result<Answered, String>) -> Finding {
             format!("agrees with upstream's; {zone}"),
         );
     }
-    let way = if ahead > 0 { "ahead of" } else { "behind" };
-    Finding::told(
-        "clock",
-        State::Warn,
-        &format!(
-            "this clock is {} {way} OpenAI's. days are taken from OpenAI's date header until it is right. help: turn \
-             on time sync (timedatectl)",
-            duration(ahead.abs())
-        ),
-    )
+    Finding::told("clock", State::Warn, &proxy::wrong_clock(-ahead * 1000))
 }
 
 fn ledger(data_dir: &DataDir) -> Finding {

@@ -54,6 +54,8 @@ pub(crate) struct Status {
     pub(crate) day: Day,
     /// Unix seconds.
     pub(crate) now: i64,
+    /// What the running proxy adds to this machine's clock, in milliseconds.
+    pub(crate) clock_correction: i64,
     /// What clients take for OpenAI's base URL.
     pub(crate) base_url: String,
     /// Those with something to show.
@@ -261,6 +263,7 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
         source: standings.source,
         day,
         now: standings.now,
+        clock_correction: standings.clock_correction,
         base_url: standings.base_url,
         organizations,
         further: 0,

@@ -264,6 +264,8 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     let total = totals.fold(Sums::default(), Sums::plus);
     let mut notes = Vec::new();
     notes.extend(status.sharing.as_ref().map(admin::Sharing::line));
+    let correction = status.clock_correction;
+    notes.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
     if total.unknown_calls > 0 {
         notes.push(format!(
             "{} without usage: see tollfree calls --verdict unknown",

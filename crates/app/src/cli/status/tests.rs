@@ -100,6 +100,7 @@ fn status() -> Status {
         source: Source::Running,
         day: Day::at(NOW),
         now: NOW,
+        clock_correction: 0,
         base_url: "http://127.0.0.1:8800/v1".to_owned(),
         organizations: vec![OrganizationNow {
             standing: OrganizationStanding {

@@ -33,6 +33,7 @@ fn standings() -> Standings {
         source: Source::Running,
         day: Day::of_date(2026, 11, 21).unwrap(),
         now: 0,
+        clock_correction: 0,
         base_url: String::new(),
         organizations: vec![OrganizationStanding {
             organization: "acme".to_owned(),
