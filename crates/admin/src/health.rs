@@ -89,7 +89,7 @@ fn sharing(now: &SharingNow) -> Option<String> {
     } else if now.missing > 0 {
         format!(
             "{} of the replicas that share totals went without a word. free verdicts assume shared-totals until it is \
-             back, or until 00:00 UTC. help: start it on its data directory",
+             back, or until 00:00 UTC and an hour at least. help: start it on its data directory",
             now.missing
         )
     } else {

@@ -36,7 +36,7 @@ pub struct Sharing {
     pub in_step: bool,
     /// Replicas that share, this one included; as last heard.
     pub replicas: u64,
-    /// Replicas that went without a word today and are not back.
+    /// Replicas that went without a word today, or within the last hour, and are not back.
     pub missing_replicas: u64,
 }
 

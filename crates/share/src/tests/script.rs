@@ -123,3 +123,36 @@ async fn a_store_that_lost_what_it_had_answered_says_that_it_is_young() {
     };
     assert_eq!(told(&store, known).await.age, 0);
 }
+
+/// Who is here and who is missing where it is so many seconds after midnight, and another one was last heard then.
+async fn present(server: &Server, seconds: i64, other_heard: i64) -> (u64, u64) {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let midnight = Day::at(NOW).start();
+    let key = format!("at:{seconds}:{other_heard}");
+    let heard = (midnight + other_heard) * 1_000;
+    let mut other = redis::cmd("ZADD");
+    other.arg(&key).arg(heard).arg("other");
+    let () = other.query_async(&mut connection).await.unwrap();
+    // The server's own clock cannot be set.
+    let clock = format!("{{{}, 0}}", midnight + seconds);
+    let text = include_str!("../scripts/presence.lua").replace("redis.call('TIME')", &clock);
+    let script = redis::Script::new(&text);
+    let mut asking = script.prepare_invoke();
+    asking.key(&key).arg("a").arg(5_000).arg(0);
+    asking.invoke_async(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_fell_silent_is_missed_for_the_day_and_for_an_hour_at_least() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    assert_eq!(present(&server, 50_000, 49_998).await, (2, 0));
+    assert_eq!(present(&server, 50_000, 10).await, (1, 1));
+    // Just before midnight, seen from just after it; and an hour later.
+    assert_eq!(present(&server, 2, -1).await, (2, 0));
+    assert_eq!(present(&server, 20, -10).await, (1, 1));
+    assert_eq!(present(&server, 3_580, -10).await, (1, 1));
+    assert_eq!(present(&server, 3_595, -10).await, (1, 0));
+}
