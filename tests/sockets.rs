@@ -303,6 +303,37 @@ fn noise(length: usize, mut seed: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn an_end_that_is_said_again_is_no_other_call() {
+    let data = tempfile::tempdir().expect("a folder");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let setup = ProxySetup::to(&url);
+    let folder = data.path().to_str().expect("text");
+    let mut proxy = Proxy::start(setup.variable("TOLLFREE_DATA_DIR", folder));
+    let (_, _, mut client, mut upstream) = opened(&listener, proxy.address(), "").await;
+    client
+        .write_all(&frame(TEXT, create("hi", None).to_string().as_bytes()))
+        .await
+        .expect("sent");
+    let end = json!({"type": "response.completed", "response": {"id": "resp_again", "object": "response",
+        "status": "completed", "model": MODEL, "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}}});
+    let ends = plain_frame(TEXT, end.to_string().as_bytes()).repeat(3);
+    upstream.write_all(&ends).await.expect("sent");
+    let mut read = vec![0; ends.len()];
+    let reading = client.read_exact(&mut read);
+    timeout(SOON, reading)
+        .await
+        .expect("in time")
+        .expect("a socket");
+    assert_eq!(read, ends);
+    drop((client, upstream));
+    proxy.terminate();
+    assert!(proxy.wait_for_exit().success());
+    let rows = harness::sqlite::read(data.path()).expect("a ledger").rows;
+    assert_eq!(rows.len(), 1, "settled once");
+}
+
+#[tokio::test]
 async fn bytes_pass_unchanged_both_ways_whatever_they_are() {
     let (listener, proxy) = upstream().await;
     let text = noise(70_000, 3)

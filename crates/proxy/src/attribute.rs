@@ -169,4 +169,38 @@ mod tests {
         assert!(!learn_alias(&meter, &asked, "org-1", &answer));
         assert!(meter.organizations().find("org-1").is_none());
     }
+
+    #[test]
+    fn an_id_that_is_anothers_moves_no_totals() {
+        let (meter, keys) = (Meter::new(0), Keys::new().unwrap());
+        let key = Some(KeyHash::of_bytes([7; 16]));
+        let named = |name| by_answer(&meter, &keys, key, StatusCode::OK, &head(Some(name)));
+        let (mut answer, ()) = http::Response::new(()).into_parts();
+        answer.headers = head(Some("any"));
+        let (victim, attacker) = (named("victim"), named("attacker"));
+        assert!(learn_alias(&meter, &victim, "org-victim", &answer));
+        assert!(!learn_alias(&meter, &attacker, "org-victim", &answer));
+        assert!(victim.organization != attacker.organization);
+        assert_eq!(
+            meter.organizations().find("org-victim"),
+            Some(victim.organization)
+        );
+        // An id that settings declare, and no answer has named otherwise, is learned.
+        let declared = meter.organizations().named("org-declared").unwrap();
+        assert!(learn_alias(&meter, &attacker, "org-declared", &answer));
+        assert!(declared == attacker.organization);
+        // Nor can anybody fill the table with ids of its own.
+        let learned = (0..100)
+            .filter(|number| learn_alias(&meter, &attacker, &format!("org-{number}"), &answer));
+        assert!(learned.count() < MOST_NAMES);
+        assert!(!learn_alias(&meter, &named("org-a"), "org-b", &answer));
+    }
+
+    #[test]
+    fn who_names_several_asks_for_none() {
+        let mut request = head(Some("org-1"));
+        assert_eq!(asked(&request).as_deref(), Some("org-1"));
+        request.append(ORGANIZATION, HeaderValue::from_static("org-2"));
+        assert_eq!(asked(&request), None);
+    }
 }

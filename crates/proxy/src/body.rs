@@ -201,3 +201,40 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    #[test]
+    fn trailers_carry_no_word_of_ours_and_nothing_that_ends_at_a_hop() {
+        let mut trailers = HeaderMap::new();
+        for (name, value) in [
+            ("x-tollfree-verdict", "free"),
+            ("transfer-encoding", "chunked"),
+            ("x-checksum", "1"),
+        ] {
+            trailers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let passed = cleared(Frame::trailers(trailers.clone()))
+            .into_trailers()
+            .unwrap();
+        assert_eq!(passed.keys().collect::<Vec<_>>(), ["x-checksum"]);
+        // Where it names what no hop may remove, nobody knows what is meant: none of it passes.
+        trailers.insert("connection", HeaderValue::from_static("authorization"));
+        assert!(
+            cleared(Frame::trailers(trailers))
+                .into_trailers()
+                .unwrap()
+                .is_empty()
+        );
+        let data = cleared(Frame::data(Bytes::from_static(b"x")))
+            .into_data()
+            .unwrap();
+        assert_eq!(data, "x");
+    }
+}

@@ -150,6 +150,21 @@ fn budgets_hold() {
     );
 }
 
+/// A member of nothing is 20 bytes, and to begin one costs as much as to decode thousands.
+#[test]
+fn gzip_members_cost_what_beginning_them_costs() {
+    let pushed = |member: &[u8], times| {
+        let mut decoder = Decoder::new(Coding::Gzip, MOST_DECODED_BYTES);
+        decoder.push(&member.repeat(times), &mut Vec::new())
+    };
+    let nothing = encoded(Coding::Gzip, b"");
+    let told = pushed(&nothing, 1_000);
+    assert!(matches!(told, Err(DecodeError::OverBudget)), "{told:?}");
+    assert!(pushed(&nothing, 50).is_ok());
+    let noise: Vec<u8> = (0..40_000_u32).map(|n| (n * n >> 7) as u8).collect();
+    assert!(pushed(&encoded(Coding::Gzip, &noise), 200).is_ok());
+}
+
 #[test]
 fn headers_name_codings_in_the_order_applied() {
     for (values, expected) in [
