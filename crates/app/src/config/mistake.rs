@@ -103,16 +103,18 @@ impl Excerpt {
     }
 }
 
-/// The characters of a line as they may be shown on a terminal.
+/// The characters of a text as they may be shown on a terminal, in one line.
+fn harmless(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    })
+}
+
+/// The same of a line that was written.
 fn presentable(line: &str) -> Vec<char> {
-    let mut shown: Vec<char> = line
-        .chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect();
+    let mut shown: Vec<char> = harmless(line).collect();
     // A URL may hold a password in front of its @.
     let mut covering = false;
     for c in shown.iter_mut().rev() {
@@ -151,11 +153,14 @@ impl Mistake {
         } else {
             ("", "")
         };
-        writeln!(out, "{red}error{plain}: {}", self.message)?;
-        writeln!(out, " --> {}", self.place)?;
+        // They may repeat a name as it was written.
+        let [message, place, form] =
+            [&self.message, &self.place, &self.form].map(|text| harmless(text).collect::<String>());
+        writeln!(out, "{red}error{plain}: {message}")?;
+        writeln!(out, " --> {place}")?;
         let Some(excerpt) = &self.excerpt else {
-            if !self.form.is_empty() {
-                writeln!(out, "    = {}", self.form)?;
+            if !form.is_empty() {
+                writeln!(out, "    = {form}")?;
             }
             return Ok(());
         };
@@ -173,8 +178,8 @@ impl Mistake {
             "",
             before = excerpt.before
         )?;
-        if !self.form.is_empty() {
-            write!(out, " {}", self.form)?;
+        if !form.is_empty() {
+            write!(out, " {form}")?;
         }
         writeln!(out, "{plain}")
     }

@@ -27,6 +27,15 @@ fn two_mistakes_are_two_spans_in_one_run() {
 }
 
 #[test]
+fn a_name_that_is_repeated_moves_no_cursor_and_begins_no_line() {
+    let file = r#""\u001b[2J\nerror: all is well" = 1"#;
+    let told = Setting::of(file).mistakes();
+    let first = "error: unknown key `\u{fffd}[2J\u{fffd}error: all is well`\n";
+    assert!(told.starts_with(first), "{told:?}");
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+}
+
+#[test]
 fn a_syntax_mistake_hides_no_other_mistake() {
     let file =
         "listen = localhost:8800\nenroled = true\ncoverage =\n[streams]\nask_for_usage = 1 # one\n";
