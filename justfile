@@ -17,7 +17,7 @@ baseline:
     BASELINE=1 cargo test --release -p e2e --test instructions -- --nocapture
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load soak forecast page deploy fuzz
+deep: crash load soak forecast page deploy fuzz-deep
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
@@ -56,4 +56,8 @@ pictures: page
 
 # Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
 fuzz seconds="60":
-    bash tests/fuzz/all {{seconds}}
+    FUZZ_SECONDS={{seconds}} cargo test -p e2e --test fuzz -- --nocapture
+
+# The same for four hours of one processor, all readers together.
+fuzz-deep:
+    DEEP=1 cargo test -p e2e --test fuzz -- --nocapture

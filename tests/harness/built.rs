@@ -8,20 +8,24 @@ use std::process::Command;
 
 use crate::foreign;
 
-/// Builds a program in this profile, into the folder of build results that this test was built into.
-pub fn program(package: &str, name: &str, profile: &str) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    // What cargo tells a test of its own package would make it build other packages anew.
+/// cargo, as if no test had called it: what it tells a test of its own package would make it build other packages anew.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"];
     for (variable, _) in std::env::vars_os() {
         if told
             .iter()
             .any(|begin| variable.to_string_lossy().starts_with(begin))
         {
-            build.env_remove(&variable);
+            cargo.env_remove(&variable);
         }
     }
+    cargo
+}
+
+/// Builds a program in this profile, into the folder of build results that this test was built into.
+pub fn program(package: &str, name: &str, profile: &str) -> PathBuf {
+    let mut build = cargo();
     build.args(["build", "--quiet", "--package", package, "--bin", name]);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     build.arg("--target-dir").arg(foreign::target());

@@ -35,6 +35,7 @@ pub fn number(name: &str) -> Option<u64> {
 pub struct Figures {
     heading: &'static str,
     mark: &'static str,
+    built: Option<&'static str>,
     lines: Vec<(String, String)>,
 }
 
@@ -45,8 +46,15 @@ impl Figures {
         Figures {
             heading,
             mark,
+            built: None,
             lines,
         }
+    }
+
+    /// The same of a build that is neither the test's own nor given to it.
+    pub fn built(self, how: &'static str) -> Figures {
+        let built = Some(how);
+        Figures { built, ..self }
     }
 
     /// Adds a line.
@@ -72,15 +80,16 @@ impl Figures {
 
     fn section(&self) -> String {
         let mut text = format!("## {}\n\n", self.heading);
-        let build = match std::env::var_os(BINARY_VARIABLE) {
-            Some(given) => {
+        let build = match (self.built, std::env::var_os(BINARY_VARIABLE)) {
+            (Some(how), _) => how.to_owned(),
+            (None, Some(given)) => {
                 // Folder and name say what it is; where it lies is nobody's business.
                 let names: Vec<_> = Path::new(&given).iter().rev().take(2).collect();
                 let names = names.into_iter().rev().collect::<PathBuf>();
                 format!("build `{}`", names.display())
             }
-            None if cfg!(debug_assertions) => "debug build".to_owned(),
-            None => "release build".to_owned(),
+            (None, None) if cfg!(debug_assertions) => "debug build".to_owned(),
+            (None, None) => "release build".to_owned(),
         };
         let _ = writeln!(
             text,

@@ -126,23 +126,12 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
         .as_deref()
         .map(Path::display)
         .map(|path| path.to_string());
-    let document = name
-        .as_deref()
-        .zip(text.as_deref())
-        .map(|(name, text)| Document::parse(name, text, CONFIG_RANK, &mut mistakes));
-
-    let mut reader = Reader::new(document.as_ref(), &sources.environment, mistakes);
-    let config = parse::config(
-        &mut reader,
-        &sources.environment,
-        &sources.flags,
-        origin.as_deref(),
-    );
-    let mut mistakes = reader.mistakes;
+    let text = name.as_deref().zip(text.as_deref());
+    let (config, mut mistakes) = config_of(text, sources, origin.as_deref(), mistakes);
     let offer = match &config.offer.file {
-        None => parsed_offer(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes),
+        None => offer_of(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes),
         Some(path) => match read(path) {
-            Ok(text) => parsed_offer(&path.display().to_string(), &text, &mut mistakes),
+            Ok(text) => offer_of(&path.display().to_string(), &text, &mut mistakes),
             Err(why) => {
                 mistakes.push(unreadable(path, &path.display().to_string(), &why));
                 None
@@ -170,12 +159,25 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
 /// [`Mistakes`] of the file it was built with; a test keeps them away.
 pub(crate) fn built_in_offer() -> Result<Offer, Mistakes> {
     let mut mistakes = Vec::new();
-    parsed_offer(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes)
+    offer_of(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes)
         .ok_or_else(|| Mistakes::of(mistakes).unwrap_or_default())
 }
 
-/// The offer of a text; where there is none, the mistakes say why.
-fn parsed_offer(name: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Offer> {
+/// The settings of a text with its name, if there is one, and of what else is set; the mistakes after those before.
+pub(crate) fn config_of(
+    text: Option<(&str, &str)>,
+    sources: &Sources,
+    file: Option<&Path>,
+    mut mistakes: Vec<Mistake>,
+) -> (Config, Vec<Mistake>) {
+    let document = text.map(|(name, text)| Document::parse(name, text, CONFIG_RANK, &mut mistakes));
+    let mut reader = Reader::new(document.as_ref(), &sources.environment, mistakes);
+    let config = parse::config(&mut reader, &sources.environment, &sources.flags, file);
+    (config, reader.mistakes)
+}
+
+/// The offer of a text with its name; where there is none, the mistakes say why.
+pub(crate) fn offer_of(name: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Offer> {
     let document = Document::parse(name, text, OFFER_RANK, mistakes);
     offer::offer(&document, mistakes)
 }

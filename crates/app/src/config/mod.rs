@@ -8,7 +8,7 @@ mod document;
 mod environment;
 mod form;
 mod keys;
-mod load;
+pub(crate) mod load;
 mod mistake;
 mod offer;
 mod organizations;

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use self::reading::{End, Reading, Stop};
+use self::reading::{End, Reading};
 use crate::shared::unix_ms;
 use crate::table::{Position, Table, TableError};
+use crate::tail::record::{self, Stop};
 use crate::tail::segment;
 use crate::{Entry, Reader, Restored};
 
@@ -169,7 +170,7 @@ impl Mover {
         end: End,
         tail_end: Option<Position>,
     ) -> Result<Step, MoveError> {
-        let (entries, size, stop) = reading::group(bytes);
+        let (entries, size, stop) = record::group(bytes);
         let from = self.at.offset;
         let here = from + size as u64;
         if size > 0 {

@@ -1,4 +1,4 @@
-//! A segment that is being moved: where it ends, and the whole records in it. Must not know tables.
+//! A segment that is being moved: where it ends, and the bytes in it. Must not know tables or records.
 
 use std::fs::File;
 use std::io;
@@ -6,16 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::MoveError;
-use crate::Entry;
 use crate::table::Position;
-use crate::tail::record::{self, Found};
 use crate::tail::segment::{self, Header};
 
 /// The most bytes that are read at once: about a thousand entries, and more than the largest record.
 pub(super) const GROUP: usize = 256 * 1024;
-
-/// About what a record takes, in bytes.
-const USUAL: usize = 256;
 
 /// An open segment.
 #[derive(Debug)]
@@ -32,19 +27,6 @@ pub(super) struct End {
     pub(super) offset: u64,
     /// Its writer knew; else it died, and the last bytes may be part of a record only.
     pub(super) sure: bool,
-}
-
-/// Why a group ends.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// Its bytes end.
-    AllRead,
-    /// The bytes end inside a record.
-    Cut,
-    /// What follows is not a record.
-    Damaged,
-    /// What follows is a record of `size` bytes that this program does not know.
-    Unknown { size: usize },
 }
 
 impl Reading {
@@ -118,31 +100,5 @@ impl Reading {
             offset += bytes.len() as u64;
         }
         Ok(true)
-    }
-}
-
-/// The entries of the whole records that `bytes` begin with, their length, and why they end there.
-pub(super) fn group(bytes: &[u8]) -> (Vec<Entry<'_>>, usize, Stop) {
-    let mut entries = Vec::with_capacity(bytes.len() / USUAL);
-    let mut size = 0;
-    loop {
-        let left = bytes.get(size..).unwrap_or_default();
-        if left.is_empty() {
-            return (entries, size, Stop::AllRead);
-        }
-        match record::first(left) {
-            Found::Whole {
-                payload,
-                size: more,
-            } => {
-                let Some(entry) = record::entry(payload) else {
-                    return (entries, size, Stop::Unknown { size: more });
-                };
-                entries.push(entry);
-                size += more;
-            }
-            Found::Cut => return (entries, size, Stop::Cut),
-            Found::Damaged => return (entries, size, Stop::Damaged),
-        }
     }
 }

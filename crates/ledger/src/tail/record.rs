@@ -1,4 +1,4 @@
-//! One entry as bytes: a length, a checksum, the entry. Must not know files.
+//! Entries as bytes: of each a length, a checksum, the entry. Must not know files.
 //!
 //! A record is `u32` length of the payload, `u32` CRC-32 of the payload (both little-endian), and the payload:
 //! the entry in postcard's format.
@@ -9,6 +9,9 @@ use crate::Entry;
 pub(crate) const HEAD: usize = 8;
 /// The largest payload, in bytes. Entries hold bounded text and are a tenth of this at most.
 pub(crate) const LARGEST: usize = 64 * 1024;
+
+/// About what a record takes, in bytes.
+const USUAL: usize = 256;
 
 /// What stands first in some bytes of a tail.
 #[derive(Debug)]
@@ -24,6 +27,19 @@ pub(crate) enum Found<'a> {
     Cut,
     /// No record: what stood here is damaged.
     Damaged,
+}
+
+/// Why a group ends.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Its bytes end.
+    AllRead,
+    /// The bytes end inside a record.
+    Cut,
+    /// What follows is not a record.
+    Damaged,
+    /// What follows is a record of `size` bytes that this program does not know.
+    Unknown { size: usize },
 }
 
 /// Appends the record of `entry`. `false`: it would be larger than [`LARGEST`], and nothing was appended.
@@ -77,6 +93,32 @@ pub(crate) fn first(bytes: &[u8]) -> Found<'_> {
 /// The entry of a whole record; `None`: this program does not know such entries.
 pub(crate) fn entry(payload: &[u8]) -> Option<Entry<'_>> {
     postcard::from_bytes(payload).ok()
+}
+
+/// The entries of the whole records that `bytes` begin with, their length, and why they end there.
+pub(crate) fn group(bytes: &[u8]) -> (Vec<Entry<'_>>, usize, Stop) {
+    let mut entries = Vec::with_capacity(bytes.len() / USUAL);
+    let mut size = 0;
+    loop {
+        let left = bytes.get(size..).unwrap_or_default();
+        if left.is_empty() {
+            return (entries, size, Stop::AllRead);
+        }
+        match first(left) {
+            Found::Whole {
+                payload,
+                size: more,
+            } => {
+                let Some(entry) = entry(payload) else {
+                    return (entries, size, Stop::Unknown { size: more });
+                };
+                entries.push(entry);
+                size += more;
+            }
+            Found::Cut => return (entries, size, Stop::Cut),
+            Found::Damaged => return (entries, size, Stop::Damaged),
+        }
+    }
 }
 
 /// How many bytes of `records`, written by us and cut anywhere, are whole records, and how many records that is.

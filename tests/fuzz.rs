@@ -1,0 +1,189 @@
+//! Each fuzz target of `fuzz/` for a while, beginning with what its readers are shown in tests. Only where it is asked
+//! for: `just fuzz SECONDS`, and the long run (`DEEP=1`), which has four hours of one processor for all of them together
+//! and writes its figures into `docs/reliability.md`.
+//!
+//! Knows what the targets are called and what they begin with; not what they look for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use harness::built::cargo;
+use harness::figures::{Figures, is_deep, number};
+
+/// Seconds that the long run has for all targets together.
+const DEEP_SECONDS: u64 = 4 * 60 * 60;
+/// The variable that says how many seconds each target gets.
+const SECONDS: &str = "FUZZ_SECONDS";
+
+#[test]
+fn no_bytes_break_a_reader() {
+    let Some(seconds) = number(SECONDS).or_else(|| is_deep().then_some(0)) else {
+        println!("skipped: {SECONDS} says for how long, or DEEP=1");
+        return;
+    };
+    said(&mut cargo_fuzz("build"));
+    let targets = said(&mut cargo_fuzz("list"));
+    let targets: Vec<&str> = targets.lines().collect();
+    let seconds = match seconds {
+        0 => DEEP_SECONDS / targets.len() as u64,
+        _ => seconds,
+    };
+    let mut figures = Figures::of("Fuzzing", "fuzz").built("optimised, with AddressSanitizer");
+    figures.line("seconds for each target", seconds);
+    let mut broken = Vec::new();
+    for target in targets {
+        begin(target);
+        let ran = ran(target, seconds);
+        println!("{target}: {}", ran.figure());
+        figures.line(target, ran.figure());
+        broken.extend((ran.crashes > 0).then_some(ran.told));
+    }
+    figures.keep();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+/// `cargo fuzz` in its folder, with the stable compiler's leave to instrument.
+fn cargo_fuzz(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args(["fuzz", command]).current_dir(folder());
+    cargo.env("RUSTC_BOOTSTRAP", "1");
+    // Where memory came from matters once something is found, and then it is run again by hand.
+    let quick = "detect_stack_use_after_return=0:malloc_context_size=0:quarantine_size_mb=4";
+    cargo.env("ASAN_OPTIONS", quick);
+    if command != "list" {
+        cargo.arg("-O");
+    }
+    cargo
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("cargo");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {told}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Puts down what a target begins with, beside what earlier runs found.
+fn begin(target: &str) {
+    let corpus = folder().join("corpus").join(target);
+    fs::create_dir_all(&corpus).expect("a folder");
+    for (name, bytes) in beginnings(target) {
+        fs::write(corpus.join(name), bytes).expect("a file");
+    }
+}
+
+/// What a target begins with, by name.
+fn beginnings(target: &str) -> Vec<(String, Vec<u8>)> {
+    match target {
+        "config" => sections("tollfree.toml"),
+        "offer" => sections("offer.toml"),
+        "head" => files(&folder().join("heads")),
+        // The bytes in front of a fixture choose what is read and how it is cut.
+        "json_usage" | "sse" | "usage_ask" => fixtures(b""),
+        "response_reader" => fixtures(b"\0\0\0"),
+        _ => fixtures(b"\0"),
+    }
+}
+
+/// The sections of a file that is shipped, without its remarks, and with every key that stands there as its default.
+fn sections(shipped: &str) -> Vec<(String, Vec<u8>)> {
+    let text = fs::read_to_string(folder().join("../../config").join(shipped)).expect("a file");
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("# ") && !line.is_empty());
+    let lines = lines.map(|line| format!("\n{}", line.strip_prefix('#').unwrap_or(line)));
+    let text: String = lines.collect();
+    let sections = text.split("\n[").enumerate().map(|(number, section)| {
+        let begin = if number == 0 { "" } else { "[" };
+        (number.to_string(), format!("{begin}{section}").into_bytes())
+    });
+    sections.collect()
+}
+
+/// The fixtures of the readers behind these bytes.
+fn fixtures(before: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let kinds = fs::read_dir(folder().join("../../crates/wire/fixtures")).expect("fixtures");
+    let kinds = kinds.map(|kind| kind.expect("a folder").path());
+    let fixtures = kinds
+        .filter(|kind| kind.is_dir())
+        .flat_map(|kind| files(&kind));
+    fixtures
+        .map(|(name, bytes)| (name, [before, &bytes].concat()))
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(folder).expect("a folder").map(|file| {
+        let file = file.expect("a file");
+        let name = file.file_name().to_string_lossy().into_owned();
+        (name, fs::read(file.path()).expect("a file"))
+    });
+    files.collect()
+}
+
+/// Ticks of a second in `/proc`.
+const TICKS: u64 = 100;
+
+/// Ticks that processors worked for programs that this one began and that have ended; none where there is no `/proc`.
+fn worked() -> u64 {
+    let told = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which is in parentheses: user and system time of children are the 14th and 15th.
+    let behind = told.rsplit(')').next().unwrap_or_default();
+    let ticks = behind.split_whitespace().skip(13).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+/// How a target fared.
+struct Ran {
+    runs: u64,
+    /// Each second that a processor worked on them: others may work beside.
+    runs_a_second: u64,
+    crashes: u64,
+    /// The end of what it said.
+    told: String,
+}
+
+impl Ran {
+    fn figure(&self) -> String {
+        let Ran {
+            runs,
+            runs_a_second,
+            crashes,
+            ..
+        } = self;
+        format!("{runs} runs, {runs_a_second} a second of processor time, {crashes} crashes")
+    }
+}
+
+fn ran(target: &str, seconds: u64) -> Ran {
+    let limits = ["-max_len=4096", "-dict=words.dict", "-print_final_stats=1"];
+    let mut run = cargo_fuzz("run");
+    run.args([target, "--"])
+        .args(limits)
+        .arg(format!("-max_total_time={seconds}"));
+    let before = worked();
+    let Output { status, stderr, .. } = run.output().expect("cargo");
+    let worked = worked() - before;
+    let told = String::from_utf8_lossy(&stderr);
+    let figure = |name: &str| -> u64 {
+        let figure = told
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        figure
+            .and_then(|figure| figure.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    let runs = figure("stat::number_of_executed_units");
+    let lines: Vec<&str> = told.lines().collect();
+    Ran {
+        runs,
+        runs_a_second: runs * TICKS / worked.max(1),
+        crashes: u64::from(!status.success()),
+        told: lines[lines.len().saturating_sub(60)..].join("\n"),
+    }
+}
