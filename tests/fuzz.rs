@@ -90,19 +90,32 @@ fn beginnings(target: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// The sections of a file that is shipped, without its remarks, and with every key that stands there as its default.
+/// The first lines of a section that say enough for a whole file.
+const FIRST: usize = 3;
+
+/// The sections of a file that is shipped, without its remarks, and with every key that stands there as its default; and
+/// the first lines of them all, which are a file without a mistake where each section is a list.
 fn sections(shipped: &str) -> Vec<(String, Vec<u8>)> {
     let text = fs::read_to_string(folder().join("../../config").join(shipped)).expect("a file");
     let lines = text
         .lines()
         .filter(|line| !line.starts_with("# ") && !line.is_empty());
-    let lines = lines.map(|line| format!("\n{}", line.strip_prefix('#').unwrap_or(line)));
-    let text: String = lines.collect();
-    let sections = text.split("\n[").enumerate().map(|(number, section)| {
-        let begin = if number == 0 { "" } else { "[" };
-        (number.to_string(), format!("{begin}{section}").into_bytes())
-    });
-    sections.collect()
+    let mut sections: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in lines.map(|line| line.strip_prefix('#').unwrap_or(line)) {
+        if line.starts_with('[') {
+            sections.push(Vec::new());
+        }
+        sections.last_mut().expect("one at least").push(line);
+    }
+    let short = sections
+        .iter()
+        .flat_map(|section| section.iter().take(FIRST));
+    let short: Vec<&str> = short.copied().collect();
+    sections.push(short);
+    let named = (0..).zip(sections);
+    named
+        .map(|(number, lines): (u32, _)| (number.to_string(), lines.join("\n").into_bytes()))
+        .collect()
 }
 
 /// The fixtures of the readers behind these bytes.

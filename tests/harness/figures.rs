@@ -52,6 +52,7 @@ impl Figures {
     }
 
     /// The same of a build that is neither the test's own nor given to it.
+    #[must_use]
     pub fn built(self, how: &'static str) -> Figures {
         let built = Some(how);
         Figures { built, ..self }

@@ -116,9 +116,8 @@ pub fn counts(json: &[u8]) -> Option<(u64, u64)> {
     let usage = object.as_object()?.get("usage")?.as_object()?;
     let count = |one: &Value| one.as_u64().filter(|one| *one <= Usage::MAX);
     let input = count(usage.get("prompt_tokens")?)?;
-    // Where nothing was generated there may be none.
-    let (output, total) = (usage.get("completion_tokens"), usage.get("total_tokens"));
-    let output = output.map_or(Some(0), count)?;
+    let output = count(usage.get("completion_tokens")?)?;
+    let total = usage.get("total_tokens");
     let is_sum = total.is_none_or(|total| total.as_u64() == Some(input + output));
     is_sum.then_some((input, output))
 }
