@@ -264,6 +264,7 @@ impl World {
                 organization: &self.acme,
                 project: None,
                 model: Some(answers(kind.model)),
+                model_is_asked: false,
                 service_tier: Some("default"),
                 payer: None,
                 hosted_tool: false,

@@ -147,6 +147,7 @@ impl Day {
                 organization: &self.organizations[whose],
                 project: Some("proj_1"),
                 model: Some(model),
+                model_is_asked: false,
                 service_tier: Some("default"),
                 payer: None,
                 hosted_tool: false,
