@@ -38,7 +38,9 @@ fn harmless(field: &str) -> Cow<'_, str> {
     if field.contains(commands) {
         field = field.replace(commands, "\u{fffd}").into();
     }
-    if field.starts_with(['=', '+', '-', '@', '\r', '\n']) && field.parse::<f64>().is_err() {
+    // A dash alone is ours, for what does not apply, and calculates nothing.
+    let begins = field.starts_with(['=', '+', '-', '@', '\r', '\n']);
+    if begins && field != "-" && field.parse::<f64>().is_err() {
         field = format!("'{field}").into();
     }
     field
@@ -51,8 +53,8 @@ mod tests {
     #[test]
     fn what_a_client_names_itself_calculates_nothing_and_moves_no_cursor() {
         assert_eq!(
-            line(["=HYPERLINK(1)", "@x", "-5", "+1.5", "-x"]),
-            "'=HYPERLINK(1),'@x,-5,+1.5,'-x\r\n"
+            line(["=HYPERLINK(1)", "@x", "-5", "+1.5", "-x", "-"]),
+            "'=HYPERLINK(1),'@x,-5,+1.5,'-x,-\r\n"
         );
         assert_eq!(line(["a\u{1b}[2Jb\u{202e}c"]), "a\u{fffd}[2Jb\u{fffd}c\r\n");
     }
