@@ -158,6 +158,29 @@ fn a_day_crossed_by_all_together_stays_crossed_when_one_gives_back() {
 }
 
 #[test]
+fn who_gives_back_what_all_together_had_room_for_gets_it_back() {
+    for others in [0, 100_000] {
+        let (meter, acme) = shared();
+        let rules = rules(AfterCrossing::Billed);
+        let heard = Portion {
+            taken: others,
+            ..Portion::default()
+        };
+        meter.hear(&acme, LARGE, TODAY(), &heard);
+        // Exactly the allowance: nothing has crossed.
+        meter.settle(&rules, &call(&acme, 250_000 - others));
+        let correction = Correction {
+            tokens: -1_000,
+            fitted: false,
+            slack: Some(0),
+        };
+        meter.correct(&rules, &acme, LARGE, TODAY(), &correction);
+        let settled = meter.settle(&rules, &call(&acme, 1_000));
+        assert_eq!(settled.verdict, Verdict::Free, "{others}");
+    }
+}
+
+#[test]
 fn a_stated_total_leaves_here_what_others_did_not_take() {
     let (meter, acme) = shared();
     let rules = rules(AfterCrossing::Billed);
