@@ -13,7 +13,7 @@ use harness::upstream::{Step, Upstream, sized};
 /// Bytes of the body, each in a chunk of its own.
 const CHUNKS: usize = 300_000;
 
-async fn before(upstream: &Upstream) -> Proxy {
+fn before(upstream: &Upstream) -> Proxy {
     Proxy::start(ProxySetup::to(&upstream.url()))
 }
 
@@ -25,7 +25,7 @@ async fn a_body_in_chunks_of_one_byte_weighs_what_its_bytes_weigh() {
         vec![Step::Bytes(sized(200, &[chat::JSON], &body))]
     })
     .await;
-    let proxy = before(&upstream).await;
+    let proxy = before(&upstream);
     for _ in 0..20 {
         proxy.exchange(&Request::post(PATH, ask(MODEL, ""))).await;
     }
@@ -48,7 +48,7 @@ async fn interim_answers_without_end_are_upstreams_fault_and_the_call_unknown() 
     let interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(1_000);
     let flood: Vec<Step> = (0..100).map(|_| Step::Bytes(interim.clone())).collect();
     let upstream = Upstream::start(move |_| flood.clone()).await;
-    let proxy = before(&upstream).await;
+    let proxy = before(&upstream);
     let answer = proxy.exchange(&Request::post(PATH, ask(MODEL, ""))).await;
     assert_eq!(answer.status(), 502, "{}", answer.text());
     assert!(
