@@ -60,8 +60,8 @@ pub struct Gate {
 /// When a version cannot be told or the page cannot be written.
 pub fn write(page: &Path, method: &str, gates: &[Gate], tables: &[Table]) -> Result<(), Failure> {
     let mut text = format!(
-        "# Side by side\n\nWritten by `cargo run --release -p benches --bin side-by-side`; not edited by hand.\n\n\
-         {method}\n\n{}\n",
+        "# Side by side\n\nWritten by `cargo run --release -p benches --bin side-by-side`; not edited by hand. \
+         Why gates are not met: `docs/performance.md`.\n\n{method}\n\n{}\n",
         setting()?
     );
     let mut judged = Table::new("Gates", &["what", "figure", "gate", "aim", "met"]);
