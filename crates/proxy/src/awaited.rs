@@ -17,6 +17,8 @@ use crate::row;
 const MOST_AWAITED: usize = 10_000;
 /// Responses of which it is remembered that they were looked for.
 const MOST_LOOKED_FOR: usize = 10_000;
+/// So few that were taken are not worth looking for.
+const FEW: usize = 64;
 /// So long after it began a call is awaited; then it stays unknown. Milliseconds.
 const LONGEST_WAIT: i64 = 24 * 60 * 60 * 1000;
 
@@ -24,7 +26,7 @@ const LONGEST_WAIT: i64 = 24 * 60 * 60 * 1000;
 #[derive(Debug)]
 pub(crate) struct Unseen {
     pub(crate) call: CallId,
-    pub(crate) response_id: Box<str>,
+    pub(crate) response_id: Arc<str>,
     pub(crate) request_id: Option<Box<str>>,
     /// Unix milliseconds.
     pub(crate) began_at: i64,
@@ -132,7 +134,7 @@ pub(crate) struct Awaited {
 struct State {
     /// Boxed: a table with room for more is mostly empty.
     by_response: HashMap<Arc<str>, Box<Unseen>, ahash::RandomState>,
-    /// Oldest first; those taken meanwhile among them.
+    /// Oldest first; some of those taken meanwhile among them.
     order: VecDeque<Arc<str>>,
     /// By a hash that nobody outside can foresee: of two alike, one call would not be looked for in the ledger.
     looked_for: HashSet<u64, ahash::RandomState>,
@@ -147,12 +149,13 @@ impl Awaited {
     /// Awaits a call.
     pub(crate) fn put(&self, unseen: Unseen) {
         let mut state = self.state();
-        let id: Arc<str> = unseen.response_id.as_ref().into();
+        let id = Arc::clone(&unseen.response_id);
         // A response of this id was seen before: ids can come again.
         let hash = state.hash(&id);
         state.looked_for.remove(&hash);
         state.order.push_back(Arc::clone(&id));
         state.by_response.insert(id, Box::new(unseen));
+        state.forget_taken();
         if state.order.len() > MOST_AWAITED
             && let Some(oldest) = state.order.pop_front()
         {
@@ -175,6 +178,16 @@ impl Awaited {
 }
 
 impl State {
+    /// Most are seen whole soon: their places in the order would stay until as many others came.
+    fn forget_taken(&mut self) {
+        let State {
+            by_response, order, ..
+        } = self;
+        if order.len() > 2 * by_response.len() + FEW {
+            order.retain(|id| by_response.contains_key(id));
+        }
+    }
+
     fn hash(&self, response_id: &str) -> u64 {
         self.by_response.hasher().hash_one(response_id)
     }
@@ -236,6 +249,19 @@ mod tests {
         awaited.put(unseen("resp_1"));
         assert!(awaited.take("resp_1").is_some());
         assert!(awaited.is_new("resp_2") && !awaited.is_new("resp_2"));
+    }
+
+    #[test]
+    fn who_was_taken_leaves_no_trace_but_that() {
+        let awaited = Awaited::default();
+        awaited.put(unseen("stays"));
+        for number in 0..1_000 {
+            let id = number.to_string();
+            awaited.put(unseen(&id));
+            assert!(awaited.take(&id).is_some());
+        }
+        assert!(awaited.state().order.len() <= FEW + 4);
+        assert!(awaited.take("stays").is_some());
     }
 
     #[test]

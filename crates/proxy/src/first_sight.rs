@@ -82,7 +82,7 @@ pub(crate) fn ended(shared: &Shared, missing: &Missing) {
     if let Some(unseen) = unseen.filter(|unseen| unseen.estimated.is_none()) {
         let outcome = Outcome {
             tags: Tags::bare(unseen.call, Verdict::Unknown, missing.why),
-            response_id: Some(unseen.response_id.clone()),
+            response_id: Some(unseen.response_id.as_ref().into()),
             model: missing.seen.model.clone(),
         };
         shelve(shared, unseen, outcome);
@@ -166,7 +166,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
     call_log::settled(&facts, &settlement);
     let outcome = Outcome {
         tags: settled_tags(unseen.call, &unseen.whose, &rules, &settlement, now),
-        response_id: Some(unseen.response_id.clone()),
+        response_id: Some(unseen.response_id.as_ref().into()),
         model: model.map(Into::into),
     };
     (outcome, commit)

@@ -256,7 +256,7 @@ impl CallUnderWay {
         }
         self.shared.awaited.put(Unseen {
             call: self.id,
-            response_id,
+            response_id: response_id.into(),
             request_id: self.request_id.clone(),
             began_at: self.began_at,
             whose: self.whose.clone(),
