@@ -311,10 +311,11 @@ async fn an_end_that_is_said_again_is_no_other_call() {
     let folder = data.path().to_str().expect("text");
     let mut proxy = Proxy::start(setup.variable("TOLLFREE_DATA_DIR", folder));
     let (_, _, mut client, mut upstream) = opened(&listener, proxy.address(), "").await;
-    client
-        .write_all(&frame(TEXT, create("hi", None).to_string().as_bytes()))
-        .await
-        .expect("sent");
+    let asked = frame(TEXT, create("hi", None).to_string().as_bytes());
+    client.write_all(&asked).await.expect("sent");
+    // An end before its beginning is another story.
+    let mut came = vec![0; asked.len()];
+    upstream.read_exact(&mut came).await.expect("a socket");
     let end = json!({"type": "response.completed", "response": {"id": "resp_again", "object": "response",
         "status": "completed", "model": MODEL, "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}}});
     let ends = plain_frame(TEXT, end.to_string().as_bytes()).repeat(3);
