@@ -36,6 +36,7 @@ struct Settling<'a> {
     known: Option<&'a Known>,
     payer: Option<Payer>,
     day: Day,
+    straddles: bool,
     /// What the shared totals handed it.
     grant: Option<Grant>,
 }
@@ -58,13 +59,15 @@ impl Meter {
         let known = call.model.and_then(|model| rules.offer().known(model));
         let word = (call.service_tier == Some(INCENTIVIZED)).then_some(Payer::OpenAi);
         let payer = call.payer.or(word);
+        let day = Day::at(call.at);
         let settling = Settling {
             rules,
             call,
             terms,
             known,
             payer,
-            day: Day::at(call.at),
+            day,
+            straddles: straddles(day, call.began, call.at),
             grant,
         };
         let settlement = match Eligibility::of(&Question::of(call), rules, terms, known) {
@@ -116,7 +119,7 @@ impl Meter {
             contradictions: totals.contradictions.load(Ordering::Acquire),
         };
         if_free.insert_if(call.hosted_tool, Assumption::HostedTool);
-        if_free.insert_if(settling.straddles(), Assumption::Straddles);
+        if_free.insert_if(settling.straddles, Assumption::Straddles);
         let ours = verdict::by_totals(rules.after_crossing(), &taken, if_free);
         learn_from_payer(&totals, ours.verdict, payer);
         let rest = settling.rest();
@@ -304,10 +307,6 @@ fn straddles(day: Day, began: i64, at: i64) -> bool {
 }
 
 impl Settling<'_> {
-    fn straddles(&self) -> bool {
-        straddles(self.day, self.call.began, self.call.at)
-    }
-
     /// What an estimate leaves open; `None`: without limit.
     fn rest(&self) -> Option<u64> {
         match self.call.evidence {
@@ -344,7 +343,7 @@ impl Settling<'_> {
             payer_differs: last.verdict != ours.verdict,
             unlisted_but_free: false,
             disputed: false,
-            straddles: self.straddles(),
+            straddles: self.straddles,
             allowance: None,
             remaining: None,
             cost: listed.map(|price| if free { Dollars::ZERO } else { price }),

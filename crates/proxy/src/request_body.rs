@@ -89,9 +89,9 @@ impl RequestBody {
                 Ok(Some(frame)) => {
                     let frame = frame?;
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
-                    let fits = early.length() + bytes <= bounds.most;
-                    let fits = fits && share.grow(bytes, bounds.most_together);
-                    let fits = fits && frame.is_data();
+                    let fits = early.length() + bytes <= bounds.most
+                        && share.grow(bytes, bounds.most_together)
+                        && frame.is_data();
                     early.push(frame);
                     !fits
                 }

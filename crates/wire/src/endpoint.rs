@@ -108,9 +108,7 @@ impl Metered {
             Self::Realtime => "realtime",
         }
     }
-}
 
-impl Metered {
     /// The model of a request that names none, where the endpoint has one of its own (`OpenAI`'s API reference, images).
     #[must_use]
     pub const fn default_model(self) -> Option<&'static str> {
