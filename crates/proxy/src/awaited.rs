@@ -14,7 +14,7 @@ use crate::keys::KeyHash;
 use crate::row;
 
 /// Calls awaited at once; beyond it the oldest is forgotten here, and found in the ledger.
-const MOST_AWAITED: usize = 10_000;
+const MOST_AWAITED: usize = 2_000;
 /// Responses of which it is remembered that they were looked for.
 const MOST_LOOKED_FOR: usize = 10_000;
 /// So few that were taken are not worth looking for.
