@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ledger::LedgerSettings;
 use meter::{Offer, Rules};
 use net::{
-    ConnectSettings, ConnectSettingsError, ListenSettings, ProxySettings, Scheme, TlsIdentity,
-    Upstream,
+    ConnectSettings, ConnectSettingsError, Connector, ListenSettings, ProxySettings, Scheme,
+    TlsIdentity, Upstream,
 };
-use proxy::{Connector, Settings};
+use proxy::Settings;
 use share::{ShareSettings, Times};
 
 use crate::config::{Config, Loaded, Secret};

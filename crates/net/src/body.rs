@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::warm::Carrier;
+use crate::answer_head::Framing;
+use crate::chunks::{self, ChunkError, Chunks, Step};
+use crate::error::Break;
+use crate::switched::Switched;
+use crate::upload::Rest;
+use crate::warm::Warm;
 
 /// The body of a response from upstream, frame by frame as it arrives.
 ///
@@ -16,72 +21,164 @@ use crate::warm::Carrier;
 /// end are those that upstream's framing says.
 #[must_use = "a body that is dropped unread closes its connection"]
 pub struct UpstreamBody {
-    incoming: Incoming,
-    /// Gone once the body was read to its end.
-    carrier: Option<Box<dyn Carrier>>,
+    left: Left,
+    /// Gone once the body was read to its end, or broke; still there after a switch of protocols.
+    connection: Option<Box<Warm>>,
+    /// What upstream answered before all of it was sent.
+    request: Option<Box<Rest>>,
+}
+
+/// What is left of a body.
+#[derive(Debug)]
+enum Left {
+    Nothing,
+    /// So many bytes; at least one.
+    Length(u64),
+    Chunks(Chunks),
+    /// All until the connection ends.
+    UntilClose,
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, carrier: Option<Box<dyn Carrier>>) -> Self {
-        let mut body = Self { incoming, carrier };
-        if body.incoming.is_end_stream() {
+    /// The body that follows a head; `request` is what was not sent yet.
+    pub(crate) fn new(connection: Box<Warm>, framing: Framing, request: Option<Rest>) -> Self {
+        let mut body = Self {
+            left: match framing {
+                Framing::Nothing => Left::Nothing,
+                Framing::Length(length) => Left::Length(length),
+                Framing::Chunked => Left::Chunks(Chunks::default()),
+                Framing::UntilClose => Left::UntilClose,
+            },
+            connection: Some(connection),
+            request: request.map(Box::new),
+        };
+        if framing == Framing::Nothing {
             body.release();
         }
         body
     }
 
-    /// Takes what the connection has already delivered. Its waker does nothing, because a frame can only appear while
-    /// we drive the connection, and then we look.
-    fn take(&mut self) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+    /// What follows a switch of protocols: no body.
+    pub(crate) fn none(connection: Box<Warm>) -> Self {
+        Self {
+            left: Left::Nothing,
+            connection: Some(connection),
+            request: None,
+        }
     }
 
+    /// The connection after a switch of protocols (101), once; `None` after any other answer.
+    pub fn switched(&mut self) -> Option<Switched> {
+        let is_over = matches!(self.left, Left::Nothing);
+        is_over
+            .then(|| self.connection.take())
+            .flatten()
+            .map(Switched::new)
+    }
+
+    /// The body is over: the connection goes on to the next call, unless the request is still on its way.
     fn release(&mut self) {
-        if let Some(carrier) = self.carrier.take() {
-            carrier.release();
+        self.left = Left::Nothing;
+        if let Some(connection) = self.connection.take()
+            && self.request.is_none()
+        {
+            connection.release();
+        }
+    }
+
+    /// Nothing more will come.
+    fn breaks(&mut self, why: Break) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
+        self.connection = None;
+        self.left = Left::Nothing;
+        Poll::Ready(Some(Err(why)))
+    }
+
+    /// Sends on what is left of the request.
+    fn send_on(&mut self, cx: &mut Context<'_>) {
+        if let (Some(connection), Some(request)) = (&mut self.connection, &mut self.request)
+            && let Poll::Ready(sent) = request.poll(&mut connection.transport, cx)
+        {
+            self.request = None;
+            if sent.is_err() {
+                // The answer may come all the same.
+                connection.is_spoilt();
+            }
+        }
+    }
+}
+
+impl Left {
+    /// The next of the body that was read already.
+    fn step(&mut self, unread: &mut BytesMut) -> Result<Step, ChunkError> {
+        match self {
+            Self::Chunks(chunks) => chunks.step(unread),
+            Self::Nothing => Ok(Step::End(HeaderMap::new())),
+            Self::Length(_) | Self::UntilClose if unread.is_empty() => Ok(Step::More),
+            Self::Length(left) => Ok(Step::Data(chunks::take(unread, left))),
+            Self::UntilClose => Ok(Step::Data(unread.split().freeze())),
         }
     }
 }
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Break;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
         let this = self.get_mut();
-        let mut frame = this.take();
-        if frame.is_pending()
-            && let Some(carrier) = &mut this.carrier
-        {
-            carrier.drive(cx);
-            frame = this.take();
+        if matches!(this.left, Left::Nothing) {
+            return Poll::Ready(None);
         }
-        match &frame {
-            Poll::Ready(None) => this.release(),
-            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.release(),
-            // Nothing more will come on it.
-            Poll::Ready(Some(Err(_))) => this.carrier = None,
-            _ => {}
+        this.send_on(cx);
+        loop {
+            let Some(connection) = &mut this.connection else {
+                return Poll::Ready(None);
+            };
+            match this.left.step(&mut connection.unread) {
+                Ok(Step::Data(data)) => {
+                    if matches!(this.left, Left::Length(0)) {
+                        this.release();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(Step::End(trailers)) => {
+                    this.release();
+                    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Ok(Step::More) => {}
+                Err(error) => return this.breaks(error.into()),
+            }
+            match ready!(connection.poll_read(cx)) {
+                Ok(0) if matches!(this.left, Left::UntilClose) => {
+                    this.release();
+                    return Poll::Ready(None);
+                }
+                Ok(0) => return this.breaks(Break::Closed),
+                Ok(_) => {}
+                Err(error) => return this.breaks(error.into()),
+            }
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        matches!(self.left, Left::Nothing)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match self.left {
+            Left::Nothing => SizeHint::with_exact(0),
+            Left::Length(left) => SizeHint::with_exact(left),
+            Left::Chunks(_) | Left::UntilClose => SizeHint::default(),
+        }
     }
 }
 
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UpstreamBody")
-            .field(&self.incoming.size_hint())
-            .finish()
+        f.debug_tuple("UpstreamBody").field(&self.left).finish()
     }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::header::HOST;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::pki_types::ServerName;
@@ -17,11 +16,12 @@ use tokio_rustls::TlsConnector;
 use crate::body::UpstreamBody;
 use crate::connection::Peer;
 use crate::dial::{self, Dialer, Proxy};
-use crate::error::{BoxedError, ConnectSettingsError, SendError};
+use crate::error::{BoxedError, Break, ConnectSettingsError, SendError};
 use crate::origins::Origins;
 use crate::pool::Pool;
 use crate::tls;
-use crate::warm::{Undelivered, Warm};
+use crate::upload::Upload;
+use crate::warm::Warm;
 
 /// Plain or TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,26 +125,22 @@ pub struct ConnectFigures {
 }
 
 /// Sends requests to one upstream over connections it keeps warm. Clones share the connections.
-///
-/// `B` is the type of the request bodies.
-pub struct Connector<B> {
-    shared: Arc<Shared<B>>,
+#[derive(Clone)]
+pub struct Connector {
+    shared: Arc<Shared>,
 }
 
-struct Shared<B> {
+struct Shared {
     dialer: Dialer,
     /// What every request says in `host`.
     host: HeaderValue,
-    pool: Arc<Pool<B>>,
+    pool: Arc<Pool>,
     origins: Arc<Origins>,
     opened: AtomicU64,
     failed: AtomicU64,
 }
 
-impl<B> Connector<B>
-where
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
-{
+impl Connector {
     /// Reads the extra roots, if any. Opens no connection.
     ///
     /// # Errors
@@ -213,27 +209,31 @@ where
     ///
     /// # Errors
     /// No connection, or one that broke before the head of a response was whole.
-    pub fn send(
+    pub fn send<B>(
         &self,
-        mut request: Request<B>,
-    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
-        self.shared.address(&mut request);
-        // Handed over here and now where a connection is warm, and boxed where none is: a request is large, and each
-        // future it waits in carries it.
-        let begun = match self.shared.pool.take() {
-            Some(warm) => Ok(warm.exchange(request)),
-            None => Err(Box::new(request)),
-        };
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
+    {
         let shared = &*self.shared;
+        // Here and now: a request is large, and the future would carry it.
+        let mut upload = Upload::new(request, &shared.host);
         async move {
-            let unsent = match begun {
-                Err(request) => request,
-                Ok(exchange) => match exchange.await {
+            loop {
+                let (warm, is_new) = match shared.pool.take() {
+                    Some(warm) => (warm, false),
+                    None => (Box::pin(shared.open()).await?, true),
+                };
+                match warm.exchange(&mut upload).await {
                     Ok(response) => return Ok(response),
-                    Err(failed) => shared.unsent(failed)?,
-                },
-            };
-            Box::pin(shared.send_anew(unsent)).await
+                    Err(source) if upload.has_begun() || is_new || source.is_requests() => {
+                        return Err(shared.broke(upload.has_begun(), source));
+                    }
+                    // It was closed since we looked at it.
+                    Err(_) => {}
+                }
+            }
         }
     }
 
@@ -262,45 +262,8 @@ where
     }
 }
 
-impl<B> Shared<B>
-where
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
-{
-    /// Directs a request to the configured upstream.
-    fn address(&self, request: &mut Request<B>) {
-        *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().insert(HOST, self.host.clone());
-        if request.uri().authority().is_some() {
-            let target = request.uri().path_and_query().cloned();
-            *request.uri_mut() = target
-                .unwrap_or_else(|| PathAndQuery::from_static("/"))
-                .into();
-        }
-    }
-
-    /// Sends what no connection has taken so far.
-    async fn send_anew(
-        &self,
-        mut request: Box<Request<B>>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        while let Some(warm) = self.pool.take() {
-            match warm.exchange(*request).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => request = self.unsent(failed)?,
-            }
-        }
-        let warm = self.open().await?;
-        warm.exchange(*request)
-            .await
-            .map_err(|failed| self.broke(failed.request.is_none(), failed.error))
-    }
-
-    /// The request, if not one byte of it was written.
-    fn unsent(&self, failed: Undelivered<B>) -> Result<Box<Request<B>>, SendError> {
-        failed.request.ok_or_else(|| self.broke(true, failed.error))
-    }
-
-    async fn open(&self) -> Result<Box<Warm<B>>, SendError> {
+impl Shared {
+    async fn open(&self) -> Result<Box<Warm>, SendError> {
         let transport = match self.dialer.dial().await {
             Ok(transport) => transport,
             Err(error) => {
@@ -310,12 +273,10 @@ where
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         let origin = transport.ends().map(|ends| self.origins.note(ends));
-        Warm::new(transport, origin, Arc::downgrade(&self.pool))
-            .await
-            .map_err(|error| self.broke(false, error))
+        Ok(Warm::new(transport, origin, Arc::downgrade(&self.pool)))
     }
 
-    fn broke(&self, sent: bool, source: hyper::Error) -> SendError {
+    fn broke(&self, sent: bool, source: Break) -> SendError {
         SendError::Broke {
             address: Arc::clone(&self.dialer.address),
             sent,
@@ -369,15 +330,7 @@ fn through(proxy: &Intercept) -> Proxy {
     }
 }
 
-impl<B> Clone for Connector<B> {
-    fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
-    }
-}
-
-impl<B> fmt::Debug for Connector<B> {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector")
             .field("address", &self.shared.dialer.address)

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use rustls::pki_types::pem;
 
+use crate::answer_head::HeadError;
+use crate::chunks::ChunkError;
+
 /// Any error, where only its text and its sources matter.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -158,8 +161,42 @@ pub enum SendError {
         /// False if it is certain that not one byte of the request was written.
         sent: bool,
         /// What happened.
-        source: hyper::Error,
+        source: Break,
     },
+}
+
+/// Why an exchange ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Break {
+    /// The body of the request broke off, or was not as long as it said.
+    #[error("the body of the request broke off: {0}")]
+    Request(#[source] BoxedError),
+    /// Upstream closed the connection.
+    #[error("it was closed")]
+    Closed,
+    /// The connection failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// What came is no answer.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The body of the answer is not framed as it says.
+    #[error("its answer has {0}")]
+    Chunks(#[from] ChunkError),
+    /// Interim answers without an end.
+    #[error("1 MiB came before the head of an answer")]
+    Endless,
+    /// Another protocol began before the request had ended.
+    #[error("upstream switched protocols amid the request")]
+    Switched,
+}
+
+impl Break {
+    /// Whether the request itself broke, not its connection.
+    #[must_use]
+    pub fn is_requests(&self) -> bool {
+        matches!(self, Self::Request(_))
+    }
 }
 
 impl SendError {

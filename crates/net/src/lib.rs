@@ -9,7 +9,9 @@
 //! - Deadlines of a client's connection (silent head, idle, stalled writer) share one timer that no call touches: a
 //!   call only writes down when things happened (`watch`), the timer looks at it from time to time.
 
+mod answer_head;
 mod body;
+mod chunks;
 mod connect;
 mod connection;
 mod dial;
@@ -18,9 +20,11 @@ mod error;
 mod listen;
 mod origins;
 mod pool;
+mod switched;
 mod tls;
 mod transport;
 mod tunnel;
+mod upload;
 mod warm;
 mod watch;
 mod watched;
@@ -28,9 +32,12 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
+pub use answer_head::HeadError;
 pub use body::UpstreamBody;
+pub use chunks::ChunkError;
 pub use connect::{ConnectFigures, ConnectSettings, Connector, ProxySettings, Scheme, Upstream};
 pub use connection::Peer;
 pub use drain::{Drain, DrainHandle};
-pub use error::{Cause, ConnectSettingsError, ListenError, SendError};
+pub use error::{Break, Cause, ConnectSettingsError, ListenError, SendError};
 pub use listen::{ListenFigures, ListenSettings, Listener, RefusalAnswer, TlsIdentity};
+pub use switched::Switched;

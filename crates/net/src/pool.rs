@@ -5,35 +5,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http_body::Body;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::BoxedError;
 use crate::warm::Warm;
 
 /// The pool of one connector.
 #[derive(Debug)]
-pub(crate) struct Pool<B> {
+pub(crate) struct Pool {
     idle_timeout: Duration,
     most_idle: usize,
-    idle: Mutex<Idle<B>>,
+    idle: Mutex<Idle>,
     /// Connections closed because the pool was full.
     turned_away: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Idle<B> {
+struct Idle {
     /// In the order in which they became idle: the oldest in front, the next to be used at the back.
-    connections: VecDeque<(Instant, Box<Warm<B>>)>,
+    connections: VecDeque<(Instant, Box<Warm>)>,
     /// Whether the reaper runs. It does as long as there are connections.
     reaped: bool,
 }
 
-impl<B> Pool<B>
-where
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
-{
+impl Pool {
     pub(crate) fn new(idle_timeout: Duration, most_idle: usize) -> Arc<Self> {
         let idle = Mutex::new(Idle {
             connections: VecDeque::new(),
@@ -48,7 +43,7 @@ where
     }
 
     /// The connection that became idle last, if upstream has not closed it. Those that are too old the reaper takes.
-    pub(crate) fn take(&self) -> Option<Box<Warm<B>>> {
+    pub(crate) fn take(&self) -> Option<Box<Warm>> {
         loop {
             let (_, mut warm) = self.lock().connections.pop_back()?;
             if warm.is_fresh() {
@@ -58,7 +53,7 @@ where
     }
 
     /// Keeps a connection for the next call. In a full pool the oldest one gives way.
-    pub(crate) fn put(self: Arc<Self>, warm: Box<Warm<B>>) {
+    pub(crate) fn put(self: Arc<Self>, warm: Box<Warm>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -119,7 +114,7 @@ where
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Idle<B>> {
+    fn lock(&self) -> MutexGuard<'_, Idle> {
         // Nothing under the lock can leave the queue half changed.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

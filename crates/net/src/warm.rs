@@ -1,183 +1,160 @@
 //! One upstream connection and the exchange of one request for one response head on it.
 //!
-//! The connection has no task of its own: it moves forward only while somebody polls it here. That makes two things
-//! cheap. Whoever drives it knows that its answer, and the frames of its body, can only appear during that very poll,
-//! so they are asked with a waker that does nothing; and dropping it closes the socket at once. It must not know
-//! addresses or TLS.
+//! The connection has no task of its own: it moves forward only while somebody polls it here, and dropping it closes the
+//! socket at once. It must not know addresses or TLS.
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
-use http::{Request, Response, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
+use tokio_util::io::poll_read_buf;
 
+use crate::answer_head::{self, Head};
 use crate::body::UpstreamBody;
-use crate::error::BoxedError;
+use crate::error::{BoxedError, Break};
 use crate::origins::Origin;
 use crate::pool::Pool;
 use crate::transport::Transport;
+use crate::upload::Upload;
 
-/// Bytes of a response that are read ahead, and of a request body that wait to be written.
-const MOST_BUFFERED: usize = 64 * 1024;
+/// Room for one read: as little as most answers need, and as much as large ones fill.
+const LEAST_READ: usize = 4 * 1024;
+const MOST_READ: usize = 64 * 1024;
 
 /// Bytes that upstream may send before the head of its answer is whole, interim answers (1xx) included. They are passed
 /// over, not kept; without a limit they could go on for ever.
-const MOST_BEFORE_HEAD: u64 = 1024 * 1024;
-/// What may come otherwise.
-const ENDLESS: u64 = u64::MAX;
+const MOST_BEFORE_HEAD: usize = 1024 * 1024;
 
 /// An open connection to upstream with nothing on it, or with one exchange on it.
-pub(crate) struct Warm<B> {
-    sender: http1::SendRequest<B>,
-    connection: Driven,
-    /// Bytes that may come on it now.
-    room: Arc<AtomicU64>,
-    home: Weak<Pool<B>>,
+pub(crate) struct Warm {
+    pub(crate) transport: Transport,
+    /// What was read and belongs to nothing yet.
+    pub(crate) unread: BytesMut,
+    /// Room for the next read.
+    next_read: usize,
+    /// Upstream will keep it open after this exchange.
+    keeps: bool,
+    home: Weak<Pool>,
+    /// Noted as long as the connection is open.
+    _origin: Option<Origin>,
 }
 
-/// The half of hyper's connection that does the work; gone once it has ended. Going, it gives the error to whoever waits
-/// for an answer or a body frame on it.
-struct Driven {
-    // hyper does not name the type of a connection that can be upgraded. One box per connection, none per call.
-    work: Option<Work>,
-}
-
-type Work = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
-
-impl Driven {
-    /// Reads and writes what can be read and written now.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(work) = &mut self.work
-            && work.as_mut().poll(cx).is_ready()
-        {
-            self.work = None;
-        }
-    }
-}
-
-/// No response head came.
-pub(crate) struct Undelivered<B> {
-    /// The request, if it is certain that not one byte of it was written.
-    pub(crate) request: Option<Box<Request<B>>>,
-    pub(crate) error: hyper::Error,
-}
-
-/// A connection whose type of request body is forgotten, so that response bodies need not name it.
-pub(crate) trait Carrier: Send {
-    /// Moves the connection forward.
-    fn drive(&mut self, cx: &mut Context<'_>);
-    /// The response was read to its end: keep the connection for the next call, if it may be kept.
-    fn release(self: Box<Self>);
-}
-
-impl<B> Warm<B>
-where
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
-{
+impl Warm {
     /// Speaks HTTP/1.1 on a fresh transport.
-    pub(crate) async fn new(
-        transport: Transport,
-        origin: Option<Origin>,
-        home: Weak<Pool<B>>,
-    ) -> hyper::Result<Box<Self>> {
-        let room = Arc::new(AtomicU64::new(ENDLESS));
-        let counted = Counted {
+    pub(crate) fn new(transport: Transport, origin: Option<Origin>, home: Weak<Pool>) -> Box<Self> {
+        Box::new(Self {
             transport,
-            room: Arc::clone(&room),
-            _origin: origin,
-        };
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MOST_BUFFERED)
-            .handshake(TokioIo::new(counted))
-            .await?;
-        let work: Work = Box::pin(connection.with_upgrades());
-        Ok(Box::new(Self {
-            sender,
-            connection: Driven { work: Some(work) },
-            room,
+            unread: BytesMut::new(),
+            next_read: LEAST_READ,
+            keeps: true,
             home,
-        }))
+            _origin: origin,
+        })
     }
 
     /// Whether a request may be put on it: upstream has neither closed it nor said anything unasked.
     ///
     /// This also takes the waker of the call before off the connection.
     pub(crate) fn is_fresh(&mut self) -> bool {
-        self.connection
-            .drive(&mut Context::from_waker(Waker::noop()));
-        self.is_idle()
+        // Outside of tokio's budget: a connection that is not looked at would look fresh.
+        let read = pin!(unconstrained(poll_fn(|cx| self.poll_read(cx))));
+        read.poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
     }
 
-    fn is_idle(&self) -> bool {
-        self.connection.work.is_some() && self.sender.is_ready()
+    /// Reads what there is to what was not used yet; 0 where upstream has ended.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let spare = |unread: &BytesMut| unread.capacity() - unread.len();
+        if spare(&self.unread) < self.next_read / 4 {
+            self.unread.reserve(self.next_read);
+        }
+        let room = spare(&self.unread);
+        let read = std::task::ready!(poll_read_buf(
+            Pin::new(&mut self.transport),
+            cx,
+            &mut self.unread
+        ))?;
+        if read == room {
+            self.next_read = (self.next_read * 2).min(MOST_READ);
+        } else if read < self.next_read / 4 {
+            self.next_read = (self.next_read / 2).max(LEAST_READ);
+        }
+        Poll::Ready(Ok(read))
     }
 
     /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
-    pub(crate) fn exchange(
+    pub(crate) async fn exchange<B>(
         mut self: Box<Self>,
-        request: Request<B>,
-    ) -> impl Future<Output = Result<Response<UpstreamBody>, Undelivered<B>>> {
-        // Outside of tokio's budget, which would want to wake us through a waker that does nothing. Boxed, because
-        // hyper has room in it for the whole request, which each future around it would carry once more.
-        let answer = Box::pin(unconstrained(self.sender.try_send_request(request)));
-        self.answer(answer)
+        upload: &mut Upload<B>,
+    ) -> Result<Response<UpstreamBody>, Break>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
+    {
+        let mut awaited = AwaitedHead::default();
+        let head = poll_fn(|cx| self.poll_exchange(upload, &mut awaited, cx)).await?;
+        self.keeps = head.keeps;
+        let rest = (!upload.is_done()).then(|| upload.rest());
+        let body = match (head.response.status(), rest) {
+            (StatusCode::SWITCHING_PROTOCOLS, None) => UpstreamBody::none(self),
+            // The rest of a request would be words of the other protocol.
+            (StatusCode::SWITCHING_PROTOCOLS, Some(_)) => return Err(Break::Switched),
+            (_, rest) => UpstreamBody::new(self, head.framing, rest),
+        };
+        Ok(head.response.map(|()| body))
     }
 
-    /// Waits for the answer to the request just handed over.
-    async fn answer(
-        mut self: Box<Self>,
-        mut answer: Pin<
-            Box<impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>>>,
-        >,
-    ) -> Result<Response<UpstreamBody>, Undelivered<B>> {
-        self.room.store(MOST_BEFORE_HEAD, Ordering::Relaxed);
-        let response = poll_fn(|cx| {
-            self.connection.drive(cx);
-            answer
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await
-        .map_err(|mut failed| Undelivered {
-            request: failed.take_message().map(Box::new),
-            error: failed.into_error(),
-        })?;
-        self.room.store(ENDLESS, Ordering::Relaxed);
-        let carrier: Option<Box<dyn Carrier>> =
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // The connection hands itself over as it ends, and the body of a 101 drives nothing.
-                if let Some(work) = self.connection.work {
-                    tokio::spawn(work);
+    fn poll_exchange<B>(
+        &mut self,
+        upload: &mut Upload<B>,
+        awaited: &mut AwaitedHead,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, Break>>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
+    {
+        if awaited.unsent.is_none()
+            && let Poll::Ready(Err(broke)) = upload.poll(&mut self.transport, cx)
+        {
+            if matches!(broke, Break::Request(_)) || !upload.has_begun() {
+                return Poll::Ready(Err(broke));
+            }
+            // Upstream takes no more of it, and may have said why.
+            awaited.unsent = Some(broke);
+        }
+        loop {
+            if let Some(head) = awaited.look(&mut self.unread, upload.is_head())? {
+                return Poll::Ready(Ok(head));
+            }
+            let broke = match self.poll_read(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => Break::Closed,
+                Poll::Ready(Err(error)) => error.into(),
+                Poll::Ready(Ok(read)) => {
+                    awaited.came += read;
+                    continue;
                 }
-                None
-            } else {
-                Some(self)
             };
-        Ok(response.map(|incoming| UpstreamBody::new(incoming, carrier)))
-    }
-}
-
-impl<B> Carrier for Warm<B>
-where
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
-{
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        self.connection.drive(cx);
+            return Poll::Ready(Err(awaited.unsent.take().unwrap_or(broke)));
+        }
     }
 
-    fn release(self: Box<Self>) {
-        // Not idle means closed, told to close, or still writing a request that upstream answered early.
-        if self.is_idle()
+    /// A part of the request was not sent: this exchange is the last one on it.
+    pub(crate) fn is_spoilt(&mut self) {
+        self.keeps = false;
+    }
+
+    /// The exchange is over: keeps the connection for the next one, if it may be kept. What came unasked, or a request
+    /// that was answered before it was sent, makes it unfit.
+    pub(crate) fn release(self: Box<Self>) {
+        if self.keeps
+            && self.unread.is_empty()
             && let Some(pool) = self.home.upgrade()
         {
             pool.put(self);
@@ -185,72 +162,39 @@ where
     }
 }
 
-/// Upstream's transport, that breaks where more comes than may.
-struct Counted {
-    transport: Transport,
-    room: Arc<AtomicU64>,
-    /// Noted as long as the connection is open.
-    _origin: Option<Origin>,
+/// What came while a head is waited for.
+#[derive(Default)]
+struct AwaitedHead {
+    /// Bytes in all.
+    came: usize,
+    /// Bytes of the head that were there when it was last looked for.
+    looked: usize,
+    /// Why the request could not be sent to its end.
+    unsent: Option<Break>,
 }
 
-impl AsyncRead for Counted {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let room = this.room.load(Ordering::Relaxed);
-        if room == 0 {
-            let told = "1 MiB came before the head of an answer";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, told)));
+impl AwaitedHead {
+    /// The head of the answer, once it is there; interim ones are passed over.
+    fn look(&mut self, bytes: &mut BytesMut, is_head: bool) -> Result<Option<Head>, Break> {
+        while let Some(head) = answer_head::take(bytes, self.looked, is_head)? {
+            self.looked = 0;
+            let status = head.response.status();
+            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Some(head));
+            }
         }
-        let before = buf.filled().len();
-        let done = Pin::new(&mut this.transport).poll_read(cx, buf);
-        if room != ENDLESS {
-            let came = (buf.filled().len() - before) as u64;
-            // Only whoever drives this connection writes and reads it.
-            this.room
-                .store(room.saturating_sub(came), Ordering::Relaxed);
+        self.looked = bytes.len();
+        if self.came > MOST_BEFORE_HEAD {
+            return Err(Break::Endless);
         }
-        done
+        Ok(None)
     }
 }
 
-impl AsyncWrite for Counted {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().transport).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().transport).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
-    }
-}
-
-impl<B> fmt::Debug for Warm<B> {
+impl fmt::Debug for Warm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warm")
-            .field("ended", &self.connection.work.is_none())
+            .field("keeps", &self.keeps)
             .finish_non_exhaustive()
     }
 }

@@ -322,9 +322,6 @@ impl Call {
         finish(&mut request);
         let connector = self.shared.connector.load_full();
         let mut answer = connector.send(request).await.map_err(NotSent::Upstream)?;
-        if !clear_head::is_framed_once(answer.headers()) {
-            return Err(NotSent::Unclear);
-        }
         // An answer without a body may say the length that one would have had.
         if self.head.method != Method::HEAD && answer.status() != StatusCode::NOT_MODIFIED {
             let length = answer.body().size_hint().exact();
@@ -423,14 +420,13 @@ impl Call {
             NotSent::Switched => Refusal::Broke {
                 cause: "upstream switched protocols unasked".into(),
             },
-            NotSent::Unclear => Refusal::Broke {
-                cause: "upstream framed its answer in more than one way".into(),
-            },
             NotSent::Upstream(error) => {
                 let cause = error.to_string().into();
                 match error {
                     // The body we passed on broke off, so upstream never had a whole request.
-                    SendError::Broke { source, .. } if source.is_user() => Refusal::RequestBroke,
+                    SendError::Broke { source, .. } if source.is_requests() => {
+                        Refusal::RequestBroke
+                    }
                     SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
                     error if error.is_timeout() => Refusal::TimedOut { cause },
                     error => Refusal::unreachable(error),
@@ -446,8 +442,6 @@ pub(crate) enum NotSent {
     Upstream(SendError),
     /// The answer speaks another protocol, which nobody asked for.
     Switched,
-    /// Nobody can be sure where the answer ends.
-    Unclear,
 }
 
 /// Images and audio are never held: megabytes for a few numbers.

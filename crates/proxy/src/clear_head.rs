@@ -44,7 +44,7 @@ pub(crate) fn check(head: &request::Parts) -> Result<(), Unclear> {
 
 /// Whether a body is chunked and nothing else, or says no transfer coding at all: `gzip, chunked` would leave a body
 /// behind whose coding nobody names any more (RFC 9112, 6.1).
-pub(crate) fn is_framed_once(headers: &HeaderMap) -> bool {
+fn is_framed_once(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => true,

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use ledger::Opened;
 use meter::{Day, Meter, Rules};
-use net::Peer;
+use net::{Connector, Peer};
 use share::{Replica, Share, ShareSettings, SharingNow};
 use tokio::sync::Semaphore;
 
@@ -29,16 +29,12 @@ use crate::memory::Memory;
 use crate::outbox::Outbox;
 use crate::pasted::Pasted;
 use crate::recent::Recent;
-use crate::request_body::RequestBody;
 use crate::restore::restore;
 use crate::settings::Settings;
 use crate::standings::{NotStated, OrganizationStanding, StatedTotal};
 
 /// Look-ups that search the ledger at once; further ones wait their turn.
 const MOST_LEDGER_LOOKUPS: usize = 4;
-
-/// Sends calls upstream.
-pub type Connector = net::Connector<RequestBody>;
 
 /// The proxy: hand it requests, it answers them. Cheap to clone.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use crate::memory::{Memory, Share};
 
 /// What goes upstream.
 #[derive(Debug)]
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     shape: Shape,
     /// Set when bytes of it are first asked for: from then on the call may have been carried out.
     leaving: Arc<AtomicBool>,

@@ -49,7 +49,7 @@ pub(super) enum CallError {
 
 /// A client of one proxy.
 pub(super) struct Client {
-    connector: Connector<String>,
+    connector: Connector,
 }
 
 impl Client {

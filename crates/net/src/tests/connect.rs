@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 
 use super::{Raw, connector, post, sending, sockets_seen, text, upstream, within};
 use crate::SendError;
@@ -399,9 +398,10 @@ async fn an_upgrade_hands_over_the_connection() {
         let mut far = Raw::accept(&listener).await;
         far.head().await;
         far.say("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello").await;
-        let answer = answer.await.unwrap().unwrap();
+        let mut answer = answer.await.unwrap().unwrap();
         assert_eq!(answer.status(), 101);
-        let mut tunnel = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+        let mut tunnel = answer.body_mut().switched().unwrap();
+        assert!(answer.body_mut().switched().is_none());
         let mut hello = [0; 5];
         tunnel.read_exact(&mut hello).await.unwrap();
         assert_eq!(&hello, b"hello");

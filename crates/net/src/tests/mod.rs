@@ -112,7 +112,7 @@ async fn sockets_seen() {
 }
 
 type Answer = Response<UpstreamBody>;
-type Sender = Connector<Full<Bytes>>;
+type Sender = Connector;
 
 /// A port to be upstream's, and settings for it.
 async fn upstream() -> (TcpListener, ConnectSettings) {

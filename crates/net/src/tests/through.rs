@@ -14,14 +14,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::{Raw, Serving, listener, post, text, within};
-use crate::{ConnectSettings, Connector, Peer, Scheme, Upstream, UpstreamBody};
+use crate::{Break, ConnectSettings, Connector, Peer, Scheme, Upstream, UpstreamBody};
 
-type AnyBody = UnsyncBoxBody<Bytes, hyper::Error>;
+type AnyBody = UnsyncBoxBody<Bytes, Break>;
 
-fn connector_to<B>(port: u16) -> Connector<B>
-where
-    B: http_body::Body<Data: Send, Error: Into<crate::error::BoxedError>> + Send + 'static,
-{
+fn connector_to(port: u16) -> Connector {
     let upstream = Upstream {
         scheme: Scheme::Http,
         host: "127.0.0.1".to_owned(),
@@ -31,8 +28,8 @@ where
 }
 
 /// A proxy in one line: what comes in goes on as it is.
-async fn passing_on(port: u16) -> (Serving, Connector<Incoming>) {
-    let connector = connector_to::<Incoming>(port);
+async fn passing_on(port: u16) -> (Serving, Connector) {
+    let connector = connector_to(port);
     let sender = connector.clone();
     let service = move |request: Request<Incoming>, _: Peer| {
         let sender = sender.clone();
@@ -69,7 +66,7 @@ async fn many_calls_at_once() {
     within(async {
         let upstream = echoing().await;
         let (proxy, connections) = passing_on(upstream.address.port()).await;
-        let client = Arc::new(connector_to::<Full<Bytes>>(proxy.address.port()));
+        let client = Arc::new(connector_to(proxy.address.port()));
         let mut callers = JoinSet::new();
         for caller in 0..32_usize {
             let client = Arc::clone(&client);
@@ -101,7 +98,7 @@ async fn a_large_body_both_ways() {
     within(async {
         let upstream = echoing().await;
         let (proxy, connections) = passing_on(upstream.address.port()).await;
-        let client = connector_to::<Full<Bytes>>(proxy.address.port());
+        let client = connector_to(proxy.address.port());
         let sent = (0..16 << 20)
             .map(|at: u32| at.to_le_bytes()[at as usize % 3])
             .collect::<Bytes>();
@@ -154,7 +151,7 @@ async fn a_break_stays_a_break() {
     within(async {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (proxy, _) = passing_on(upstream.local_addr().unwrap().port()).await;
-        let client = connector_to::<Full<Bytes>>(proxy.address.port());
+        let client = connector_to(proxy.address.port());
         let answer = super::sending(&client, post("/", ""));
         let mut far = Raw::accept(&upstream).await;
         far.head().await;
@@ -205,7 +202,7 @@ async fn a_dead_upstream_is_said() {
             .local_addr()
             .unwrap();
         let (proxy, connections) = passing_on(gone.port()).await;
-        let client = connector_to::<Full<Bytes>>(proxy.address.port());
+        let client = connector_to(proxy.address.port());
         let answer = client.send(post("/", "")).await.unwrap();
         assert_eq!(answer.status(), 502);
         let said = text(answer).await;

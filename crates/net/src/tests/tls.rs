@@ -152,7 +152,7 @@ async fn roots_that_are_none() {
         };
         let mut settings = ConnectSettings::new(upstream);
         settings.extra_roots = Some(path.to_owned());
-        Connector::<Empty<Bytes>>::new(settings).unwrap_err()
+        Connector::new(settings).unwrap_err()
     };
     let missing = folder.path().join("missing.pem");
     let error = refused(&missing);

@@ -186,12 +186,11 @@ async fn which_proxy() {
         port: 443,
     };
     let set = |value: &str| Some(value.to_owned());
-    let refused =
-        |settings: &ConnectSettings| match Connector::<Full<bytes::Bytes>>::new(settings.clone()) {
-            Err(ConnectSettingsError::Proxy { name }) => name,
-            Err(other) => panic!("{other}"),
-            Ok(_) => "",
-        };
+    let refused = |settings: &ConnectSettings| match Connector::new(settings.clone()) {
+        Err(ConnectSettingsError::Proxy { name }) => name,
+        Err(other) => panic!("{other}"),
+        Ok(_) => "",
+    };
     // An impossible proxy shows which one was chosen.
     settings.proxy.http_proxy = set("socks5://x:1");
     assert_eq!(refused(&settings), "");
@@ -236,7 +235,7 @@ async fn hosts() {
                 host: host.to_owned(),
                 ..upstream.clone()
             });
-            let refused = Connector::<Full<bytes::Bytes>>::new(settings).unwrap_err();
+            let refused = Connector::new(settings).unwrap_err();
             assert!(
                 matches!(refused, ConnectSettingsError::Host { .. }),
                 "{host:?}: {refused}"

@@ -38,7 +38,7 @@ impl Call {
         };
         let target = self.head.uri.to_string();
         let caller = Caller::of(&self.head.headers, self.key, &self.peer);
-        let mut answer = self
+        let answer = self
             .exchange(RequestBody::unread(body), Accept::AsAsked, ask)
             .await
             .map_err(|error| Ending::from(Self::refusal(&error)))?;
@@ -48,8 +48,8 @@ impl Call {
         if !names(answer.headers(), &UPGRADE, "websocket") {
             return Err(Self::refusal(&NotSent::Switched).into());
         }
-        let upstream = hyper::upgrade::on(&mut answer);
-        let (head, body) = answer.into_parts();
+        let (head, mut body) = answer.into_parts();
+        let upstream = body.switched();
         let calls = Calls::new(
             Arc::clone(&self.shared),
             socket,
@@ -69,7 +69,7 @@ impl Call {
         let (shared, peer) = (Arc::clone(&self.shared), self.peer.clone());
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
-            if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
+            if let (Ok(client), Some(upstream)) = (client.await, upstream) {
                 pump::run(shared, (client, upstream), peer, calls).await;
             }
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use meter::Reason;
-use net::Peer;
+use net::{Peer, Switched};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -58,7 +58,7 @@ impl Watched {
 /// Passes bytes until either side ends, the drain finds nothing under way, or cuts; then settles what is left.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    (client, upstream): (Upgraded, Upgraded),
+    (client, upstream): (Upgraded, Switched),
     peer: Peer,
     calls: Calls,
 ) {
@@ -68,7 +68,7 @@ pub(super) async fn run(
         spoke: Notify::new(),
     };
     let ended = tokio::select! {
-        ended = pass(TokioIo::new(client), TokioIo::new(upstream), &watched) => ended,
+        ended = pass(TokioIo::new(client), upstream, &watched) => ended,
         () = peer.cut() => Ended::Client,
         () = async {
             peer.closing().await;

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::{DATE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::Empty;
@@ -34,7 +33,7 @@ pub(super) struct Answered {
 /// Asks for the models without a key.
 pub(super) async fn ask(loaded: &Loaded) -> Result<Answered, String> {
     let settings = wiring::connect(&loaded.config);
-    let connector = Connector::<Empty<Bytes>>::new(settings).map_err(|error| error.to_string())?;
+    let connector = Connector::new(settings).map_err(|error| error.to_string())?;
     let agent = HeaderValue::from_static(concat!("tollfree/", env!("CARGO_PKG_VERSION")));
     let mut request = Request::new(Empty::new());
     *request.uri_mut() = http::Uri::from_static(QUESTION);
