@@ -4,17 +4,16 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
-use memchr::memchr_iter;
+
+use crate::head::{self, Framing, Unclear};
 
 /// Bytes of one head.
 const MOST_BYTES: usize = 64 * 1024;
 /// Headers of one head: more than any CDN in front of OpenAI sends.
 const MOST_HEADERS: usize = 256;
-/// Headers that whoever passes the head on may add before its map has to grow.
-const ROOM: usize = 16;
 /// How each of them begins.
 const BEGINNING: &[u8] = b"HTTP/1.";
 
@@ -33,19 +32,6 @@ pub enum HeadError {
     /// Nobody can be sure where the body ends.
     #[error("upstream framed its answer in more than one way")]
     Unclear,
-}
-
-/// How a body ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// There is none.
-    Nothing,
-    /// After so many bytes; at least one.
-    Length(u64),
-    /// As its chunks say.
-    Chunked,
-    /// With the connection.
-    UntilClose,
 }
 
 /// The head of an answer.
@@ -72,7 +58,7 @@ pub(crate) fn take(
         return Err(HeadError::NotHttp);
     }
     let within = bytes.get(..MOST_BYTES).unwrap_or(bytes);
-    let Some(end) = end(within, looked) else {
+    let Some(end) = head::end(within, looked) else {
         return if within.len() == MOST_BYTES {
             Err(HeadError::TooLarge)
         } else {
@@ -81,32 +67,18 @@ pub(crate) fn take(
     };
     let bytes = bytes.split_to(end).freeze();
     let (response, version) = read(&bytes)?;
-    let framing = framing(response.status(), response.headers(), version, is_head)?;
+    let framing = framing(response.status(), response.headers(), version, is_head)
+        .map_err(|Unclear| HeadError::Unclear)?;
     let is_told_twice = response.headers().contains_key(TRANSFER_ENCODING)
         && response.headers().contains_key(CONTENT_LENGTH);
     Ok(Some(Head {
         keeps: version == Version::HTTP_11
-            && !says_close(response.headers())
+            && !head::connection_says(response.headers(), "close")
             && framing != Framing::UntilClose
             && !is_told_twice,
         response,
         framing,
     }))
-}
-
-/// Where the empty line ends that ends a head, looked for from a place on at which it was not whole yet.
-pub(crate) fn end(bytes: &[u8], looked: usize) -> Option<usize> {
-    let from = looked.saturating_sub(2).min(bytes.len());
-    let rest = bytes.get(from..)?;
-    memchr_iter(b'\n', rest).find_map(|at| {
-        let after = rest.get(at + 1..)?;
-        let empty_line = match after {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => return None,
-        };
-        Some(from + at + 1 + empty_line)
-    })
 }
 
 /// Status and headers of a whole head. Values share its bytes.
@@ -135,37 +107,22 @@ fn read(bytes: &Bytes) -> Result<(Response<()>, Version), HeadError> {
     {
         response.extensions_mut().insert(reason);
     }
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + ROOM);
-    for header in &*parsed.headers {
-        let name = HeaderName::from_bytes(header.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value));
-        headers.append(
-            name.map_err(|_| httparse::Error::HeaderName)?,
-            value.map_err(|_| httparse::Error::HeaderValue)?,
-        );
-    }
-    *response.headers_mut() = headers;
+    *response.headers_mut() = head::headers(bytes, parsed.headers)?;
     Ok((response, version))
 }
 
-/// How the body is framed. A transfer coding is exactly one `chunked`, in HTTP/1.1: any other would leave a body behind
-/// whose coding nobody names any more. Lengths are all the same one.
+/// How the body is framed; chunks are HTTP/1.1's.
 fn framing(
     status: StatusCode,
     headers: &HeaderMap,
     version: Version,
     is_head: bool,
-) -> Result<Framing, HeadError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
-        _ => return Err(HeadError::Unclear),
-    };
+) -> Result<Framing, Unclear> {
+    let is_chunked = head::is_chunked(headers)?;
     if is_chunked && version < Version::HTTP_11 {
-        return Err(HeadError::Unclear);
+        return Err(Unclear);
     }
-    let length = length(headers)?;
+    let length = head::listed_length(headers)?;
     let has_none = is_head
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -175,33 +132,6 @@ fn framing(
         (false, false, Some(length)) => Framing::Length(length),
         (false, false, None) => Framing::UntilClose,
     })
-}
-
-/// The length that a head says, however often.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
-    let mut said = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for one in value.as_bytes().split(|byte| *byte == b',') {
-            let one = one.trim_ascii();
-            let digits = std::str::from_utf8(one)
-                .ok()
-                .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            let one = digits.and_then(|digits| digits.parse().ok());
-            if one.is_none() || said.is_some_and(|said| Some(said) != one) {
-                return Err(HeadError::Unclear);
-            }
-            said = one;
-        }
-    }
-    Ok(said)
-}
-
-fn says_close(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]

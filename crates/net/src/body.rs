@@ -4,15 +4,14 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::answer_head::Framing;
-use crate::chunks::{self, ChunkError, Chunks, Step};
 use crate::error::Break;
-use crate::switched::Switched;
-use crate::upload::Rest;
+use crate::head::Framing;
+use crate::left::{Left, Step};
+use crate::outgoing::Rest;
+use crate::upgrade::Switched;
 use crate::warm::Warm;
 
 /// The body of a response from upstream, frame by frame as it arrives.
@@ -28,27 +27,11 @@ pub struct UpstreamBody {
     request: Option<Box<Rest>>,
 }
 
-/// What is left of a body.
-#[derive(Debug)]
-enum Left {
-    Nothing,
-    /// So many bytes; at least one.
-    Length(u64),
-    Chunks(Chunks),
-    /// All until the connection ends.
-    UntilClose,
-}
-
 impl UpstreamBody {
     /// The body that follows a head; `request` is what was not sent yet.
     pub(crate) fn new(connection: Box<Warm>, framing: Framing, request: Option<Rest>) -> Self {
         let mut body = Self {
-            left: match framing {
-                Framing::Nothing => Left::Nothing,
-                Framing::Length(length) => Left::Length(length),
-                Framing::Chunked => Left::Chunks(Chunks::default()),
-                Framing::UntilClose => Left::UntilClose,
-            },
+            left: Left::of(framing),
             connection: Some(connection),
             request: request.map(Box::new),
         };
@@ -69,11 +52,11 @@ impl UpstreamBody {
 
     /// The connection after a switch of protocols (101), once; `None` after any other answer.
     pub fn switched(&mut self) -> Option<Switched> {
-        let is_over = matches!(self.left, Left::Nothing);
-        is_over
+        self.left
+            .is_nothing()
             .then(|| self.connection.take())
             .flatten()
-            .map(Switched::new)
+            .map(|connection| connection.into_switched())
     }
 
     /// The body is over: the connection goes on to the next call, unless the request is still on its way.
@@ -101,21 +84,8 @@ impl UpstreamBody {
             self.request = None;
             if sent.is_err() {
                 // The answer may come all the same.
-                connection.is_spoilt();
+                connection.spoil();
             }
-        }
-    }
-}
-
-impl Left {
-    /// The next of the body that was read already.
-    fn step(&mut self, unread: &mut BytesMut) -> Result<Step, ChunkError> {
-        match self {
-            Self::Chunks(chunks) => chunks.step(unread),
-            Self::Nothing => Ok(Step::End(HeaderMap::new())),
-            Self::Length(_) | Self::UntilClose if unread.is_empty() => Ok(Step::More),
-            Self::Length(left) => Ok(Step::Data(chunks::take(unread, left))),
-            Self::UntilClose => Ok(Step::Data(unread.split().freeze())),
         }
     }
 }
@@ -129,7 +99,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
         let this = self.get_mut();
-        if matches!(this.left, Left::Nothing) {
+        if this.left.is_nothing() {
             return Poll::Ready(None);
         }
         this.send_on(cx);
@@ -137,9 +107,9 @@ impl Body for UpstreamBody {
             let Some(connection) = &mut this.connection else {
                 return Poll::Ready(None);
             };
-            match this.left.step(&mut connection.unread) {
+            match this.left.step(&mut connection.unread.bytes) {
                 Ok(Step::Data(data)) => {
-                    if matches!(this.left, Left::Length(0)) {
+                    if this.left.is_nothing() {
                         this.release();
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -165,15 +135,11 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.left, Left::Nothing)
+        self.left.is_nothing()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.left {
-            Left::Nothing => SizeHint::with_exact(0),
-            Left::Length(left) => SizeHint::with_exact(left),
-            Left::Chunks(_) | Left::UntilClose => SizeHint::default(),
-        }
+        self.left.size_hint()
     }
 }
 

@@ -4,10 +4,11 @@
 //! is hexadecimal digits and fits 64 bits, and data is followed by its CRLF.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use memchr::memchr;
+use http::HeaderMap;
+use memchr::{memchr, memchr_iter};
 
-use crate::answer_head;
+use crate::head;
+use crate::left::Step;
 
 /// Bytes of a size and its extensions, which nobody uses.
 const MOST_LINE: usize = 1024;
@@ -27,19 +28,8 @@ pub(crate) enum Chunks {
     Data(u64),
     /// The line end after data is next.
     DataEnd,
-    /// Trailers, or the line end in place of them.
-    Trailers,
-}
-
-/// What the next bytes are.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Data; never empty.
-    Data(Bytes),
-    /// The body is over; what follows is none of it.
-    End(HeaderMap),
-    /// Nothing can be said before more bytes come.
-    More,
+    /// Trailers, or the line end in place of them; so many bytes of them were there at the last look.
+    Trailers(usize),
 }
 
 /// These are no chunks.
@@ -69,7 +59,7 @@ impl Chunks {
                         return Ok(Step::More);
                     };
                     *self = match size {
-                        0 => Self::Trailers,
+                        0 => Self::Trailers(0),
                         size => Self::Data(size),
                     };
                 }
@@ -94,8 +84,8 @@ impl Chunks {
                     bytes.advance(CRLF.len());
                     *self = Self::Size;
                 }
-                Self::Trailers => {
-                    return Ok(take_trailers(bytes)?.map_or(Step::More, Step::End));
+                Self::Trailers(looked) => {
+                    return Ok(take_trailers(bytes, looked)?.map_or(Step::More, Step::End));
                 }
             }
         }
@@ -132,19 +122,25 @@ fn take_size(bytes: &mut BytesMut) -> Result<Option<u64>, ChunkError> {
 fn size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(digits.count());
-    let is_line = !rest.contains(&b'\r') && matches!(rest.trim_ascii_start(), [] | [b';', ..]);
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let (_, rest) = rest.split_at(blanks.count());
+    let is_line = matches!(rest, [] | [b';', ..]) && !rest.contains(&b'\r');
     let digits = std::str::from_utf8(digits).ok().filter(|_| is_line)?;
     u64::from_str_radix(digits, 16).ok()
 }
 
 /// Takes the trailers, if they are whole.
-fn take_trailers(bytes: &mut BytesMut) -> Result<Option<HeaderMap>, ChunkError> {
+fn take_trailers(
+    bytes: &mut BytesMut,
+    looked: &mut usize,
+) -> Result<Option<HeaderMap>, ChunkError> {
     if bytes.starts_with(CRLF) {
         bytes.advance(CRLF.len());
         return Ok(Some(HeaderMap::new()));
     }
     let within = bytes.get(..MOST_TRAILERS).unwrap_or(bytes);
-    let Some(end) = answer_head::end(within, 0) else {
+    let Some(end) = head::end(within, *looked) else {
+        *looked = within.len();
         return if within.len() == MOST_TRAILERS {
             Err(ChunkError::Trailers)
         } else {
@@ -152,19 +148,15 @@ fn take_trailers(bytes: &mut BytesMut) -> Result<Option<HeaderMap>, ChunkError> 
         };
     };
     let lines = bytes.split_to(end).freeze();
+    let mut ends = memchr_iter(b'\n', &lines);
+    if ends.any(|end| lines.get(end.wrapping_sub(1)) != Some(&b'\r')) {
+        return Err(ChunkError::Trailers);
+    }
     let mut room = [httparse::EMPTY_HEADER; MANY_TRAILERS];
     match httparse::parse_headers(&lines, &mut room) {
         Ok(httparse::Status::Complete((taken, trailers))) if taken == lines.len() => {
-            let mut map = HeaderMap::with_capacity(trailers.len());
-            for trailer in trailers {
-                let name = HeaderName::from_bytes(trailer.name.as_bytes());
-                let value = HeaderValue::from_maybe_shared(lines.slice_ref(trailer.value));
-                let (Ok(name), Ok(value)) = (name, value) else {
-                    return Err(ChunkError::Trailers);
-                };
-                map.append(name, value);
-            }
-            Ok(Some(map))
+            let trailers = head::headers(&lines, trailers);
+            trailers.map(Some).map_err(|_| ChunkError::Trailers)
         }
         _ => Err(ChunkError::Trailers),
     }
@@ -227,13 +219,14 @@ mod tests {
     #[test]
     fn what_two_readers_could_take_for_two_bodies_is_none() {
         let long = [b"1;", [b'x'; MOST_LINE].as_slice()].concat();
-        let sizes: [&[u8]; 16] = [
+        let sizes: [&[u8]; 17] = [
             b"\r\n",
             b" 4\r\nWiki",
             b"-4\r\nWiki",
             b"+4\r\nWiki",
             b"0x4\r\nWiki",
             b"4_\r\nWiki",
+            b"4\x0c\r\nWiki",
             b"4 4\r\nWiki",
             b"4\nWiki",
             b"4;x\nWiki",
@@ -268,6 +261,9 @@ mod tests {
             &b"0\r\n: x\r\n\r\n"[..],
             b"0\r\na\r\n\r\n",
             b"0\r\na: \0\r\n\r\n",
+            b"0\r\na: b\n\r\n",
+            b"0\r\na: b\r\n\n",
+            b"0\r\n\n\r\n",
             b"0\r\na : b\r\n\r\n",
             &large,
             &many,

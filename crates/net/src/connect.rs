@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::pki_types::ServerName;
@@ -19,8 +19,8 @@ use crate::dial::{self, Dialer, Proxy};
 use crate::error::{BoxedError, Break, ConnectSettingsError, SendError};
 use crate::origins::Origins;
 use crate::pool::Pool;
+use crate::request_out;
 use crate::tls;
-use crate::upload::Upload;
 use crate::warm::Warm;
 
 /// Plain or TLS.
@@ -218,17 +218,20 @@ impl Connector {
     {
         let shared = &*self.shared;
         // Here and now: a request is large, and the future would carry it.
-        let mut upload = Upload::new(request, &shared.host);
+        let is_head = request.method() == Method::HEAD;
+        let mut request = request_out::framed(request, &shared.host);
         async move {
             loop {
                 let (warm, is_new) = match shared.pool.take() {
                     Some(warm) => (warm, false),
                     None => (Box::pin(shared.open()).await?, true),
                 };
-                match warm.exchange(&mut upload).await {
+                match warm.exchange(&mut request, is_head).await {
                     Ok(response) => return Ok(response),
-                    Err(source) if upload.has_begun() || is_new || source.is_requests() => {
-                        return Err(shared.broke(upload.has_begun(), source));
+                    Err(source)
+                        if request.has_begun() || is_new || matches!(source, Break::Body(_)) =>
+                    {
+                        return Err(shared.broke(request.has_begun(), source));
                     }
                     // It was closed since we looked at it.
                     Err(_) => {}

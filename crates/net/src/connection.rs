@@ -7,26 +7,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::Service;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
+use crate::client_body::ClientBody;
 use crate::drain::Drain;
-use crate::error::BoxedError;
+use crate::error::{BoxedError, Break};
+use crate::http1::{self, Http1};
 use crate::listen::{ListenFigures, RefusalAnswer};
 use crate::origins::Ends;
 use crate::transport::Transport;
-use crate::watch::{HeadNotice, Judgement, Overdue, Watch};
+use crate::watch::{Judgement, Overdue, Watch};
 use crate::watched::{First, Version, Watched};
 
 /// The client of a call. Clones are cheap.
@@ -96,17 +99,15 @@ impl Peer {
 /// The settings of HTTP that all connections of a listener share.
 #[derive(Clone)]
 pub(crate) struct Protocols {
-    pub(crate) http1: http1::Builder,
+    pub(crate) http1: Http1,
     pub(crate) http2: http2::Builder<TokioExecutor>,
-    /// What a client is told whose head is no request.
-    pub(crate) refusal: RefusalAnswer,
 }
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(crate) enum End {
     /// As HTTP has it, or with an error of HTTP.
-    Http(hyper::Result<()>),
+    Http(Result<(), Break>),
     /// The client kept us waiting.
     Overdue(Overdue),
     /// The TLS handshake failed or took too long.
@@ -145,51 +146,41 @@ pub(crate) async fn serve<S, F, B>(
     service: S,
 ) -> End
 where
-    S: Fn(Request<Incoming>, Peer) -> F,
+    S: Fn(Request<ClientBody>, Peer) -> F,
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-    B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
     let drain = peer.place.drain.clone();
-    // hyper drops the service before the answer's body: the place is held until both are gone, or a drain would be
-    // over while a call still ends.
+    // The answer's body may outlive the service: the place is held until both are gone, or a drain would be over while a
+    // call still ends.
     let _place = peer.clone();
     let opened = tokio::select! {
-        opened = open(stream, tls, protocols.refusal, &watch) => opened,
+        opened = open(stream, tls, protocols.http1.refusal, &watch) => opened,
         () = drain.closing() => return End::Drained,
     };
     let (io, version) = match opened {
         Ok(opened) => opened,
         Err(end) => return end,
     };
-    let io = TokioIo::new(io);
-    let calls = Calls {
-        service,
-        peer,
-        watch: Arc::clone(&watch),
-    };
     match version {
         Version::Http1 => {
-            let mut http1 = protocols.http1;
-            http1.timer(HeadNotice(Arc::clone(&watch)));
-            let connection = pin!(http1.serve_connection(io, calls).with_upgrades());
-            drive(
-                connection,
-                http1::UpgradeableConnection::graceful_shutdown,
-                &watch,
-                &drain,
-            )
-            .await
+            let closing = AtomicBool::new(false);
+            let call = move |request| service(request, peer.clone());
+            let connection = pin!(http1::serve(io, protocols.http1, &watch, &closing, call));
+            let close = |_: Pin<&mut _>| closing.store(true, Ordering::Relaxed);
+            drive(connection, close, &watch, &drain).await
         }
         Version::Http2 => {
+            let serving = Arc::clone(&watch);
+            let call = move |request: Request<Incoming>| {
+                serving.serving();
+                service(request.map(ClientBody::http2), peer.clone())
+            };
+            let io = TokioIo::new(io);
             // Boxed, because most connections speak the other version and would carry its room.
-            let mut connection = Box::pin(protocols.http2.serve_connection(io, calls));
-            drive(
-                connection.as_mut(),
-                http2::Connection::graceful_shutdown,
-                &watch,
-                &drain,
-            )
-            .await
+            let mut connection = Box::pin(protocols.http2.serve_connection(io, service_fn(call)));
+            let close = http2::Connection::graceful_shutdown;
+            drive(connection.as_mut(), close, &watch, &drain).await
         }
     }
 }
@@ -220,7 +211,7 @@ async fn open(
             Err(End::SpokeTls)
         }
         Ok(Ok(version)) => {
-            let io = Watched::new(transport, first, Arc::clone(watch), refusal);
+            let io = Watched::new(transport, first, Arc::clone(watch));
             Ok((io, version))
         }
         Ok(Err(error)) => Err(End::Silent(error)),
@@ -229,14 +220,15 @@ async fn open(
 }
 
 /// Runs a connection until it ends, its client keeps it waiting too long, or it is cut.
-async fn drive<C>(
+async fn drive<C, E>(
     mut connection: Pin<&mut C>,
-    close: fn(Pin<&mut C>),
+    close: impl Fn(Pin<&mut C>),
     watch: &Watch,
     drain: &Drain,
 ) -> End
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
+    Break: From<E>,
 {
     let mut look = pin!(tokio::time::sleep_until(watch.first_look()));
     let mut closing = pin!(drain.closing());
@@ -263,29 +255,8 @@ where
             }
         }
         listening = true;
-        connection.as_mut().poll(cx).map(End::Http)
+        let ended = connection.as_mut().poll(cx);
+        ended.map(|end| End::Http(end.map_err(Break::from)))
     })
     .await
-}
-
-/// The caller's service as hyper wants it.
-struct Calls<S> {
-    service: S,
-    peer: Peer,
-    watch: Arc<Watch>,
-}
-
-impl<S, F, B> Service<Request<Incoming>> for Calls<S>
-where
-    S: Fn(Request<Incoming>, Peer) -> F,
-    F: Future<Output = Result<Response<B>, Infallible>>,
-{
-    type Response = Response<B>;
-    type Error = Infallible;
-    type Future = F;
-
-    fn call(&self, request: Request<Incoming>) -> F {
-        self.watch.serving();
-        (self.service)(request, self.peer.clone())
-    }
 }

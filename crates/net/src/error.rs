@@ -168,10 +168,10 @@ pub enum SendError {
 /// Why an exchange ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Break {
-    /// The body of the request broke off, or was not as long as it said.
-    #[error("the body of the request broke off: {0}")]
-    Request(#[source] BoxedError),
-    /// Upstream closed the connection.
+    /// The body to be sent broke off, or was not as long as it said.
+    #[error("the body broke off: {0}")]
+    Body(#[source] BoxedError),
+    /// The other side closed the connection.
     #[error("it was closed")]
     Closed,
     /// The connection failed.
@@ -180,23 +180,18 @@ pub enum Break {
     /// What came is no answer.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// The body of the answer is not framed as it says.
-    #[error("its answer has {0}")]
+    /// A body is not framed as it says.
+    #[error("the body has {0}")]
     Chunks(#[from] ChunkError),
     /// Interim answers without an end.
     #[error("1 MiB came before the head of an answer")]
     Endless,
+    /// HTTP/2 failed.
+    #[error("{0}")]
+    Http2(#[from] hyper::Error),
     /// Another protocol began before the request had ended.
     #[error("upstream switched protocols amid the request")]
     Switched,
-}
-
-impl Break {
-    /// Whether the request itself broke, not its connection.
-    #[must_use]
-    pub fn is_requests(&self) -> bool {
-        matches!(self, Self::Request(_))
-    }
 }
 
 impl SendError {

@@ -11,8 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,9 +19,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::client_body::ClientBody;
 use crate::connection::{self, End, Peer, Protocols};
 use crate::drain::Drain;
 use crate::error::{BoxedError, ListenError};
+use crate::http1::Http1;
+use crate::request_head::Limits;
 use crate::tls;
 use crate::watch::{Overdue, Patience, Watch};
 
@@ -42,10 +44,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// An HTTP/2 client is asked for a sign of life this often, and has this long to give it.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// The smallest head limit hyper takes.
+/// The smallest limit of a head: a key, a few cookies.
 const LEAST_HEAD_BYTES: usize = 8 * 1024;
-/// hyper's own limit of headers. Only another one is set, because setting it costs an allocation per head.
-const USUAL_HEADERS: usize = 100;
 
 /// Certificate chain and private key of a TLS listener, each a PEM file.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl ListenSettings {
             idle_timeout: Duration::from_secs(75),
             write_stall: Duration::from_mins(1),
             most_head_bytes: 64 * 1024,
-            most_headers: USUAL_HEADERS,
+            most_headers: 100,
             refusal: bare_refusal,
         }
     }
@@ -202,9 +202,9 @@ impl Listener {
     /// that closes its side has left: its call's future, or the body of its answer, is dropped at once.
     pub async fn serve<S, F, B>(self, service: S, drain: Drain)
     where
-        S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
+        S: Fn(Request<ClientBody>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-        B: Body<Data: Send, Error: Into<BoxedError>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
     {
         let Self {
             socket,
@@ -281,17 +281,6 @@ impl Listener {
 /// The settings of HTTP for all connections.
 fn protocols(settings: &ListenSettings) -> Protocols {
     let most_head_bytes = settings.most_head_bytes.max(LEAST_HEAD_BYTES);
-    let mut http1 = http1::Builder::new();
-    http1
-        .auto_date_header(false)
-        .half_close(false)
-        .max_buf_size(most_head_bytes)
-        .max_header_size(most_head_bytes)
-        // Each connection brings a timer of its own that only takes notice; see `watch`.
-        .header_read_timeout(settings.head_timeout);
-    if settings.most_headers != USUAL_HEADERS {
-        http1.max_headers(settings.most_headers);
-    }
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     http2
         .auto_date_header(false)
@@ -303,11 +292,15 @@ fn protocols(settings: &ListenSettings) -> Protocols {
         .max_header_list_size(u32::try_from(most_head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
-    Protocols {
-        http1,
-        http2,
+    let limits = Limits {
+        bytes: most_head_bytes,
+        headers: settings.most_headers,
+    };
+    let http1 = Http1 {
+        limits,
         refusal: settings.refusal,
-    }
+    };
+    Protocols { http1, http2 }
 }
 
 /// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)

@@ -13,20 +13,18 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body::Body;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::unconstrained;
-use tokio_util::io::poll_read_buf;
 
 use crate::answer_head::{self, Head};
 use crate::body::UpstreamBody;
 use crate::error::{BoxedError, Break};
 use crate::origins::Origin;
+use crate::outgoing::Outgoing;
 use crate::pool::Pool;
 use crate::transport::Transport;
-use crate::upload::Upload;
-
-/// Room for one read: as little as most answers need, and as much as large ones fill.
-const LEAST_READ: usize = 4 * 1024;
-const MOST_READ: usize = 64 * 1024;
+use crate::unread::Unread;
+use crate::upgrade::Switched;
 
 /// Bytes that upstream may send before the head of its answer is whole, interim answers (1xx) included. They are passed
 /// over, not kept; without a limit they could go on for ever.
@@ -36,14 +34,12 @@ const MOST_BEFORE_HEAD: usize = 1024 * 1024;
 pub(crate) struct Warm {
     pub(crate) transport: Transport,
     /// What was read and belongs to nothing yet.
-    pub(crate) unread: BytesMut,
-    /// Room for the next read.
-    next_read: usize,
+    pub(crate) unread: Unread,
     /// Upstream will keep it open after this exchange.
     keeps: bool,
     home: Weak<Pool>,
     /// Noted as long as the connection is open.
-    _origin: Option<Origin>,
+    origin: Option<Origin>,
 }
 
 impl Warm {
@@ -51,11 +47,10 @@ impl Warm {
     pub(crate) fn new(transport: Transport, origin: Option<Origin>, home: Weak<Pool>) -> Box<Self> {
         Box::new(Self {
             transport,
-            unread: BytesMut::new(),
-            next_read: LEAST_READ,
+            unread: Unread::new(),
             keeps: true,
             home,
-            _origin: origin,
+            origin,
         })
     }
 
@@ -63,44 +58,41 @@ impl Warm {
     ///
     /// This also takes the waker of the call before off the connection.
     pub(crate) fn is_fresh(&mut self) -> bool {
+        let mut room = [0];
         // Outside of tokio's budget: a connection that is not looked at would look fresh.
-        let read = pin!(unconstrained(poll_fn(|cx| self.poll_read(cx))));
+        let read = pin!(unconstrained(poll_fn(|cx| {
+            Pin::new(&mut self.transport).poll_read(cx, &mut ReadBuf::new(&mut room))
+        })));
         read.poll(&mut Context::from_waker(Waker::noop()))
             .is_pending()
     }
 
     /// Reads what there is to what was not used yet; 0 where upstream has ended.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let spare = |unread: &BytesMut| unread.capacity() - unread.len();
-        if spare(&self.unread) < self.next_read / 4 {
-            self.unread.reserve(self.next_read);
-        }
-        let room = spare(&self.unread);
-        let read = std::task::ready!(poll_read_buf(
-            Pin::new(&mut self.transport),
-            cx,
-            &mut self.unread
-        ))?;
-        if read == room {
-            self.next_read = (self.next_read * 2).min(MOST_READ);
-        } else if read < self.next_read / 4 {
-            self.next_read = (self.next_read / 2).max(LEAST_READ);
-        }
-        Poll::Ready(Ok(read))
+        self.unread.poll_fill(&mut self.transport, cx)
+    }
+
+    /// The connection for another protocol.
+    pub(crate) fn into_switched(self) -> Switched {
+        Switched::new(self.transport, self.unread.bytes, self.origin)
     }
 
     /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
     pub(crate) async fn exchange<B>(
         mut self: Box<Self>,
-        upload: &mut Upload<B>,
+        request: &mut Outgoing<B>,
+        is_head: bool,
     ) -> Result<Response<UpstreamBody>, Break>
     where
         B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
     {
-        let mut awaited = AwaitedHead::default();
-        let head = poll_fn(|cx| self.poll_exchange(upload, &mut awaited, cx)).await?;
+        let mut awaited = AwaitedHead {
+            is_head,
+            ..AwaitedHead::default()
+        };
+        let head = poll_fn(|cx| self.poll_exchange(request, &mut awaited, cx)).await?;
         self.keeps = head.keeps;
-        let rest = (!upload.is_done()).then(|| upload.rest());
+        let rest = (!request.is_done()).then(|| request.rest());
         let body = match (head.response.status(), rest) {
             (StatusCode::SWITCHING_PROTOCOLS, None) => UpstreamBody::none(self),
             // The rest of a request would be words of the other protocol.
@@ -112,7 +104,7 @@ impl Warm {
 
     fn poll_exchange<B>(
         &mut self,
-        upload: &mut Upload<B>,
+        request: &mut Outgoing<B>,
         awaited: &mut AwaitedHead,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, Break>>
@@ -120,16 +112,19 @@ impl Warm {
         B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
     {
         if awaited.unsent.is_none()
-            && let Poll::Ready(Err(broke)) = upload.poll(&mut self.transport, cx)
+            && let Poll::Ready(Err(broke)) = request.poll(&mut self.transport, cx)
         {
-            if matches!(broke, Break::Request(_)) || !upload.has_begun() {
+            if matches!(self.transport, Transport::Tls(_)) {
+                request.may_have_begun();
+            }
+            if matches!(broke, Break::Body(_)) || !request.has_begun() {
                 return Poll::Ready(Err(broke));
             }
             // Upstream takes no more of it, and may have said why.
             awaited.unsent = Some(broke);
         }
         loop {
-            if let Some(head) = awaited.look(&mut self.unread, upload.is_head())? {
+            if let Some(head) = awaited.look(&mut self.unread.bytes)? {
                 return Poll::Ready(Ok(head));
             }
             let broke = match self.poll_read(cx) {
@@ -146,17 +141,18 @@ impl Warm {
     }
 
     /// A part of the request was not sent: this exchange is the last one on it.
-    pub(crate) fn is_spoilt(&mut self) {
+    pub(crate) fn spoil(&mut self) {
         self.keeps = false;
     }
 
     /// The exchange is over: keeps the connection for the next one, if it may be kept. What came unasked, or a request
     /// that was answered before it was sent, makes it unfit.
-    pub(crate) fn release(self: Box<Self>) {
+    pub(crate) fn release(mut self: Box<Self>) {
         if self.keeps
-            && self.unread.is_empty()
+            && self.unread.bytes.is_empty()
             && let Some(pool) = self.home.upgrade()
         {
+            self.unread.rest();
             pool.put(self);
         }
     }
@@ -165,6 +161,8 @@ impl Warm {
 /// What came while a head is waited for.
 #[derive(Default)]
 struct AwaitedHead {
+    /// It answers a `HEAD`: no body follows.
+    is_head: bool,
     /// Bytes in all.
     came: usize,
     /// Bytes of the head that were there when it was last looked for.
@@ -175,8 +173,8 @@ struct AwaitedHead {
 
 impl AwaitedHead {
     /// The head of the answer, once it is there; interim ones are passed over.
-    fn look(&mut self, bytes: &mut BytesMut, is_head: bool) -> Result<Option<Head>, Break> {
-        while let Some(head) = answer_head::take(bytes, self.looked, is_head)? {
+    fn look(&mut self, bytes: &mut BytesMut) -> Result<Option<Head>, Break> {
+        while let Some(head) = answer_head::take(bytes, self.looked, self.is_head)? {
             self.looked = 0;
             let status = head.response.status();
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {

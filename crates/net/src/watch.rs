@@ -1,16 +1,11 @@
 //! What a client's connection is waiting for, written down as it happens, and judged by one timer per connection.
 //!
-//! hyper can time a request head, but it arms a timer for every head, counts an idle connection as a slow head, and
-//! knows no stalled writer. Here the path of a call only stores a number (phase and time); [`Watch::judge`] looks at
-//! it when the connection's timer fires, which is at least once per head timeout. It must not know sockets.
+//! The path of a call arms no timer: it only stores a number (phase and time), and [`Watch::judge`] looks at it when the
+//! connection's timer fires, which is at least once per head timeout. It must not know sockets.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant as StdInstant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use hyper::rt::{Sleep, Timer};
 use tokio::time::Instant;
 
 /// How long a client may keep a connection waiting.
@@ -41,7 +36,7 @@ pub(crate) enum Judgement {
 }
 
 /// The state of one connection. All its writers run in the connection's task, so the order of the atomics is relaxed;
-/// they are atomics because hyper wants its timers `Sync`.
+/// they are atomics because its transport and its judge share it.
 #[derive(Debug)]
 pub(crate) struct Watch {
     accepted: Instant,
@@ -50,9 +45,6 @@ pub(crate) struct Watch {
     phase: AtomicU64,
     /// Milliseconds since `accepted` plus one, or zero if the writer is not stalled.
     stalled: AtomicU64,
-    /// The last read brought bytes. hyper reads until nothing comes, unless it holds bytes that it cannot use yet: if
-    /// nothing was read after them when it awaits a head, they are the beginning of that head.
-    brought: AtomicBool,
 }
 
 const SERVING: u64 = 0;
@@ -67,7 +59,6 @@ impl Watch {
             patience,
             phase: AtomicU64::new(READING),
             stalled: AtomicU64::new(0),
-            brought: AtomicBool::new(false),
         }
     }
 
@@ -86,28 +77,11 @@ impl Watch {
         self.phase.store(SERVING, Ordering::Relaxed);
     }
 
-    /// Whether a call is under way.
-    pub(crate) fn is_serving(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == SERVING
-    }
-
-    /// The call is over, the next head is awaited. One that began while the call was served counts from now on: it
-    /// was not read meanwhile.
-    fn awaiting_head(&self) {
-        if self.phase.load(Ordering::Relaxed) == SERVING {
-            let has_begun = self.brought.load(Ordering::Relaxed);
-            let phase = if has_begun { READING } else { IDLE };
-            self.phase
-                .store(self.millis() << 2 | phase, Ordering::Relaxed);
-        }
-    }
-
-    /// A read was tried, and brought bytes or not.
-    pub(crate) fn read(&self, brought: bool) {
-        self.brought.store(brought, Ordering::Relaxed);
-        if brought {
-            self.received();
-        }
+    /// The call is over, the next head is awaited. One that has `begun` while the call was served counts from now on.
+    pub(crate) fn awaiting_head(&self, begun: bool) {
+        let phase = if begun { READING } else { IDLE };
+        self.phase
+            .store(self.millis() << 2 | phase, Ordering::Relaxed);
     }
 
     /// Bytes came in: if the connection was idle, they begin a head.
@@ -159,41 +133,6 @@ impl Watch {
     }
 }
 
-/// The timer hyper is given: it never fires. hyper arms its head timer exactly when it begins to wait for a head, and
-/// that moment is all we want to know.
-#[derive(Debug)]
-pub(crate) struct HeadNotice(pub(crate) Arc<Watch>);
-
-impl Timer for HeadNotice {
-    /// What a sleep that never ends is set to is nobody's concern: no clock is read.
-    fn now(&self) -> StdInstant {
-        self.0.accepted.into_std()
-    }
-
-    fn sleep(&self, _duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.0.awaiting_head();
-        Box::pin(Never)
-    }
-
-    fn sleep_until(&self, _deadline: StdInstant) -> Pin<Box<dyn Sleep>> {
-        self.0.awaiting_head();
-        Box::pin(Never)
-    }
-}
-
-/// A sleep without end. It has no size, so boxing it allocates nothing.
-struct Never;
-
-impl Future for Never {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
-
-impl Sleep for Never {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,10 +173,8 @@ mod tests {
         let (watch, at) = watch();
         watch.serving();
         pass(100).await;
-        watch.awaiting_head();
+        watch.awaiting_head(false);
         pass(1).await;
-        // hyper may ask twice for one head.
-        watch.awaiting_head();
         assert_eq!(watch.judge(at(165)), Judgement::LookAgain(at(175)));
         assert_eq!(watch.judge(at(175)), Judgement::Overdue(Overdue::Idle));
         pass(9).await;
@@ -251,14 +188,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_begun_behind_a_call_counts_from_the_end_of_the_call() {
         let (watch, at) = watch();
-        watch.read(true);
         watch.serving();
-        watch.read(false);
-        watch.read(true);
+        watch.received();
         pass(100).await;
         assert_eq!(watch.judge(at(100)), Judgement::LookAgain(at(115)));
-        watch.awaiting_head();
-        watch.read(false);
+        watch.awaiting_head(true);
         assert_eq!(watch.judge(at(114)), Judgement::LookAgain(at(115)));
         assert_eq!(watch.judge(at(115)), Judgement::Overdue(Overdue::Head));
     }
@@ -267,7 +201,7 @@ mod tests {
     async fn an_idle_connection_is_looked_at_before_a_new_head_can_be_overdue() {
         let (watch, at) = watch();
         watch.serving();
-        watch.awaiting_head();
+        watch.awaiting_head(false);
         assert_eq!(watch.judge(at(0)), Judgement::LookAgain(at(15)));
         pass(1).await;
         watch.received();

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use hyper::body::Incoming;
 use wire::{Coding, Metered, RequestFacts, UsageAsked};
+
+use net::ClientBody;
 
 use crate::answer::Refusal;
 use crate::forward::Accept;
@@ -51,7 +52,7 @@ impl Asked {
     /// Reads the request's body where it is small enough, and asks for usage where the client did not.
     pub(crate) async fn read(
         endpoint: Metered,
-        (headers, body): (&mut HeaderMap, Incoming),
+        (headers, body): (&mut HeaderMap, ClientBody),
         settings: &Settings,
         memory: &Arc<Memory>,
     ) -> Result<(RequestBody, Asked, Accept), Refusal> {

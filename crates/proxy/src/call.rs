@@ -7,9 +7,8 @@ use std::time::Instant;
 use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
-use hyper::body::Incoming;
 use meter::{Reason, Verdict};
-use net::{Peer, SendError, UpstreamBody};
+use net::{Break, ClientBody, Peer, SendError, UpstreamBody};
 use tracing::{Instrument, Span};
 use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows, Socket};
 
@@ -36,7 +35,7 @@ use crate::tags::Tags;
 /// given as long as it lives.
 pub(crate) fn handle(
     shared: Arc<Shared>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     peer: Peer,
 ) -> impl Future<Output = Response<AnswerBody>> {
     let id = CallId::new();
@@ -83,10 +82,10 @@ enum Way {
     Refused(Refusal),
     /// Answered from our own path space.
     LookedUp,
-    Metered(Metered, Incoming),
-    Replay(Shows, Incoming),
-    Socket(Socket, Incoming),
-    Unmetered(Reason, Incoming),
+    Metered(Metered, ClientBody),
+    Replay(Shows, ClientBody),
+    Socket(Socket, ClientBody),
+    Unmetered(Reason, ClientBody),
 }
 
 /// What is known of a call before it goes upstream.
@@ -107,7 +106,7 @@ impl Call {
     fn open(
         shared: Arc<Shared>,
         id: CallId,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Peer,
     ) -> (Call, Way) {
         let (head, body) = request.into_parts();
@@ -124,7 +123,7 @@ impl Call {
         (call, way)
     }
 
-    fn way(&mut self, body: Incoming) -> Result<Way, Refusal> {
+    fn way(&mut self, body: ClientBody) -> Result<Way, Refusal> {
         let Call {
             shared, head, peer, ..
         } = self;
@@ -198,7 +197,7 @@ impl Call {
     async fn metered(
         &mut self,
         endpoint: Metered,
-        body: Incoming,
+        body: ClientBody,
     ) -> Result<Response<AnswerBody>, Ending> {
         if text(&self.head.headers, &RETRY_COUNT).is_some_and(|count| count != "0") {
             self.shared.figures.retries.one();
@@ -424,9 +423,10 @@ impl Call {
                 let cause = error.to_string().into();
                 match error {
                     // The body we passed on broke off, so upstream never had a whole request.
-                    SendError::Broke { source, .. } if source.is_requests() => {
-                        Refusal::RequestBroke
-                    }
+                    SendError::Broke {
+                        source: Break::Body(_),
+                        ..
+                    } => Refusal::RequestBroke,
                     SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
                     error if error.is_timeout() => Refusal::TimedOut { cause },
                     error => Refusal::unreachable(error),

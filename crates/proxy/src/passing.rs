@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode, response};
-use hyper::body::Incoming;
 use meter::{Reason, Verdict};
-use net::UpstreamBody;
+use net::{ClientBody, UpstreamBody};
 use wire::{Coding, Form, Metered, Shows};
 
 use crate::asked;
@@ -23,7 +22,7 @@ impl Call {
     /// A call whose answer settles nothing: it passes unread.
     pub(crate) async fn unmetered(
         &mut self,
-        body: Incoming,
+        body: ClientBody,
         reason: Reason,
     ) -> Result<Response<AnswerBody>, Ending> {
         let answer = self
@@ -37,7 +36,7 @@ impl Call {
     pub(crate) async fn replayed(
         &mut self,
         shown: Shows,
-        body: Incoming,
+        body: ClientBody,
     ) -> Result<Response<AnswerBody>, Ending> {
         let answer = self
             .send(RequestBody::unread(body), Accept::Readable)

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use ledger::Opened;
 use meter::{Day, Meter, Rules};
-use net::{Connector, Peer};
+use net::{ClientBody, Connector, Peer};
 use share::{Replica, Share, ShareSettings, SharingNow};
 use tokio::sync::Semaphore;
 
@@ -218,7 +217,7 @@ impl Proxy {
     /// Answers one request. A WebSocket keeps its peer as long as it is open.
     pub fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Peer,
     ) -> Pin<Box<impl Future<Output = Response<AnswerBody>> + use<>>> {
         // Boxed, since a connection keeps room for its call's future between two calls.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+
+use net::{Break, ClientBody};
 
 use crate::frames::{self, Deadline, Gathered};
 use crate::memory::{Memory, Share};
@@ -35,7 +36,7 @@ enum Shape {
     Streaming {
         early: VecDeque<Frame<Bytes>>,
         share: Option<Share>,
-        rest: Incoming,
+        rest: ClientBody,
     },
 }
 
@@ -59,7 +60,7 @@ impl RequestBody {
     }
 
     /// Passes on unread.
-    pub(crate) fn unread(body: Incoming) -> RequestBody {
+    pub(crate) fn unread(body: ClientBody) -> RequestBody {
         RequestBody::of(Shape::Streaming {
             early: VecDeque::new(),
             share: None,
@@ -72,10 +73,10 @@ impl RequestBody {
     /// # Errors
     /// Those of the client's connection, before the body's end.
     pub(crate) async fn gather(
-        mut body: Incoming,
+        mut body: ClientBody,
         memory: &Arc<Memory>,
         bounds: Bounds,
-    ) -> Result<RequestBody, hyper::Error> {
+    ) -> Result<RequestBody, Break> {
         if body.size_hint().lower() > bounds.most as u64 {
             return Ok(RequestBody::unread(body));
         }
@@ -145,12 +146,12 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Break;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
         let body = self.get_mut();
         body.leaving.store(true, Ordering::Relaxed);
         match &mut body.shape {

@@ -11,14 +11,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{Empty, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::{Raw, Serving, echo_path, listener, within};
-use crate::Peer;
+use crate::{ClientBody, Peer, Upgrade};
 
 const GET: &str = "GET /here HTTP/1.1\r\nhost: x\r\n\r\n";
 const LONG: Duration = Duration::from_mins(1);
@@ -29,7 +27,7 @@ async fn waiting_calls() -> (Serving, Arc<Notify>, Arc<Notify>) {
     let (says, waits) = (Arc::clone(&begun), Arc::clone(&end));
     let serving = Serving::start(
         listener(|_| {}).await,
-        move |_: Request<Incoming>, _: Peer| {
+        move |_: Request<ClientBody>, _: Peer| {
             let (says, waits) = (Arc::clone(&says), Arc::clone(&waits));
             async move {
                 says.notify_one();
@@ -135,12 +133,12 @@ async fn without_a_handle_nothing_is_drained() {
 
 /// Turns every call into a tunnel that repeats what it hears, until it is cut.
 async fn tunnel(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     peer: Peer,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let upgrade = hyper::upgrade::on(&mut request);
+    let upgrade = request.extensions_mut().remove::<Upgrade>().unwrap();
     tokio::spawn(async move {
-        let mut io = TokioIo::new(upgrade.await.unwrap());
+        let mut io = upgrade.switched().await.unwrap();
         let mut byte = [0];
         loop {
             tokio::select! {
@@ -236,7 +234,7 @@ async fn the_drain_is_over_when_the_last_body_is_gone_and_not_before() {
         let gone = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = std::sync::mpsc::channel();
         let body = Arc::new(Mutex::new(Some(Lingering(receiver, Arc::clone(&gone)))));
-        let service = move |_: Request<Incoming>, _: Peer| {
+        let service = move |_: Request<ClientBody>, _: Peer| {
             let body = body.lock().unwrap().take().unwrap();
             async move { Ok::<_, Infallible>(Response::new(body)) }
         };

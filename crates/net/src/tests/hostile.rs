@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -15,7 +14,7 @@ use super::{
     Raw, Serving, connector, listener, post, sending, sockets_seen, text, upstream, within,
 };
 use crate::origins::{Ends, Origins};
-use crate::{ConnectSettings, ListenFigures, Peer, Scheme, Upstream};
+use crate::{ClientBody, ConnectSettings, ListenFigures, Peer, Scheme, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
@@ -113,7 +112,7 @@ async fn held_calls(head: Duration, idle: Duration) -> (Serving, Arc<Notify>, Ar
         settings.idle_timeout = idle;
     })
     .await;
-    let service = move |request: Request<Incoming>, _: Peer| {
+    let service = move |request: Request<ClientBody>, _: Peer| {
         let (says, waits) = (Arc::clone(&says), Arc::clone(&waits));
         async move {
             request.into_body().collect().await.unwrap();

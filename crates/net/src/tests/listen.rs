@@ -10,13 +10,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::{Raw, Serving, echo_path, listener, within};
-use crate::{ListenError, ListenSettings, Listener, Peer};
+use crate::{ClientBody, ListenError, ListenSettings, Listener, Peer};
 
 const GET: &str = "GET /here HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -208,7 +207,7 @@ async fn idle_is_not_slow_and_a_long_call_is_neither() {
         .await;
         let serving = Serving::start(
             listener,
-            move |request: Request<Incoming>, _: Peer| async move {
+            move |request: Request<ClientBody>, _: Peer| async move {
                 if request.uri().path() == "/long" {
                     tokio::time::sleep(patience * 4).await;
                 }
@@ -235,7 +234,7 @@ async fn idle_is_not_slow_and_a_long_call_is_neither() {
 async fn a_client_that_takes_nothing_is_cut() {
     within(async {
         let listener = listener(|settings| settings.write_stall = Duration::from_millis(100)).await;
-        let serving = Serving::start(listener, async |_: Request<Incoming>, _: Peer| {
+        let serving = Serving::start(listener, async |_: Request<ClientBody>, _: Peer| {
             Ok::<_, Infallible>(Response::new(Endless))
         });
         let mut client = Raw::connect(serving.address).await;
@@ -384,7 +383,7 @@ async fn a_client_that_leaves_takes_its_call_with_it() {
         let (gone, mut told) = mpsc::unbounded_channel();
         let serving = Serving::start(
             listener(|_| {}).await,
-            move |_: Request<Incoming>, _: Peer| {
+            move |_: Request<ClientBody>, _: Peer| {
                 let gone = Gone(gone.clone());
                 async move {
                     pending::<()>().await;

@@ -15,14 +15,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::{
-    ConnectSettings, Connector, Drain, DrainHandle, ListenSettings, Listener, Peer, Scheme,
-    Upstream, UpstreamBody,
+    ClientBody, ConnectSettings, Connector, Drain, DrainHandle, ListenSettings, Listener, Peer,
+    Scheme, Upstream, UpstreamBody,
 };
 
 /// No test waits longer for anything.
@@ -175,9 +174,12 @@ struct Serving {
 impl Serving {
     fn start<S, F, B>(listener: Listener, service: S) -> Self
     where
-        S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
+        S: Fn(Request<ClientBody>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-        B: http_body::Body<Data: Send, Error: Into<crate::error::BoxedError>> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<crate::error::BoxedError>>
+            + Send
+            + Unpin
+            + 'static,
     {
         let (drain, drained): (DrainHandle, Drain) = DrainHandle::new();
         Self {
@@ -204,7 +206,7 @@ impl Serving {
 
 /// Answers every call with its path.
 async fn echo_path(
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     _: Peer,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::from(request.uri().path().to_owned())))

@@ -9,12 +9,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::{Raw, Serving, listener, post, text, within};
-use crate::{Break, ConnectSettings, Connector, Peer, Scheme, Upstream, UpstreamBody};
+use crate::{Break, ClientBody, ConnectSettings, Connector, Peer, Scheme, Upstream, UpstreamBody};
 
 type AnyBody = UnsyncBoxBody<Bytes, Break>;
 
@@ -31,7 +30,7 @@ fn connector_to(port: u16) -> Connector {
 async fn passing_on(port: u16) -> (Serving, Connector) {
     let connector = connector_to(port);
     let sender = connector.clone();
-    let service = move |request: Request<Incoming>, _: Peer| {
+    let service = move |request: Request<ClientBody>, _: Peer| {
         let sender = sender.clone();
         async move {
             let answer: Response<AnyBody> = match sender.send(request).await {
@@ -55,7 +54,7 @@ async fn passing_on(port: u16) -> (Serving, Connector) {
 async fn echoing() -> Serving {
     Serving::start(
         listener(|_| {}).await,
-        async |request: Request<Incoming>, _: Peer| {
+        async |request: Request<ClientBody>, _: Peer| {
             Ok::<_, Infallible>(Response::new(request.into_body()))
         },
     )

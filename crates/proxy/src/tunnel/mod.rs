@@ -11,10 +11,10 @@ use http::header::{
     UPGRADE,
 };
 use http::{Request, Response, StatusCode, Version, request};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use meter::Reason;
 use wire::Socket;
+
+use net::{ClientBody, Upgrade};
 
 use crate::body::AnswerBody;
 use crate::call::{self, Call, Ending, NotSent};
@@ -31,9 +31,10 @@ impl Call {
     pub(crate) async fn socket(
         &mut self,
         socket: Socket,
-        body: Incoming,
+        body: ClientBody,
     ) -> Result<Response<AnswerBody>, Ending> {
-        let Some(client) = asked(&mut self.head) else {
+        let promised = self.head.extensions.remove::<Upgrade>();
+        let Some(client) = promised.filter(|_| asks(&self.head)) else {
             return self.unmetered(body, Reason::NoUsage).await;
         };
         let target = self.head.uri.to_string();
@@ -69,7 +70,7 @@ impl Call {
         let (shared, peer) = (Arc::clone(&self.shared), self.peer.clone());
         // The client's side opens once this answer has left: nothing of its reaches upstream before.
         tokio::spawn(async move {
-            if let (Ok(client), Some(upstream)) = (client.await, upstream) {
+            if let (Some(client), Some(upstream)) = (client.switched().await, upstream) {
                 pump::run(shared, (client, upstream), peer, calls).await;
             }
         });
@@ -77,12 +78,11 @@ impl Call {
     }
 }
 
-/// The client's side of the upgrade, if it asks for a WebSocket.
-fn asked(head: &mut request::Parts) -> Option<OnUpgrade> {
-    let asks = head.version == Version::HTTP_11
+/// Whether the client asks for a WebSocket.
+fn asks(head: &request::Parts) -> bool {
+    head.version == Version::HTTP_11
         && names(&head.headers, &UPGRADE, "websocket")
-        && names(&head.headers, &CONNECTION, "upgrade");
-    head.extensions.remove().filter(|_: &OnUpgrade| asks)
+        && names(&head.headers, &CONNECTION, "upgrade")
 }
 
 /// Asks upstream for a WebSocket: an upgrade ends at each hop, so it is asked for anew. Without extensions, which
@@ -115,30 +115,27 @@ mod tests {
                 .headers_mut()
                 .append(*name, HeaderValue::from_static(value));
         }
-        let on_upgrade = hyper::upgrade::on(&mut request);
-        let (mut head, ()) = request.into_parts();
-        head.extensions.insert(on_upgrade);
-        head
+        request.into_parts().0
     }
 
     #[test]
     fn an_upgrade_is_one_only_where_both_headers_say_so() {
-        let mut both = head(&[
+        let both = head(&[
             ("connection", "keep-alive, Upgrade"),
             ("upgrade", "WebSocket"),
         ]);
-        assert!(asked(&mut both).is_some());
+        assert!(asks(&both));
         for lines in [
             &[("connection", "upgrade"), ("upgrade", "h2c")][..],
             &[("connection", "keep-alive"), ("upgrade", "websocket")],
             &[("upgrade", "websocket")],
             &[("connection", "upgrade")],
         ] {
-            assert!(asked(&mut head(lines)).is_none(), "{lines:?}");
+            assert!(!asks(&head(lines)), "{lines:?}");
         }
         let mut old = head(&[("connection", "upgrade"), ("upgrade", "websocket")]);
         old.version = Version::HTTP_10;
-        assert!(asked(&mut old).is_none());
+        assert!(!asks(&old));
     }
 
     #[test]

@@ -4,8 +4,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use meter::Reason;
 use net::{Peer, Switched};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -58,7 +56,7 @@ impl Watched {
 /// Passes bytes until either side ends, the drain finds nothing under way, or cuts; then settles what is left.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    (client, upstream): (Upgraded, Switched),
+    (client, upstream): (Switched, Switched),
     peer: Peer,
     calls: Calls,
 ) {
@@ -68,7 +66,7 @@ pub(super) async fn run(
         spoke: Notify::new(),
     };
     let ended = tokio::select! {
-        ended = pass(TokioIo::new(client), upstream, &watched) => ended,
+        ended = pass(client, upstream, &watched) => ended,
         () = peer.cut() => Ended::Client,
         () = async {
             peer.closing().await;

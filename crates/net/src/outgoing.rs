@@ -1,28 +1,25 @@
-//! A request on its way to upstream: its head written out, its body framed as it comes. It must not know what answers.
+//! A message on its way, request or answer: its head, and its body, framed as it comes. It must not know which of the
+//! two it is.
 
+use std::fmt::Write;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::io::AsyncWrite;
 
 use crate::error::{BoxedError, Break};
+use crate::head::Framing;
 
-/// A piece of a body so small is copied behind the head, or behind the size of its chunk, and leaves with it.
-const SMALL: usize = 2 * 1024;
 /// So much waits to be written at most, beside one larger piece.
 const MOST_COPIED: usize = 16 * 1024;
-/// What a head takes beside its target and headers.
-const USUAL: usize = 64;
 
-/// A request, as far as it was not written yet.
-pub(crate) struct Upload<B> {
+/// A message, as far as it was not written yet.
+pub(crate) struct Outgoing<B> {
     /// Written first: the head, sizes of chunks, small pieces.
     copied: BytesMut,
     /// Written then: a larger piece.
@@ -32,79 +29,32 @@ pub(crate) struct Upload<B> {
     framing: Framing,
     /// Gone once all of it was taken in.
     body: Option<B>,
+    /// Why there is no more of it, to be said once what there is was written.
+    broke: Option<Break>,
     has_begun: bool,
     /// Something was written since the last flush.
     is_unflushed: bool,
-    is_head: bool,
 }
 
-#[derive(Clone, Copy)]
-enum Framing {
-    /// So many bytes are yet to come.
-    Length(u64),
-    Chunked,
-}
-
-impl<B> Upload<B>
+impl<B> Outgoing<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
-    /// Frames the request anew: its `host` is replaced, what it says of its framing counts for nothing, but that a
-    /// length of 0 is told where it told one.
-    pub(crate) fn new(request: Request<B>, host: &HeaderValue) -> Self {
-        let (head, body) = request.into_parts();
-        let target = head.uri.path_and_query();
-        let target = target.map_or("/", |target| target.as_str());
-        let headers = || {
-            let said_anew = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
-            (head.headers.iter()).filter(move |(name, _)| !said_anew.contains(*name))
-        };
-        let length: usize = headers()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        let exact = body.size_hint().exact();
-        let small = exact.map_or(0, |length| length.min(SMALL as u64));
-        let room = USUAL + target.len() + host.len() + length;
-        let mut copied = BytesMut::with_capacity(room + usize::try_from(small).unwrap_or(0));
-        for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\nhost: "] {
-            copied.put_slice(part.as_bytes());
-        }
-        copied.put_slice(host.as_bytes());
-        for (name, value) in headers() {
-            copied.put_slice(b"\r\n");
-            copied.put_slice(name.as_str().as_bytes());
-            copied.put_slice(b": ");
-            copied.put_slice(value.as_bytes());
-        }
-        let framing = match exact {
-            Some(length) => {
-                if length > 0 || head.headers.contains_key(CONTENT_LENGTH) {
-                    copied.put_slice(b"\r\ncontent-length: ");
-                    copied.put_slice(length.to_string().as_bytes());
-                }
-                Framing::Length(length)
-            }
-            None => {
-                copied.put_slice(b"\r\ntransfer-encoding: chunked");
-                Framing::Chunked
-            }
-        };
-        copied.put_slice(b"\r\n\r\n");
+    /// A piece of a body so small is copied behind the head, or behind the size of its chunk, and leaves with it.
+    pub(crate) const SMALL: usize = 2 * 1024;
+
+    /// A head as it is written, and the body that follows it.
+    pub(crate) fn new(head: BytesMut, framing: Framing, body: B) -> Self {
         Self {
-            copied,
+            copied: head,
             piece: Bytes::new(),
             end: b"",
             framing,
-            body: Some(body).filter(|_| exact != Some(0)),
+            body: Some(body).filter(|_| framing != Framing::Nothing),
+            broke: None,
             has_begun: false,
             is_unflushed: false,
-            is_head: head.method == Method::HEAD,
         }
-    }
-
-    /// Whether it is a `HEAD`, whose answer has no body.
-    pub(crate) fn is_head(&self) -> bool {
-        self.is_head
     }
 
     /// Whether a byte of it was written.
@@ -112,9 +62,14 @@ where
         self.has_begun
     }
 
+    /// Something of it may have left, even if nobody says so.
+    pub(crate) fn may_have_begun(&mut self) {
+        self.has_begun = true;
+    }
+
     /// Whether all of it was written.
     pub(crate) fn is_done(&self) -> bool {
-        self.body.is_none() && !self.has_unwritten() && !self.is_unflushed
+        self.body.is_none() && !self.has_unwritten() && !self.is_unflushed && self.broke.is_none()
     }
 
     fn has_unwritten(&self) -> bool {
@@ -128,7 +83,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Break>> {
         loop {
-            self.take_in(cx)?;
+            if let Err(broke) = self.take_in(cx) {
+                self.body = None;
+                self.broke = Some(broke);
+            }
             if self.has_unwritten() {
                 let parts = [&self.copied[..], &self.piece[..], self.end].map(IoSlice::new);
                 match ready!(Pin::new(&mut *to).poll_write_vectored(cx, &parts))? {
@@ -142,10 +100,10 @@ where
                 self.is_unflushed = false;
             }
             // What is not here yet wakes us when it is.
-            return if self.body.is_none() {
-                Poll::Ready(Ok(()))
-            } else {
-                Poll::Pending
+            return match (self.broke.take(), &self.body) {
+                (Some(broke), _) => Poll::Ready(Err(broke)),
+                (None, None) => Poll::Ready(Ok(())),
+                (None, Some(_)) => Poll::Pending,
             };
         }
     }
@@ -172,13 +130,15 @@ where
             let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
                 break;
             };
-            let is_last = frame.is_none() || body.is_end_stream();
+            let mut is_last = frame.is_none() || body.is_end_stream();
             if let Some(frame) = frame {
-                let frame = frame.map_err(|error| Break::Request(error.into()))?;
-                // Trailers end here: a hop may drop them, and OpenAI has no use for any.
+                let frame = frame.map_err(|error| Break::Body(error.into()))?;
+                // Trailers end here: a hop may drop them, and nobody said that they would come.
                 if let Ok(data) = frame.into_data() {
                     self.put(data)?;
                 }
+                // The other side has all of it: what its sender still does to it, nobody needs to know.
+                is_last |= matches!(self.framing, Framing::Length(0));
             }
             if is_last {
                 self.end()?;
@@ -199,12 +159,13 @@ where
                 b""
             }
             Framing::Chunked => {
-                let size = format!("{:x}\r\n", data.len());
-                self.copied.put_slice(size.as_bytes());
+                // Writing to memory that grows does not fail.
+                let _ = write!(self.copied, "{:x}\r\n", data.len());
                 b"\r\n"
             }
+            Framing::UntilClose | Framing::Nothing => b"",
         };
-        if data.len() > SMALL {
+        if data.len() > Self::SMALL {
             self.piece = data;
             self.end = chunk_end;
         } else {
@@ -217,7 +178,7 @@ where
     fn end(&mut self) -> Result<(), Break> {
         self.body = None;
         match self.framing {
-            Framing::Length(0) => {}
+            Framing::Length(0) | Framing::UntilClose | Framing::Nothing => {}
             Framing::Length(_) => return Err(other_length()),
             Framing::Chunked if self.piece.is_empty() => self.copied.put_slice(b"0\r\n\r\n"),
             Framing::Chunked => self.end = b"\r\n0\r\n\r\n",
@@ -227,7 +188,7 @@ where
 
     /// What is left of it, whatever its body is.
     pub(crate) fn rest(&mut self) -> Rest {
-        Upload {
+        Outgoing {
             copied: std::mem::take(&mut self.copied),
             piece: std::mem::take(&mut self.piece),
             end: std::mem::take(&mut self.end),
@@ -236,33 +197,42 @@ where
                 .body
                 .take()
                 .map(|body| body.map_err(Into::into).boxed_unsync()),
+            broke: self.broke.take(),
             has_begun: self.has_begun,
             is_unflushed: self.is_unflushed,
-            is_head: self.is_head,
         }
     }
 }
 
-/// The rest of a request whose answer has begun.
-pub(crate) type Rest = Upload<UnsyncBoxBody<Bytes, BoxedError>>;
+/// The rest of a message, whatever its body is.
+pub(crate) type Rest = Outgoing<UnsyncBoxBody<Bytes, BoxedError>>;
 
 /// The body is not as long as it said.
 fn other_length() -> Break {
-    Break::Request("the body is not as long as it said".into())
+    Break::Body("the body is not as long as it said".into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
+    use std::task::Waker;
 
     use http::HeaderMap;
-    use http_body::{Frame, SizeHint};
+    use http_body::Frame;
 
     use super::*;
 
-    /// Frames one by one, of a length that is told or not.
-    struct Frames(VecDeque<Frame<Bytes>>, Option<u64>);
+    /// Frames one by one.
+    struct Frames(VecDeque<Frame<Bytes>>);
+
+    impl Frames {
+        fn of(pieces: &[&[u8]]) -> Frames {
+            let data = |piece: &&[u8]| Frame::data(Bytes::copy_from_slice(piece));
+            let trailers = Frame::trailers(HeaderMap::new());
+            Frames(pieces.iter().map(data).chain([trailers]).collect())
+        }
+    }
 
     impl Body for Frames {
         type Data = Bytes;
@@ -273,10 +243,6 @@ mod tests {
             _cx: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Ready(self.0.pop_front().map(Ok))
-        }
-
-        fn size_hint(&self) -> SizeHint {
-            self.1.map_or_else(SizeHint::default, SizeHint::with_exact)
         }
     }
 
@@ -295,14 +261,12 @@ mod tests {
         }
 
         fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            _cx: &mut Context<'_>,
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
             parts: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
             let all: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
-            let written = all.len().min(self.1);
-            self.0.extend_from_slice(&all[..written]);
-            Poll::Ready(Ok(written))
+            self.poll_write(cx, &all)
         }
 
         fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -314,74 +278,56 @@ mod tests {
         }
     }
 
-    fn written(pieces: &[&[u8]], length: Option<u64>, narrow: usize) -> Result<String, Break> {
-        let mut frames: VecDeque<_> = pieces
-            .iter()
-            .map(|piece| Frame::data(Bytes::copy_from_slice(piece)))
-            .collect();
-        frames.push_back(Frame::trailers(HeaderMap::new()));
-        let request = Request::get("/a?b")
-            .header("Content-Length", "77")
-            .header("X-A", "b");
-        let request = request.body(Frames(frames, length)).unwrap();
-        let mut upload = Upload::new(request, &HeaderValue::from_static("h:1"));
+    fn outgoing(pieces: &[&[u8]], framing: Framing) -> Outgoing<Frames> {
+        Outgoing::new("head ".as_bytes().into(), framing, Frames::of(pieces))
+    }
+
+    fn written(pieces: &[&[u8]], framing: Framing, narrow: usize) -> Result<String, Break> {
+        let mut outgoing = outgoing(pieces, framing);
         let mut to = Narrow(Vec::new(), narrow);
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let Poll::Ready(done) = upload.poll(&mut to, &mut cx) else {
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(done) = outgoing.poll(&mut to, &mut cx) else {
             panic!("nothing is waited for");
         };
         done?;
-        assert!(upload.is_done());
+        assert!(outgoing.is_done());
         Ok(String::from_utf8(to.0).unwrap())
     }
 
     #[test]
     fn bodies_are_framed_whatever_their_pieces_and_however_they_leave() {
-        let large = "x".repeat(SMALL + 1);
-        let head = "GET /a?b HTTP/1.1\r\nhost: h:1\r\nx-a: b\r\n";
+        let large = "x".repeat(Outgoing::<Frames>::SMALL + 1);
         let size = large.len();
+        let data = format!("head ab{large}c{large}");
+        let chunks = format!(
+            "head 2\r\nab\r\n{size:x}\r\n{large}\r\n1\r\nc\r\n{size:x}\r\n{large}\r\n0\r\n\r\n"
+        );
+        let length = Framing::Length(2 * size as u64 + 3);
         for narrow in [1, 7, 100, usize::MAX] {
             let pieces = [b"ab", large.as_bytes(), b"", b"c", large.as_bytes()];
-            assert_eq!(
-                written(&pieces, None, narrow).unwrap(),
-                format!(
-                    "{head}transfer-encoding: chunked\r\n\r\n2\r\nab\r\n{size:x}\r\n{large}\r\n1\r\nc\r\n{size:x}\r\n{large}\r\n0\r\n\r\n"
-                )
-            );
-            let length = 2 * size + 3;
-            assert_eq!(
-                written(&pieces, Some(length as u64), narrow).unwrap(),
-                format!("{head}content-length: {length}\r\n\r\nab{large}c{large}")
-            );
-            assert_eq!(
-                written(&[], None, narrow).unwrap(),
-                format!("{head}transfer-encoding: chunked\r\n\r\n0\r\n\r\n")
-            );
-            assert_eq!(
-                written(&[], Some(0), narrow).unwrap(),
-                format!("{head}content-length: 0\r\n\r\n")
-            );
+            let written = |framing| written(&pieces, framing, narrow).unwrap();
+            assert_eq!(written(Framing::Chunked), chunks);
+            assert_eq!(written(length), data);
+            assert_eq!(written(Framing::UntilClose), data);
+            assert_eq!(written(Framing::Nothing), "head ");
         }
+        let empty = written(&[], Framing::Chunked, usize::MAX).unwrap();
+        assert_eq!(empty, "head 0\r\n\r\n");
     }
 
     #[test]
     fn a_body_of_another_length_breaks() {
         for length in [2, 4] {
-            let broke = written(&[b"abc"], Some(length), usize::MAX).unwrap_err();
-            assert!(matches!(broke, Break::Request(_)), "{broke:?}");
+            let broke = written(&[b"abc"], Framing::Length(length), usize::MAX).unwrap_err();
+            assert!(matches!(broke, Break::Body(_)), "{broke:?}");
         }
     }
 
     #[test]
     fn a_small_body_leaves_with_its_head() {
-        let request = Request::post("/").body(Frames(
-            VecDeque::from([Frame::data(Bytes::from_static(b"abc"))]),
-            Some(3),
-        ));
-        let mut upload = Upload::new(request.unwrap(), &HeaderValue::from_static("h"));
-        upload
-            .take_in(&mut Context::from_waker(std::task::Waker::noop()))
-            .unwrap();
-        assert!(upload.copied.ends_with(b"\r\n\r\nabc"));
+        let mut outgoing = outgoing(&[b"abc"], Framing::Length(3));
+        let mut cx = Context::from_waker(Waker::noop());
+        outgoing.take_in(&mut cx).unwrap();
+        assert_eq!(outgoing.copied, "head abc");
     }
 }

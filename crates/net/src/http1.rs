@@ -1,0 +1,185 @@
+//! A client's connection over HTTP/1.1: call after call, each a head, a body, and an answer. It must not know what a
+//! call is.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::UPGRADE;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::answer_out::{self, Asked};
+use crate::client_body::ClientBody;
+use crate::error::{BoxedError, Break};
+use crate::head::Framing;
+use crate::left::Left;
+use crate::line::{Line, Next, Writer, lock};
+use crate::listen::RefusalAnswer;
+use crate::outgoing::Outgoing;
+use crate::request_head::{Head, Limits};
+use crate::upgrade::{Switched, Upgrade};
+use crate::watch::Watch;
+use crate::watched::Watched;
+
+/// Bytes read and dropped behind a last answer: a socket closed with unread bytes is reset, and the answer lost.
+const MOST_DROPPED_BYTES: usize = 1024 * 1024;
+/// How long that may take.
+const LONGEST_DROPPING: Duration = Duration::from_secs(5);
+
+/// What all connections of a listener have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Http1 {
+    pub(crate) limits: Limits,
+    /// What a client is told whose head is no request.
+    pub(crate) refusal: RefusalAnswer,
+}
+
+/// Serves one connection until its client leaves, or may ask no more; once it is `closing`, no further head is waited
+/// for.
+pub(crate) async fn serve<F, B>(
+    io: Watched,
+    rules: Http1,
+    watch: &Watch,
+    closing: &AtomicBool,
+    call: impl Fn(Request<ClientBody>) -> F,
+) -> Result<(), Break>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
+{
+    let line = Arc::new(Mutex::new(Line::new(io)));
+    loop {
+        let mut looked = 0;
+        let next = poll_fn(|cx| lock(&line).poll_head(&mut looked, rules.limits, closing, cx));
+        let head = match next.await? {
+            Next::Head(head) => *head,
+            Next::Nothing => return Ok(()),
+            Next::Refusal(status) => {
+                Writer(&line).write_all(&(rules.refusal)(status)).await?;
+                return end(&line, true).await;
+            }
+        };
+        watch.serving();
+        let asked = Asked {
+            is_head: head.request.method() == Method::HEAD,
+            version: head.request.version(),
+            keeps: head.keeps,
+        };
+        let (request, upgrade) = opened(&line, head);
+        let answer = {
+            let mut call = pin!(call(request));
+            let answer = poll_fn(|cx| match call.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending if lock(&line).has_left(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            answer.await
+        };
+        let Some(Ok(answer)) = answer else {
+            return Ok(());
+        };
+        let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let keeps = asked.keeps && !closing.load(Ordering::Relaxed);
+        let (outgoing, keeps) = answer_out::framed(answer, Asked { keeps, ..asked });
+        send(&line, outgoing).await?;
+        if is_switch {
+            if let (Some(upgrade), Some(line)) = (upgrade, Arc::into_inner(line)) {
+                let line = line.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let transport = line.io.into_transport();
+                // Who asked for it may have left.
+                let _ = upgrade.send(Switched::new(transport, line.unread.bytes, None));
+            }
+            return Ok(());
+        }
+        let is_over = lock(&line).body_is_over;
+        if !keeps || !is_over {
+            return end(&line, !is_over).await;
+        }
+        watch.awaiting_head(!lock(&line).unread.bytes.is_empty());
+    }
+}
+
+/// The request behind a head, with its body, and whom to give the connection if the answer switches protocols.
+fn opened(
+    line: &Arc<Mutex<Line>>,
+    head: Head,
+) -> (Request<ClientBody>, Option<oneshot::Sender<Switched>>) {
+    let Head {
+        mut request,
+        framing,
+        expects_continue,
+        ..
+    } = head;
+    let mut upgrade = None;
+    if request.version() == Version::HTTP_11 && request.headers().contains_key(UPGRADE) {
+        let (promise, sender) = Upgrade::new();
+        request.extensions_mut().insert(promise);
+        upgrade = Some(sender);
+    }
+    let mut open = lock(line);
+    let mut left = Left::of(framing);
+    let is_here = match framing {
+        Framing::Nothing => true,
+        Framing::Length(length) => length <= open.unread.bytes.len() as u64,
+        Framing::Chunked | Framing::UntilClose => false,
+    };
+    let body = if is_here {
+        ClientBody::whole(left.take(&mut open.unread.bytes))
+    } else {
+        open.body_is_over = false;
+        if expects_continue {
+            open.owes_continue();
+        }
+        ClientBody::on(Arc::clone(line), left)
+    };
+    (request.map(|()| body), upgrade)
+}
+
+/// Sends an answer to its end, unless the client leaves before.
+async fn send<B>(line: &Mutex<Line>, mut answer: Outgoing<B>) -> Result<(), Break>
+where
+    B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
+{
+    lock(line).answers();
+    poll_fn(|cx| match answer.poll(&mut Writer(line), cx) {
+        Poll::Ready(sent) => Poll::Ready(sent),
+        Poll::Pending if lock(line).has_left(cx) => Poll::Ready(Err(Break::Closed)),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Ends a connection behind its last answer; what may still come is read and dropped where more `follows`.
+async fn end(line: &Mutex<Line>, follows: bool) -> Result<(), Break> {
+    Writer(line).shutdown().await?;
+    if follows {
+        // However its side ends, or does not: it was told.
+        let _ = timeout(LONGEST_DROPPING, drop_rest(line)).await;
+    }
+    Ok(())
+}
+
+async fn drop_rest(line: &Mutex<Line>) {
+    let mut room = [0; 4096];
+    let mut dropped = 0;
+    while dropped < MOST_DROPPED_BYTES {
+        let read = poll_fn(|cx| {
+            let mut rest = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut lock(line).io).poll_read(cx, &mut rest))?;
+            Poll::Ready(Ok::<_, std::io::Error>(rest.filled().len()))
+        });
+        match read.await {
+            Ok(read @ 1..) => dropped += read,
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A client's connection over HTTP/1.1, as call, request body and answer share it. It must not know what a call is.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::request_head::{self, Head, Limits};
+use crate::unread::Unread;
+use crate::watched::Watched;
+
+/// What a client waits for that asked before it sends its body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Bytes that a client may send ahead while its call is served.
+const MOST_AHEAD: usize = 64 * 1024;
+
+/// The connection. Its parts are used in turn by one task, so its lock is never waited for.
+pub(crate) struct Line {
+    pub(crate) io: Watched,
+    pub(crate) unread: Unread,
+    /// Nothing of the request is left to be read.
+    pub(crate) body_is_over: bool,
+    /// What of an interim answer (100) is still to be written.
+    interim: &'static [u8],
+}
+
+/// What comes next on a connection.
+pub(crate) enum Next {
+    Head(Box<Head>),
+    /// Nothing: the client has left, or may ask no more.
+    Nothing,
+    /// Something that is no request; the client is to be told this.
+    Refusal(StatusCode),
+}
+
+/// Takes the lock.
+pub(crate) fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Line {
+    pub(crate) fn new(io: Watched) -> Self {
+        Self {
+            io,
+            unread: Unread::new(),
+            body_is_over: true,
+            interim: b"",
+        }
+    }
+
+    /// The next head, as soon as it is whole; `looked` is kept between two polls. Once it is `closing`, one that has
+    /// not begun is not waited for.
+    pub(crate) fn poll_head(
+        &mut self,
+        looked: &mut usize,
+        limits: Limits,
+        closing: &AtomicBool,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Next>> {
+        loop {
+            match request_head::take(&mut self.unread.bytes, looked, limits) {
+                Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
+                Ok(None) => {}
+                Err(status) => return Poll::Ready(Ok(Next::Refusal(status))),
+            }
+            if self.unread.bytes.is_empty() && closing.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(Next::Nothing));
+            }
+            let Poll::Ready(read) = self.unread.poll_fill(&mut self.io, cx) else {
+                self.unread.rest();
+                return Poll::Pending;
+            };
+            if read? == 0 {
+                return Poll::Ready(Ok(Next::Nothing));
+            }
+        }
+    }
+
+    /// Whether the client has left. What it sends ahead is kept.
+    pub(crate) fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+        // Behind a body that is not read yet nobody can look.
+        while self.body_is_over && self.unread.bytes.len() < MOST_AHEAD {
+            // Most send nothing ahead: nothing is set aside for it.
+            let mut room = [0; 128];
+            let mut ahead = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.io).poll_read(cx, &mut ahead) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(())) if !ahead.filled().is_empty() => {
+                    self.unread.bytes.extend_from_slice(ahead.filled());
+                }
+                Poll::Ready(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// A body follows whose sender waits to be asked for it.
+    pub(crate) fn owes_continue(&mut self) {
+        self.interim = CONTINUE;
+    }
+
+    /// The answer comes: who was not asked for a body by now will not be.
+    pub(crate) fn answers(&mut self) {
+        if self.interim.len() == CONTINUE.len() {
+            self.interim = b"";
+        }
+    }
+
+    /// Reads on what the client sends of its body, and asks for it first where it waits for that.
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        self.unread.poll_fill(&mut self.io, cx)
+    }
+
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim = self.interim.get(written..).unwrap_or_default();
+            if self.interim.is_empty() {
+                return Pin::new(&mut self.io).poll_flush(cx);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes to a connection, which is free between two writes: the body that is written may be read from it.
+pub(crate) struct Writer<'l>(pub(crate) &'l Mutex<Line>);
+
+impl AsyncWrite for Writer<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut line = lock(self.0);
+        ready!(line.poll_interim(cx))?;
+        Pin::new(&mut line.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut line = lock(self.0);
+        ready!(line.poll_interim(cx))?;
+        Pin::new(&mut line.io).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(self.0).io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(self.0).io).poll_shutdown(cx)
+    }
+}
