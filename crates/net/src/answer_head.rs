@@ -167,9 +167,7 @@ mod tests {
     #[test]
     fn as_many_headers_as_may_be() {
         let head = |count| {
-            let lines: String = (0..count)
-                .map(|number| format!("x-{number}: y\r\n"))
-                .collect();
+            let lines = "x: y\r\n".repeat(count);
             taken(format!("HTTP/1.1 200 OK\r\n{lines}\r\n").as_bytes())
         };
         assert_eq!(

@@ -152,13 +152,12 @@ mod tests {
         for (name, value) in lines {
             answer = answer.header(*name, *value);
         }
-        match body {
-            Some(body) => all(answer.body(Full::<Bytes>::from(body)).unwrap(), asked),
-            None => {
-                let frame = Ok::<_, Infallible>(Frame::data(Bytes::from("{}")));
-                let frames = StreamBody::new(futures_util::stream::iter([frame]));
-                all(answer.body(frames).unwrap(), asked)
-            }
+        if let Some(body) = body {
+            all(answer.body(Full::<Bytes>::from(body)).unwrap(), asked)
+        } else {
+            let frame = Ok::<_, Infallible>(Frame::data(Bytes::from("{}")));
+            let frames = StreamBody::new(futures_util::stream::iter([frame]));
+            all(answer.body(frames).unwrap(), asked)
         }
     }
 

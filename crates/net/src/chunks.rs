@@ -167,7 +167,9 @@ mod tests {
     use super::*;
 
     /// All data, trailers if the end came, and what was left over.
-    fn read(pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), ChunkError> {
+    type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    fn read(pieces: &[&[u8]]) -> Result<Read, ChunkError> {
         let (mut chunks, mut bytes) = (Chunks::default(), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), None);
         for piece in pieces {

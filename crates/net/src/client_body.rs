@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -22,7 +22,8 @@ enum Shape {
     /// It came with its head.
     Whole(Bytes),
     Line {
-        line: Arc<Mutex<Line>>,
+        /// Nobody keeps a connection open for a body alone.
+        line: Weak<Mutex<Line>>,
         left: Left,
     },
     Http2(Incoming),
@@ -33,7 +34,7 @@ impl ClientBody {
         Self(Shape::Whole(bytes))
     }
 
-    pub(crate) fn on(line: Arc<Mutex<Line>>, left: Left) -> Self {
+    pub(crate) fn on(line: Weak<Mutex<Line>>, left: Left) -> Self {
         Self(Shape::Line { line, left })
     }
 
@@ -44,14 +45,18 @@ impl ClientBody {
 
 /// The next piece of a body on a connection.
 fn poll_line(
-    line: &Mutex<Line>,
+    line: &Weak<Mutex<Line>>,
     left: &mut Left,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
     if left.is_nothing() {
         return Poll::Ready(None);
     }
-    let mut line = lock(line);
+    let Some(line) = line.upgrade() else {
+        *left = Left::Nothing;
+        return Poll::Ready(Some(Err(Break::Closed)));
+    };
+    let mut line = lock(&line);
     let broke = loop {
         match left.step(&mut line.unread.bytes) {
             Ok(Step::Data(data)) => {

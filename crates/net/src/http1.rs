@@ -3,21 +3,22 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::answer_out::{self, Asked};
+use crate::chunks;
 use crate::client_body::ClientBody;
 use crate::error::{BoxedError, Break};
 use crate::head::Framing;
@@ -30,9 +31,8 @@ use crate::upgrade::{Switched, Upgrade};
 use crate::watch::Watch;
 use crate::watched::Watched;
 
-/// Bytes read and dropped behind a last answer: a socket closed with unread bytes is reset, and the answer lost.
-const MOST_DROPPED_BYTES: usize = 1024 * 1024;
-/// How long that may take.
+/// How long what still comes behind a last answer is read and dropped: a socket closed with unread bytes is reset, and the
+/// answer lost.
 const LONGEST_DROPPING: Duration = Duration::from_secs(5);
 
 /// What all connections of a listener have in common.
@@ -62,8 +62,13 @@ where
         let next = poll_fn(|cx| lock(&line).poll_head(&mut looked, rules.limits, closing, cx));
         let head = match next.await? {
             Next::Head(head) => *head,
-            Next::Nothing => return Ok(()),
+            Next::Nothing => {
+                // Whoever is still there is told.
+                let _ = Writer(&line).shutdown().await;
+                return Ok(());
+            }
             Next::Refusal(status) => {
+                watch.serving();
                 Writer(&line).write_all(&(rules.refusal)(status)).await?;
                 return end(&line, true).await;
             }
@@ -88,7 +93,9 @@ where
             return Ok(());
         };
         let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let keeps = asked.keeps && !closing.load(Ordering::Relaxed);
+        // What nobody will read of a body stays before the next request.
+        let is_read = lock(&line).body_is_over || Arc::weak_count(&line) > 0;
+        let keeps = asked.keeps && is_read && !closing.load(Ordering::Relaxed);
         let (outgoing, keeps) = answer_out::framed(answer, Asked { keeps, ..asked });
         send(&line, outgoing).await?;
         if is_switch {
@@ -100,11 +107,14 @@ where
             }
             return Ok(());
         }
-        let is_over = lock(&line).body_is_over;
+        let (is_over, is_ahead) = {
+            let line = lock(&line);
+            (line.body_is_over, !line.unread.bytes.is_empty())
+        };
         if !keeps || !is_over {
-            return end(&line, !is_over).await;
+            return end(&line, !is_over || is_ahead).await;
         }
-        watch.awaiting_head(!lock(&line).unread.bytes.is_empty());
+        watch.awaiting_head(is_ahead);
     }
 }
 
@@ -126,20 +136,18 @@ fn opened(
         upgrade = Some(sender);
     }
     let mut open = lock(line);
-    let mut left = Left::of(framing);
-    let is_here = match framing {
-        Framing::Nothing => true,
-        Framing::Length(length) => length <= open.unread.bytes.len() as u64,
-        Framing::Chunked | Framing::UntilClose => false,
-    };
-    let body = if is_here {
-        ClientBody::whole(left.take(&mut open.unread.bytes))
-    } else {
-        open.body_is_over = false;
-        if expects_continue {
-            open.owes_continue();
+    let body = match framing {
+        Framing::Nothing => ClientBody::whole(Bytes::new()),
+        Framing::Length(mut length) if length <= open.unread.bytes.len() as u64 => {
+            ClientBody::whole(chunks::take(&mut open.unread.bytes, &mut length))
         }
-        ClientBody::on(Arc::clone(line), left)
+        _ => {
+            open.body_is_over = false;
+            if expects_continue {
+                open.owes_continue();
+            }
+            ClientBody::on(Arc::downgrade(line), Left::of(framing))
+        }
     };
     (request.map(|()| body), upgrade)
 }
@@ -162,24 +170,9 @@ where
 async fn end(line: &Mutex<Line>, follows: bool) -> Result<(), Break> {
     Writer(line).shutdown().await?;
     if follows {
+        let dropped = async { while let Ok(1..) = poll_fn(|cx| lock(line).poll_drop(cx)).await {} };
         // However its side ends, or does not: it was told.
-        let _ = timeout(LONGEST_DROPPING, drop_rest(line)).await;
+        let _ = timeout(LONGEST_DROPPING, dropped).await;
     }
     Ok(())
-}
-
-async fn drop_rest(line: &Mutex<Line>) {
-    let mut room = [0; 4096];
-    let mut dropped = 0;
-    while dropped < MOST_DROPPED_BYTES {
-        let read = poll_fn(|cx| {
-            let mut rest = ReadBuf::new(&mut room);
-            ready!(Pin::new(&mut lock(line).io).poll_read(cx, &mut rest))?;
-            Poll::Ready(Ok::<_, std::io::Error>(rest.filled().len()))
-        });
-        match read.await {
-            Ok(read @ 1..) => dropped += read,
-            _ => return,
-        }
-    }
 }

@@ -58,14 +58,6 @@ impl Left {
         Ok(step)
     }
 
-    /// All of a body whose length is known, and there.
-    pub(crate) fn take(&mut self, unread: &mut BytesMut) -> Bytes {
-        match self.step(unread) {
-            Ok(Step::Data(data)) => data,
-            _ => Bytes::new(),
-        }
-    }
-
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }

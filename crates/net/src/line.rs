@@ -24,8 +24,12 @@ pub(crate) struct Line {
     pub(crate) unread: Unread,
     /// Nothing of the request is left to be read.
     pub(crate) body_is_over: bool,
+    /// The client left amid its request.
+    has_ended: bool,
     /// What of an interim answer (100) is still to be written.
     interim: &'static [u8],
+    /// It was written, and may wait to leave.
+    interim_waits: bool,
 }
 
 /// What comes next on a connection.
@@ -48,7 +52,9 @@ impl Line {
             io,
             unread: Unread::new(),
             body_is_over: true,
+            has_ended: false,
             interim: b"",
+            interim_waits: false,
         }
     }
 
@@ -95,7 +101,7 @@ impl Line {
                 Poll::Ready(_) => return true,
             }
         }
-        false
+        self.has_ended
     }
 
     /// A body follows whose sender waits to be asked for it.
@@ -113,6 +119,14 @@ impl Line {
     /// Reads on what the client sends of its body, and asks for it first where it waits for that.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
+        let read = ready!(self.unread.poll_fill(&mut self.io, cx));
+        self.has_ended |= !matches!(read, Ok(1..));
+        Poll::Ready(read)
+    }
+
+    /// Reads what still comes, and drops it; 0 at its end.
+    pub(crate) fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.unread.bytes.clear();
         self.unread.poll_fill(&mut self.io, cx)
     }
 
@@ -123,9 +137,11 @@ impl Line {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.interim = self.interim.get(written..).unwrap_or_default();
-            if self.interim.is_empty() {
-                return Pin::new(&mut self.io).poll_flush(cx);
-            }
+            self.interim_waits = true;
+        }
+        if self.interim_waits {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.interim_waits = false;
         }
         Poll::Ready(Ok(()))
     }

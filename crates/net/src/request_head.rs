@@ -93,9 +93,12 @@ fn read<'b>(
     let is_too_long = target.len() >= usize::from(u16::MAX);
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method).map_err(|_| StatusCode::BAD_REQUEST)?;
-    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| match is_too_long {
-        true => StatusCode::URI_TOO_LONG,
-        false => StatusCode::BAD_REQUEST,
+    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| {
+        if is_too_long {
+            StatusCode::URI_TOO_LONG
+        } else {
+            StatusCode::BAD_REQUEST
+        }
     })?;
     *request.version_mut() = match parsed.version {
         Some(1) => Version::HTTP_11,
@@ -107,7 +110,7 @@ fn read<'b>(
 }
 
 /// How the body of a request is framed, and whether another may follow. Where a coding other than one `chunked` is said
-/// nobody knows where the body ends: none is read, and nothing behind it.
+/// nobody knows where the body ends: whoever reads on finds no end, and nothing follows.
 fn framed(request: Request<()>) -> Result<Head, StatusCode> {
     let unclear = |Unclear| StatusCode::BAD_REQUEST;
     let headers = request.headers();
@@ -118,25 +121,24 @@ fn framed(request: Request<()>) -> Result<Head, StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     }
     let is_told_twice = is_coded && headers.contains_key(CONTENT_LENGTH);
-    let (framing, is_clear) = match (head::is_chunked(headers), length) {
-        (Ok(true), _) => (Framing::Chunked, !is_told_twice),
-        (Ok(false), None | Some(0)) => (Framing::Nothing, true),
-        (Ok(false), Some(length)) => (Framing::Length(length), true),
-        (Err(Unclear), _) => (Framing::Nothing, false),
+    let framing = match (head::is_chunked(headers), length) {
+        (Ok(true), _) => Framing::Chunked,
+        (Ok(false), None | Some(0)) => Framing::Nothing,
+        (Ok(false), Some(length)) => Framing::Length(length),
+        (Err(Unclear), _) => Framing::UntilClose,
     };
-    let keeps = if is_new {
-        !head::connection_says(headers, "close")
-    } else {
-        head::connection_says(headers, "keep-alive")
-    };
+    let keeps = framing != Framing::UntilClose
+        && !is_told_twice
+        && !head::connection_says(headers, "close")
+        && (is_new || head::connection_says(headers, "keep-alive"));
     let expects_continue = is_new
         && (headers.get(EXPECT))
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     Ok(Head {
-        framing,
-        keeps: keeps && is_clear,
-        expects_continue,
         request,
+        framing,
+        keeps,
+        expects_continue,
     })
 }
 
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_body_ends_in_one_way_or_nothing_follows() {
-        use Framing::{Chunked, Length, Nothing};
+        use Framing::{Chunked, Length, Nothing, UntilClose};
         let framed = |lines: &str| {
             let head = taken(&format!("POST / HTTP/1.1\r\n{lines}\r\n"))
                 .unwrap()
@@ -238,7 +240,7 @@ mod tests {
             "chunked\r\ntransfer-encoding: chunked",
         ] {
             let line = format!("transfer-encoding: {coding}\r\n");
-            assert_eq!(framed(&line), (Nothing, false), "{coding}");
+            assert_eq!(framed(&line), (UntilClose, false), "{coding}");
         }
         assert_eq!(framed("connection: x, close\r\n"), (Nothing, false));
         let old = |lines: &str| {

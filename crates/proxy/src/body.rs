@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use tokio::time::Sleep;
@@ -17,8 +16,8 @@ use crate::metered_body::MeteredBody;
 use crate::sighted_body::{Sight, SightedBody};
 use crate::tags;
 
-/// How long a break is kept from the client's connection: what came before it must have left by then, and a
-/// connection that is told of a break drops what it has not written yet.
+/// How long a break is kept from the client's connection: what came before it must have left by then, and HTTP/2 drops
+/// what it has not written yet when it is told of a break.
 const LET_LEAVE: Duration = Duration::from_millis(20);
 
 /// An answer's body.
@@ -61,12 +60,6 @@ impl AnswerBody {
             sized,
             _share: share,
         })
-    }
-
-    /// No body, of an answer whose head may tell the length that one would have had: HTTP/1.1's library leaves that
-    /// out where it is told that there is none.
-    pub(crate) fn without(version: Version) -> AnswerBody {
-        AnswerBody::whole(Bytes::new(), version == Version::HTTP_2, None)
     }
 
     /// Upstream's body, unread.

@@ -27,23 +27,16 @@ impl Deadline {
         Deadline { time, until: None }
     }
 
-    /// The body's next frame. A body that comes with its head, as most requests' do, is handed over only after its
-    /// reader has asked once, in the same task: that is waited for without a timer if `comes_with_head`.
+    /// The body's next frame.
     ///
     /// # Errors
     /// [`Elapsed`] when it does not come in time.
     pub(crate) async fn next<B: Body + Unpin>(
         &mut self,
         body: &mut B,
-        comes_with_head: bool,
     ) -> Result<Option<Result<Frame<B::Data>, B::Error>>, Elapsed> {
-        let mut may_ask_again = comes_with_head && self.until.is_none();
         let at_hand = poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
             Poll::Ready(frame) => Poll::Ready(Some(frame)),
-            Poll::Pending if std::mem::take(&mut may_ask_again) => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
             Poll::Pending => Poll::Ready(None),
         });
         if let Some(frame) = at_hand.await {
@@ -130,26 +123,22 @@ mod tests {
     use std::convert::Infallible;
     use std::task::Context;
 
+    use http_body_util::Full;
+
     use super::*;
 
-    /// A body whose one frame is there after so many looks, and that wakes nobody meanwhile.
-    struct Late(u32);
+    /// A body that never comes.
+    struct Never;
 
-    impl Body for Late {
+    impl Body for Never {
         type Data = Bytes;
         type Error = Infallible;
 
         fn poll_frame(
-            mut self: Pin<&mut Self>,
+            self: Pin<&mut Self>,
             _context: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            match self.0.checked_sub(1) {
-                Some(left) => {
-                    self.0 = left;
-                    Poll::Pending
-                }
-                None => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"word"))))),
-            }
+            Poll::Pending
         }
     }
 
@@ -192,28 +181,20 @@ mod tests {
         assert_eq!(gathered.join().as_ptr(), only.as_ptr());
     }
 
-    const LONG: Duration = Duration::from_mins(1);
-
     #[tokio::test]
     async fn what_is_there_sets_no_deadline() {
-        for (looks, comes_with_head) in [(0, false), (0, true), (1, true)] {
-            let mut deadline = Deadline::of(LONG);
-            let frame = deadline.next(&mut Late(looks), comes_with_head).await;
-            assert!(frame.unwrap().is_some(), "{looks}");
-            assert!(deadline.until.is_none(), "{looks}");
-        }
+        let mut deadline = Deadline::of(Duration::from_mins(1));
+        let frame = deadline.next(&mut Full::<Bytes>::from("word")).await;
+        assert!(frame.unwrap().is_some() && deadline.until.is_none());
     }
 
     #[tokio::test]
     async fn what_does_not_come_is_waited_for_no_longer_than_told() {
-        for comes_with_head in [false, true] {
-            let mut deadline = Deadline::of(Duration::from_millis(5));
-            let mut never = Late(u32::MAX);
-            assert!(deadline.next(&mut never, comes_with_head).await.is_err());
-            let until = deadline.until.unwrap();
-            // The deadline is for all frames together.
-            assert!(deadline.next(&mut never, comes_with_head).await.is_err());
-            assert_eq!(deadline.until.unwrap(), until);
-        }
+        let mut deadline = Deadline::of(Duration::from_millis(5));
+        assert!(deadline.next(&mut Never).await.is_err());
+        let until = deadline.until.unwrap();
+        // The deadline is for all frames together.
+        assert!(deadline.next(&mut Never).await.is_err());
+        assert_eq!(deadline.until.unwrap(), until);
     }
 }

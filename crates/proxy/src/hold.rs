@@ -57,7 +57,7 @@ pub(crate) async fn hold(
     };
     let mut deadline = Deadline::of(patience.time);
     let broke = loop {
-        let frame = match deadline.next(&mut body, false).await {
+        let frame = match deadline.next(&mut body).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) => break Some(Broken::Upstream(error)),
             Ok(None) => return whole(early),

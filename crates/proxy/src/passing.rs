@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode, response};
 use meter::{Reason, Verdict};
@@ -96,7 +97,8 @@ impl Call {
         let recent = self.shared.recent.unmetered(names, tags);
         recent.tags().put_on(&mut head.headers);
         let body = if head.status == StatusCode::NOT_MODIFIED {
-            AnswerBody::without(self.head.version)
+            // Its head may tell the length that one would have had.
+            AnswerBody::whole(Bytes::new(), true, None)
         } else {
             AnswerBody::passing(body)
         };

@@ -85,7 +85,7 @@ impl RequestBody {
         let mut early = Gathered::default();
         let mut deadline = Deadline::of(bounds.time);
         while !body.is_end_stream() {
-            let too_slow = match deadline.next(&mut body, true).await {
+            let too_slow = match deadline.next(&mut body).await {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     let frame = frame?;

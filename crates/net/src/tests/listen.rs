@@ -432,3 +432,68 @@ async fn the_port_is_taken() {
         .unwrap_err();
     assert!(matches!(error, ListenError::Bind { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_amid_its_body_takes_its_call_with_it() {
+    within(async {
+        let (gone, mut told) = mpsc::unbounded_channel();
+        let serving = Serving::start(
+            listener(|_| {}).await,
+            move |request: Request<ClientBody>, _: Peer| {
+                let gone = Gone(gone.clone());
+                async move {
+                    // Who calls may go on for long after it knows that nothing more comes.
+                    assert!(request.into_body().collect().await.is_err());
+                    pending::<()>().await;
+                    drop(gone);
+                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                }
+            },
+        );
+        for body in [
+            "content-length: 9\r\n\r\nabc",
+            "transfer-encoding: chunked\r\n\r\n2\r\na",
+        ] {
+            let mut client = Raw::connect(serving.address).await;
+            client
+                .say(format!("POST / HTTP/1.1\r\nhost: x\r\n{body}"))
+                .await;
+            super::sockets_seen().await;
+            let left = Instant::now();
+            drop(client);
+            told.recv().await.unwrap();
+            assert!(
+                left.elapsed() < Duration::from_millis(100),
+                "{:?}",
+                left.elapsed()
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whose_body_nobody_reads_is_told_that_nothing_may_follow_it() {
+    within(async {
+        let serving = Serving::start(listener(|_| {}).await, echo_path);
+        let mut client = Raw::connect(serving.address).await;
+        // One that came with its head is out of the way.
+        client
+            .say("POST /whole HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
+            .await;
+        assert!(!client.head().await.contains("connection: close"));
+        client.until("/whole").await;
+        client
+            .say("POST /later HTTP/1.1\r\ncontent-length: 3\r\n\r\n")
+            .await;
+        assert!(client.head().await.contains("connection: close"));
+        client.until("/later").await;
+        // However much still comes, the answer is not lost.
+        client.say(vec![b'x'; 1 << 20]).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream)
+            .await
+            .unwrap();
+        assert_eq!(client.closed().await, "");
+    })
+    .await;
+}
