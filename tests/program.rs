@@ -152,6 +152,13 @@ fn a_help_that_fits_the_screen_and_a_version_that_dates_the_list() {
     let rest = version.output.strip_prefix("tollfree ").expect("its name");
     assert_eq!(rest.lines().count(), 1, "{rest}");
     assert!(rest.contains(", model list of 20"), "{rest}");
+    // The commit, where git knows one.
+    let head = std::process::Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .output();
+    if head.is_ok_and(|head| head.status.success()) {
+        assert!(rest.contains(" ("), "{rest}");
+    }
 }
 
 #[test]

@@ -304,10 +304,7 @@ async fn night(jump: i64, after_crossing: AfterCrossing) -> Option<(Found, Night
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_days_are_the_sum_of_all_replicas_whatever_a_clock_does() {
-    if clock::library().is_none() {
-        eprintln!(
-            "SKIPPED: libfaketime is not installed (Debian: apt-get install faketime): no midnight of replicas was tried"
-        );
+    if clock::library_or_skip("no midnight of replicas was tried").is_none() {
         return;
     }
     let both = [AfterCrossing::Billed, AfterCrossing::FreeIfItFits];

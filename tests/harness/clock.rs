@@ -29,6 +29,17 @@ pub fn library() -> Option<&'static Path> {
     PLACES.iter().map(Path::new).find(|place| place.exists())
 }
 
+/// The same; where it is missing, says so, and what is not tried without it.
+pub fn library_or_skip(not_tried: &str) -> Option<&'static Path> {
+    let library = library();
+    if library.is_none() {
+        println!(
+            "SKIPPED: libfaketime is not installed (Debian: apt-get install faketime): {not_tried}"
+        );
+    }
+    library
+}
+
 /// The machine's own time in Unix milliseconds.
 pub fn real() -> i64 {
     let since = SystemTime::now()

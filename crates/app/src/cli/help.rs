@@ -57,10 +57,17 @@ pub(crate) const EXIT_CODES: &str = "\
 130  demo: interrupted
 ";
 
-/// `tollfree 0.1.0, model list of 2026-09-28`.
+/// `tollfree 0.1.0 (48612f0c1d2e), model list of 2026-09-28`; without the commit where the build does not know it.
 pub(crate) fn version(offer: &Offer) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!("tollfree {version}, model list of {}\n", offer.list_date())
+    let commit = match env!("TOLLFREE_COMMIT") {
+        "" => String::new(),
+        commit => format!(" ({commit})"),
+    };
+    format!(
+        "tollfree {version}{commit}, model list of {}\n",
+        offer.list_date()
+    )
 }
 
 /// Prints what is asked for: a topic, a command's help, or the program's.
