@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::task::coop;
 
 use crate::error::Break;
 use crate::head::Framing;
@@ -103,6 +104,8 @@ impl Body for UpstreamBody {
             return Poll::Ready(None);
         }
         this.send_on(cx);
+        // Bytes that were read cost no more of tokio's budget, however many frames they are: others want their turn.
+        let turn = ready!(coop::poll_proceed(cx));
         loop {
             let Some(connection) = &mut this.connection else {
                 return Poll::Ready(None);
@@ -112,6 +115,7 @@ impl Body for UpstreamBody {
                     if this.left.is_nothing() {
                         this.release();
                     }
+                    turn.made_progress();
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 Ok(Step::End(trailers)) => {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::task::coop;
 
 use crate::error::Break;
 use crate::left::{Left, Step};
@@ -57,10 +58,13 @@ fn poll_line(
         return Poll::Ready(Some(Err(Break::Closed)));
     };
     let mut line = lock(&line);
+    // Bytes that were read cost no more of tokio's budget, however many frames they are: others want their turn.
+    let turn = ready!(coop::poll_proceed(cx));
     let broke = loop {
         match left.step(&mut line.unread.bytes) {
             Ok(Step::Data(data)) => {
                 line.body_is_over = left.is_nothing();
+                turn.made_progress();
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             Ok(Step::End(_)) => {

@@ -413,3 +413,40 @@ async fn an_upgrade_hands_over_the_connection() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_body_in_many_pieces_leaves_others_their_turn() {
+    use http_body::Body;
+    use std::pin::Pin;
+    use std::task::Poll;
+    within(async {
+        const MANY: usize = 5_000;
+        let (listener, settings) = upstream().await;
+        let connector = connector(settings);
+        let answer = sending(&connector, post("/", ""));
+        let mut far = Raw::accept(&listener).await;
+        far.head().await;
+        let chunks = "1\r\nx\r\n".repeat(MANY);
+        far.say(format!(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
+        ))
+        .await;
+        let mut body = answer.await.unwrap().unwrap().into_body();
+        sockets_seen().await;
+        let (mut pieces, mut turns) = (0, 0);
+        std::future::poll_fn(|cx| {
+            turns += 1;
+            loop {
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(piece)) => pieces += piece.unwrap().into_data().unwrap().len(),
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+        assert_eq!(pieces, MANY);
+        assert!(turns > MANY / 500, "{turns} turns");
+    })
+    .await;
+}
