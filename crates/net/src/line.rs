@@ -24,6 +24,8 @@ pub(crate) struct Line {
     pub(crate) unread: Unread,
     /// Nothing of the request is left to be read.
     pub(crate) body_is_over: bool,
+    /// A head was looked for before, and nothing of it was there.
+    has_waited: bool,
     /// The client left amid its request.
     has_ended: bool,
     /// What of an interim answer (100) is still to be written.
@@ -52,6 +54,7 @@ impl Line {
             io,
             unread: Unread::new(),
             body_is_over: true,
+            has_waited: false,
             has_ended: false,
             interim: b"",
             interim_waits: false,
@@ -77,9 +80,15 @@ impl Line {
                 return Poll::Ready(Ok(Next::Nothing));
             }
             let Poll::Ready(read) = self.unread.poll_fill(&mut self.io, cx) else {
-                self.unread.rest();
+                // The connection's timer makes us look again: then it was a while.
+                if std::mem::replace(&mut self.has_waited, true) {
+                    self.unread.rest();
+                } else {
+                    self.unread.pause();
+                }
                 return Poll::Pending;
             };
+            self.has_waited = false;
             if read? == 0 {
                 return Poll::Ready(Ok(Next::Nothing));
             }

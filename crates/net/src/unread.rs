@@ -52,7 +52,14 @@ impl Unread {
     /// Gives the room back, where nothing is in it: who waits for long keeps none.
     pub(crate) fn rest(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes = BytesMut::new();
+            *self = Self::new();
+        }
+    }
+
+    /// The same, but for the little that the next message will need again.
+    pub(crate) fn pause(&mut self) {
+        if self.room > LEAST_ROOM {
+            self.rest();
         }
     }
 }

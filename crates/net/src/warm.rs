@@ -152,7 +152,7 @@ impl Warm {
             && self.unread.bytes.is_empty()
             && let Some(pool) = self.home.upgrade()
         {
-            self.unread.rest();
+            self.unread.pause();
             pool.put(self);
         }
     }
