@@ -82,7 +82,7 @@ fn beginnings(target: &str) -> Vec<(String, Vec<u8>)> {
     match target {
         "config" => sections("tollfree.toml"),
         "offer" => sections("offer.toml"),
-        "head" => files(&folder().join("heads")),
+        "head" | "message" => files(&folder().join("heads")),
         // The bytes in front of a fixture choose what is read and how it is cut.
         "json_usage" | "sse" | "usage_ask" => fixtures(b""),
         "response_reader" => fixtures(b"\0\0\0"),
