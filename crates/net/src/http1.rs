@@ -23,7 +23,7 @@ use crate::client_body::ClientBody;
 use crate::error::{BoxedError, Break};
 use crate::head::Framing;
 use crate::left::Left;
-use crate::line::{Line, Next, Writer, lock};
+use crate::line::{Line, Next, Waiting, Writer, lock};
 use crate::listen::RefusalAnswer;
 use crate::outgoing::Outgoing;
 use crate::request_head::{Head, Limits};
@@ -58,8 +58,8 @@ where
 {
     let line = Arc::new(Mutex::new(Line::new(io)));
     loop {
-        let mut looked = 0;
-        let next = poll_fn(|cx| lock(&line).poll_head(&mut looked, rules.limits, closing, cx));
+        let mut waiting = Waiting::default();
+        let next = poll_fn(|cx| lock(&line).poll_head(&mut waiting, rules.limits, closing, cx));
         let head = match next.await? {
             Next::Head(head) => *head,
             Next::Nothing => {

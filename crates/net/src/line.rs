@@ -24,14 +24,21 @@ pub(crate) struct Line {
     pub(crate) unread: Unread,
     /// Nothing of the request is left to be read.
     pub(crate) body_is_over: bool,
-    /// A head was looked for before, and nothing of it was there.
-    has_waited: bool,
     /// The client left amid its request.
     has_ended: bool,
     /// What of an interim answer (100) is still to be written.
     interim: &'static [u8],
     /// It was written, and may wait to leave.
     interim_waits: bool,
+}
+
+/// How far a head is that is waited for.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    /// Bytes of it that were there at the last look.
+    looked: usize,
+    /// It was looked for before, and nothing of it was there.
+    is_long: bool,
 }
 
 /// What comes next on a connection.
@@ -54,24 +61,23 @@ impl Line {
             io,
             unread: Unread::new(),
             body_is_over: true,
-            has_waited: false,
             has_ended: false,
             interim: b"",
             interim_waits: false,
         }
     }
 
-    /// The next head, as soon as it is whole; `looked` is kept between two polls. Once it is `closing`, one that has
+    /// The next head, as soon as it is whole; `waiting` is kept between two polls. Once it is `closing`, one that has
     /// not begun is not waited for.
     pub(crate) fn poll_head(
         &mut self,
-        looked: &mut usize,
+        waiting: &mut Waiting,
         limits: Limits,
         closing: &AtomicBool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Next>> {
         loop {
-            match request_head::take(&mut self.unread.bytes, looked, limits) {
+            match request_head::take(&mut self.unread.bytes, &mut waiting.looked, limits) {
                 Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
                 Ok(None) => {}
                 Err(status) => return Poll::Ready(Ok(Next::Refusal(status))),
@@ -81,14 +87,14 @@ impl Line {
             }
             let Poll::Ready(read) = self.unread.poll_fill(&mut self.io, cx) else {
                 // The connection's timer makes us look again: then it was a while.
-                if std::mem::replace(&mut self.has_waited, true) {
+                if std::mem::replace(&mut waiting.is_long, true) {
                     self.unread.rest();
                 } else {
                     self.unread.pause();
                 }
                 return Poll::Pending;
             };
-            self.has_waited = false;
+            waiting.is_long = false;
             if read? == 0 {
                 return Poll::Ready(Ok(Next::Nothing));
             }
