@@ -8,24 +8,11 @@ use std::time::Duration;
 use harness::chat::{self, JSON, MODEL, PATH, ask, completion};
 use harness::findings::Findings;
 use harness::http1::{End, Framing, text};
+use harness::lines::{BEGIN, CHUNKED, CHUNKS, HOST, OK, PATIENCE, between};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{self, Connection, Request};
 use harness::upstream::{Step, Upstream, head, sized};
 use serde_json::Value;
-
-const BEGIN: &str = "POST /v1/files HTTP/1.1\r\n";
-const HOST: &str = "host: localhost\r\n";
-const CHUNKED: &str = "transfer-encoding: chunked\r\n";
-const CHUNKS: &str = "\r\n3\r\nabc\r\n0\r\n\r\n";
-/// The longest that a connection that must be closed may stay open.
-const PATIENCE: Duration = Duration::from_secs(10);
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-
-async fn between(answer: &[u8]) -> (Upstream, Proxy) {
-    let upstream = Upstream::constant(answer).await;
-    let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
-    (upstream, proxy)
-}
 
 /// What is wrong with a refusal: each is a whole answer with a call id, in OpenAI's error shape, and the last word
 /// on its connection.

@@ -3,27 +3,12 @@
 //!
 //! Knows HTTP/1.1 as RFC 9112 has it; what is refused is another suite.
 
-use std::time::Duration;
-
 use harness::chat::{MODEL, PATH, ask};
 use harness::http1::text;
+use harness::lines::{BEGIN, CHUNKED, CHUNKS, HOST, OK, PATIENCE, between};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{self, Connection, Request};
 use harness::upstream::{Step, Upstream, sized};
-
-const BEGIN: &str = "POST /v1/files HTTP/1.1\r\n";
-const HOST: &str = "host: localhost\r\n";
-const CHUNKED: &str = "transfer-encoding: chunked\r\n";
-const CHUNKS: &str = "\r\n3\r\nabc\r\n0\r\n\r\n";
-/// The longest that a connection that must be closed may stay open.
-const PATIENCE: Duration = Duration::from_secs(10);
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-
-async fn between(answer: &[u8]) -> (Upstream, Proxy) {
-    let upstream = Upstream::constant(answer).await;
-    let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
-    (upstream, proxy)
-}
 
 #[tokio::test]
 async fn whatever_the_method_a_body_in_chunks_arrives() {

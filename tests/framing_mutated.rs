@@ -9,14 +9,10 @@ use harness::chance::Chance;
 use harness::chat::{MODEL, PATH, ask};
 use harness::figures::{Figures, is_deep};
 use harness::http1::{find, text};
+use harness::lines::{CHUNKED, CHUNKS, HOST, OK};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::Request;
 use harness::upstream::{Received, Upstream};
-
-const HOST: &str = "host: localhost\r\n";
-const CHUNKED: &str = "transfer-encoding: chunked\r\n";
-const CHUNKS: &str = "\r\n3\r\nabc\r\n0\r\n\r\n";
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 /// Good requests to begin with.
 fn seeds() -> Vec<Vec<u8>> {

@@ -31,6 +31,7 @@ pub mod gauge;
 pub mod http1;
 pub mod kept;
 pub mod lasting;
+pub mod lines;
 pub mod mount;
 pub mod night;
 pub mod note;

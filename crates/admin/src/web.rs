@@ -12,13 +12,13 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::Full;
+use net::ClientBody;
 
 use crate::answers::Answers;
 use crate::api::Answer;
 use crate::events::{Events, Stream};
 use crate::guard::{Denied, Guard};
 use crate::{metrics, page};
-use net::ClientBody;
 
 /// What a browser may do with what it gets from here: nothing that reaches another host, nothing in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \

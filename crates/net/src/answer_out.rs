@@ -29,16 +29,12 @@ where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
     let (head, body) = answer.into_parts();
-    let (framing, length) = framing(&head, body.size_hint().exact(), asked);
+    let (framing, mut length) = framing(&head, body.size_hint().exact(), asked);
     let says_close = head::connection_says(&head.headers, "close");
     let keeps = asked.keeps && !says_close && framing != Framing::UntilClose;
 
-    let small = match framing {
-        Framing::Length(length) => length.min(Outgoing::<B>::SMALL as u64),
-        _ => 0,
-    };
     let room = USUAL + head::room(head.headers.iter());
-    let mut text = BytesMut::with_capacity(room + usize::try_from(small).unwrap_or(0));
+    let mut text = BytesMut::with_capacity(room + Outgoing::<B>::room(framing));
     text.put_slice(b"HTTP/1.1 ");
     text.put_slice(head.status.as_str().as_bytes());
     text.put_slice(b" ");
@@ -51,7 +47,6 @@ where
             .as_bytes(),
     });
     text.put_slice(b"\r\n");
-    let mut length = length;
     for (name, value) in &head.headers {
         match *name {
             TRANSFER_ENCODING => {}

@@ -41,7 +41,17 @@ where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
     /// A piece of a body so small is copied behind the head, or behind the size of its chunk, and leaves with it.
-    pub(crate) const SMALL: usize = 2 * 1024;
+    const SMALL: usize = 2 * 1024;
+
+    /// Room behind a head for what of such a body is copied there at once.
+    pub(crate) fn room(framing: Framing) -> usize {
+        match framing {
+            Framing::Length(length) => {
+                usize::try_from(length).map_or(Self::SMALL, |length| length.min(Self::SMALL))
+            }
+            _ => 0,
+        }
+    }
 
     /// A head as it is written, and the body that follows it.
     pub(crate) fn new(head: BytesMut, framing: Framing, body: B) -> Self {

@@ -112,10 +112,9 @@ fn read<'b>(
 /// How the body of a request is framed, and whether another may follow. Where a coding other than one `chunked` is said
 /// nobody knows where the body ends: whoever reads on finds no end, and nothing follows.
 fn framed(request: Request<()>) -> Result<Head, StatusCode> {
-    let unclear = |Unclear| StatusCode::BAD_REQUEST;
     let headers = request.headers();
     let is_new = request.version() == Version::HTTP_11;
-    let length = head::length(headers).map_err(unclear)?;
+    let length = head::length(headers).map_err(|Unclear| StatusCode::BAD_REQUEST)?;
     let is_coded = headers.contains_key(TRANSFER_ENCODING);
     if is_coded && !is_new {
         return Err(StatusCode::BAD_REQUEST);

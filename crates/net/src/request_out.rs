@@ -30,12 +30,8 @@ where
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
-    let small = match framing {
-        Framing::Length(length) => length.min(Outgoing::<B>::SMALL as u64),
-        _ => 0,
-    };
     let room = USUAL + path.len() + query.map_or(0, str::len) + host.len() + head::room(headers());
-    let mut text = BytesMut::with_capacity(room + usize::try_from(small).unwrap_or(0));
+    let mut text = BytesMut::with_capacity(room + Outgoing::<B>::room(framing));
     for part in [head.method.as_str(), " ", path] {
         text.put_slice(part.as_bytes());
     }

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use wire::{Coding, Metered, RequestFacts, UsageAsked};
-
 use net::ClientBody;
+use wire::{Coding, Metered, RequestFacts, UsageAsked};
 
 use crate::answer::Refusal;
 use crate::forward::Accept;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-
 use net::{Break, ClientBody};
 
 use crate::frames::{self, Deadline, Gathered};

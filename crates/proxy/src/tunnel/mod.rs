@@ -12,9 +12,8 @@ use http::header::{
 };
 use http::{Request, Response, StatusCode, Version, request};
 use meter::Reason;
-use wire::Socket;
-
 use net::{ClientBody, Upgrade};
+use wire::Socket;
 
 use crate::body::AnswerBody;
 use crate::call::{self, Call, Ending, NotSent};
