@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustls::pki_types::pem;
 
-use crate::answer_head::HeadError;
-use crate::chunks::ChunkError;
+use crate::http1::answer_head::HeadError;
+use crate::http1::chunks::ChunkError;
 
 /// Any error, where only its text and its sources matter.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;

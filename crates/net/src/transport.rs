@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::origins::Ends;
+use crate::connect::origins::Ends;
 
 /// A socket, perhaps with TLS on it. TLS state is large and therefore boxed.
 pub(crate) enum Transport {

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
-use crate::origins::Origin;
+use crate::connect::origins::Origin;
 use crate::transport::Transport;
 
 /// What a client's connection becomes once its request was answered with 101. It stands among the extensions of a

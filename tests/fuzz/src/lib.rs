@@ -12,11 +12,11 @@ taken_in! {
     "../../../crates/app/src/config/mod.rs" config
     "../../../crates/app/src/cli/layout.rs" layout
     "../../../crates/ledger/src/tail/record.rs" record
-    "../../../crates/net/src/answer_head.rs" answer_head
-    "../../../crates/net/src/chunks.rs" chunks
-    "../../../crates/net/src/head.rs" head
-    "../../../crates/net/src/left.rs" left
-    "../../../crates/net/src/request_head.rs" request_head
+    "../../../crates/net/src/http1/answer_head.rs" answer_head
+    "../../../crates/net/src/http1/chunks.rs" chunks
+    "../../../crates/net/src/http1/head.rs" head
+    "../../../crates/net/src/http1/left.rs" left
+    "../../../crates/net/src/http1/request_head.rs" request_head
     "../../../crates/proxy/src/call_id.rs" call_id
     "../../../crates/proxy/src/clear_head.rs" clear_head
     "../../../crates/proxy/src/forward.rs" forward

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     Raw, Serving, connector, listener, post, sending, sockets_seen, text, upstream, within,
 };
-use crate::origins::{Ends, Origins};
+use crate::connect::origins::{Ends, Origins};
 use crate::{ClientBody, ConnectSettings, ListenFigures, Peer, Scheme, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

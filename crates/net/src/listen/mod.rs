@@ -1,5 +1,13 @@
 //! The listener: takes connections, up to a limit, until its drain begins. It must not know what they carry.
 
+mod calls;
+mod client_body;
+mod connection;
+mod drain;
+mod line;
+mod watch;
+mod watched;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -19,14 +27,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::client_body::ClientBody;
-use crate::connection::{self, End, Peer, Protocols};
-use crate::drain::Drain;
 use crate::error::{BoxedError, ListenError};
-use crate::http1::Http1;
-use crate::request_head::Limits;
+use crate::http1::request_head::Limits;
 use crate::tls;
-use crate::watch::{Overdue, Patience, Watch};
+use calls::Rules;
+pub use client_body::ClientBody;
+pub use connection::Peer;
+use connection::{End, Protocols};
+pub use drain::{Drain, DrainHandle};
+use watch::{Overdue, Patience, Watch};
 
 /// After an error of accept that lasts (out of file descriptors), the listener waits this long before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -296,7 +305,7 @@ fn protocols(settings: &ListenSettings) -> Protocols {
         bytes: most_head_bytes,
         headers: settings.most_headers,
     };
-    let http1 = Http1 {
+    let http1 = Rules {
         limits,
         refusal: settings.refusal,
     };

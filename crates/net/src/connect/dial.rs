@@ -17,9 +17,9 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::tunnel;
 use crate::error::{BoxedError, Cause, SendError};
 use crate::transport::Transport;
-use crate::tunnel;
 
 /// Makes connections to one upstream.
 pub(crate) struct Dialer {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::warm::Warm;
+use super::warm::Warm;
 
 /// The pool of one connector.
 #[derive(Debug)]

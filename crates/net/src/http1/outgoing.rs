@@ -12,8 +12,8 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::io::AsyncWrite;
 
+use super::head::Framing;
 use crate::error::{BoxedError, Break};
-use crate::head::Framing;
 
 /// So much waits to be written at most, beside one larger piece.
 const MOST_COPIED: usize = 16 * 1024;

@@ -5,9 +5,9 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request};
 use http_body::Body;
 
+use super::head::{self, Framing};
+use super::outgoing::Outgoing;
 use crate::error::BoxedError;
-use crate::head::{self, Framing};
-use crate::outgoing::Outgoing;
 
 /// What a head takes beside its target and headers.
 const USUAL: usize = 64;

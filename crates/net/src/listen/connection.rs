@@ -22,15 +22,15 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
-use crate::client_body::ClientBody;
-use crate::drain::Drain;
+use super::calls::{self, Rules};
+use super::client_body::ClientBody;
+use super::drain::Drain;
+use super::watch::{Judgement, Overdue, Watch};
+use super::watched::{First, Version, Watched};
+use crate::connect::origins::Ends;
 use crate::error::{BoxedError, Break};
-use crate::http1::{self, Http1};
 use crate::listen::{ListenFigures, RefusalAnswer};
-use crate::origins::Ends;
 use crate::transport::Transport;
-use crate::watch::{Judgement, Overdue, Watch};
-use crate::watched::{First, Version, Watched};
 
 /// The client of a call. Clones are cheap.
 ///
@@ -99,7 +99,7 @@ impl Peer {
 /// The settings of HTTP that all connections of a listener share.
 #[derive(Clone)]
 pub(crate) struct Protocols {
-    pub(crate) http1: Http1,
+    pub(crate) http1: Rules,
     pub(crate) http2: http2::Builder<TokioExecutor>,
 }
 
@@ -166,7 +166,7 @@ where
         Version::Http1 => {
             let closing = AtomicBool::new(false);
             let call = move |request| service(request, peer.clone());
-            let connection = pin!(http1::serve(io, protocols.http1, &watch, &closing, call));
+            let connection = pin!(calls::serve(io, protocols.http1, &watch, &closing, call));
             let close = |_: Pin<&mut _>| closing.store(true, Ordering::Relaxed);
             drive(connection, close, &watch, &drain).await
         }

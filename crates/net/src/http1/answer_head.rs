@@ -8,7 +8,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
-use crate::head::{self, Framing, Unclear};
+use super::head::{self, Framing, Unclear};
 
 /// Bytes of one head.
 const MOST_BYTES: usize = 64 * 1024;

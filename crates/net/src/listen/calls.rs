@@ -17,19 +17,19 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::answer_out::{self, Asked};
-use crate::chunks;
-use crate::client_body::ClientBody;
+use super::client_body::ClientBody;
+use super::line::{Line, Next, Waiting, Writer, lock};
+use super::watch::Watch;
+use super::watched::Watched;
 use crate::error::{BoxedError, Break};
-use crate::head::Framing;
-use crate::left::Left;
-use crate::line::{Line, Next, Waiting, Writer, lock};
+use crate::http1::answer_out::{self, Asked};
+use crate::http1::chunks;
+use crate::http1::head::Framing;
+use crate::http1::left::Left;
+use crate::http1::outgoing::Outgoing;
+use crate::http1::request_head::{Head, Limits};
 use crate::listen::RefusalAnswer;
-use crate::outgoing::Outgoing;
-use crate::request_head::{Head, Limits};
 use crate::upgrade::{Switched, Upgrade};
-use crate::watch::Watch;
-use crate::watched::Watched;
 
 /// How long what still comes behind a last answer is read and dropped: a socket closed with unread bytes is reset, and the
 /// answer lost.
@@ -37,7 +37,7 @@ const LONGEST_DROPPING: Duration = Duration::from_secs(5);
 
 /// What all connections of a listener have in common.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Http1 {
+pub(crate) struct Rules {
     pub(crate) limits: Limits,
     /// What a client is told whose head is no request.
     pub(crate) refusal: RefusalAnswer,
@@ -47,7 +47,7 @@ pub(crate) struct Http1 {
 /// for.
 pub(crate) async fn serve<F, B>(
     io: Watched,
-    rules: Http1,
+    rules: Rules,
     watch: &Watch,
     closing: &AtomicBool,
     call: impl Fn(Request<ClientBody>) -> F,

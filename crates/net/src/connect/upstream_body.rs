@@ -6,14 +6,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::task::coop;
 
+use super::warm::Warm;
 use crate::error::Break;
-use crate::head::Framing;
-use crate::left::{Left, Step};
-use crate::outgoing::Rest;
+use crate::http1::head::Framing;
+use crate::http1::incoming;
+use crate::http1::left::Left;
+use crate::http1::outgoing::Rest;
 use crate::upgrade::Switched;
-use crate::warm::Warm;
 
 /// The body of a response from upstream, frame by frame as it arrives.
 ///
@@ -62,19 +62,11 @@ impl UpstreamBody {
 
     /// The body is over: the connection goes on to the next call, unless the request is still on its way.
     fn release(&mut self) {
-        self.left = Left::Nothing;
         if let Some(connection) = self.connection.take()
             && self.request.is_none()
         {
             connection.release();
         }
-    }
-
-    /// Nothing more will come.
-    fn breaks(&mut self, why: Break) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
-        self.connection = None;
-        self.left = Left::Nothing;
-        Poll::Ready(Some(Err(why)))
     }
 
     /// Sends on what is left of the request.
@@ -104,38 +96,16 @@ impl Body for UpstreamBody {
             return Poll::Ready(None);
         }
         this.send_on(cx);
-        // Bytes that were read cost no more of tokio's budget, however many frames they are: others want their turn.
-        let turn = ready!(coop::poll_proceed(cx));
-        loop {
-            let Some(connection) = &mut this.connection else {
-                return Poll::Ready(None);
-            };
-            match this.left.step(&mut connection.unread.bytes) {
-                Ok(Step::Data(data)) => {
-                    if this.left.is_nothing() {
-                        this.release();
-                    }
-                    turn.made_progress();
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                Ok(Step::End(trailers)) => {
-                    this.release();
-                    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
-                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
-                }
-                Ok(Step::More) => {}
-                Err(error) => return this.breaks(error.into()),
-            }
-            match ready!(connection.poll_read(cx)) {
-                Ok(0) if matches!(this.left, Left::UntilClose) => {
-                    this.release();
-                    return Poll::Ready(None);
-                }
-                Ok(0) => return this.breaks(Break::Closed),
-                Ok(_) => {}
-                Err(error) => return this.breaks(error.into()),
-            }
+        let Some(connection) = &mut this.connection else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(incoming::poll_frame(&mut this.left, &mut **connection, cx));
+        if let Some(Err(_)) = frame {
+            this.connection = None;
+        } else if this.left.is_nothing() {
+            this.release();
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::request_head::{self, Head, Limits};
-use crate::unread::Unread;
-use crate::watched::Watched;
+use super::watched::Watched;
+use crate::http1::incoming::Source;
+use crate::http1::request_head::{self, Head, Limits};
+use crate::http1::unread::Unread;
 
 /// What a client waits for that asked before it sends its body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -131,14 +133,6 @@ impl Line {
         }
     }
 
-    /// Reads on what the client sends of its body, and asks for it first where it waits for that.
-    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        ready!(self.poll_interim(cx))?;
-        let read = ready!(self.unread.poll_fill(&mut self.io, cx));
-        self.has_ended |= !matches!(read, Ok(1..));
-        Poll::Ready(read)
-    }
-
     /// Reads what still comes, and drops it; 0 at its end.
     pub(crate) fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.unread.bytes.clear();
@@ -159,6 +153,21 @@ impl Line {
             self.interim_waits = false;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The body of a request.
+impl Source for Line {
+    fn unread(&mut self) -> &mut BytesMut {
+        &mut self.unread.bytes
+    }
+
+    /// Reads on what the client sends, and asks for it first where it waits for that.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        let read = ready!(self.unread.poll_fill(&mut self.io, cx));
+        self.has_ended |= !matches!(read, Ok(1..));
+        Poll::Ready(read)
     }
 }
 

@@ -6,9 +6,9 @@ use http::{Response, StatusCode, Version, response};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
+use super::head::{self, Framing};
+use super::outgoing::Outgoing;
 use crate::error::BoxedError;
-use crate::head::{self, Framing};
-use crate::outgoing::Outgoing;
 
 /// What a head takes beside its headers.
 const USUAL: usize = 96;

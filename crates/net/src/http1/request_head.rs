@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{Method, Request, StatusCode, Uri, Version};
 
-use crate::head::{self, Framing, Unclear};
+use super::head::{self, Framing, Unclear};
 
 /// Headers for which there is room without asking for it.
 const USUAL_HEADERS: usize = 100;
@@ -110,7 +110,7 @@ fn read<'b>(
 }
 
 /// How the body of a request is framed, and whether another may follow. Where a coding other than one `chunked` is said
-/// nobody knows where the body ends: whoever reads on finds no end, and nothing follows.
+/// nobody knows where the body ends but with the connection, and whoever serves it should refuse it.
 fn framed(request: Request<()>) -> Result<Head, StatusCode> {
     let headers = request.headers();
     let is_new = request.version() == Version::HTTP_11;

@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::task::coop;
 
+use super::line::{Line, lock};
 use crate::error::Break;
-use crate::left::{Left, Step};
-use crate::line::{Line, lock};
+use crate::http1::incoming;
+use crate::http1::left::Left;
 
 /// The body of a request, frame by frame as it arrives. Trailers are left out.
 ///
@@ -58,31 +58,10 @@ fn poll_line(
         return Poll::Ready(Some(Err(Break::Closed)));
     };
     let mut line = lock(&line);
-    // Bytes that were read cost no more of tokio's budget, however many frames they are: others want their turn.
-    let turn = ready!(coop::poll_proceed(cx));
-    let broke = loop {
-        match left.step(&mut line.unread.bytes) {
-            Ok(Step::Data(data)) => {
-                line.body_is_over = left.is_nothing();
-                turn.made_progress();
-                return Poll::Ready(Some(Ok(Frame::data(data))));
-            }
-            Ok(Step::End(_)) => {
-                line.body_is_over = true;
-                return Poll::Ready(None);
-            }
-            Ok(Step::More) => {}
-            Err(error) => break error.into(),
-        }
-        match ready!(line.poll_body(cx)) {
-            Ok(0) => break Break::Closed,
-            Ok(_) => {}
-            Err(error) => break error.into(),
-        }
-    };
-    // Nothing that follows is to be trusted.
-    *left = Left::Nothing;
-    Poll::Ready(Some(Err(broke)))
+    // Behind a body that broke nothing is to be trusted: it is never over.
+    let frame = ready!(incoming::poll_frame(left, &mut *line, cx)).transpose()?;
+    line.body_is_over = left.is_nothing();
+    Poll::Ready(frame.filter(Frame::is_data).map(Ok))
 }
 
 impl Body for ClientBody {

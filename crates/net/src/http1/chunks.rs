@@ -7,8 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use memchr::{memchr, memchr_iter};
 
-use crate::head;
-use crate::left::Step;
+use super::head;
+use super::left::Step;
 
 /// Bytes of a size and its extensions, which nobody uses.
 const MOST_LINE: usize = 1024;

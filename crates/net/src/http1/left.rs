@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::SizeHint;
 
-use crate::chunks::{self, ChunkError, Chunks};
-use crate::head::Framing;
+use super::chunks::{self, ChunkError, Chunks};
+use super::head::Framing;
 
 /// What is left of a body.
 #[derive(Debug)]

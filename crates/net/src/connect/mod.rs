@@ -1,5 +1,12 @@
 //! Where everything goes upstream: one function, [`Connector::send`]. It must not know what it sends.
 
+mod dial;
+pub(crate) mod origins;
+mod pool;
+mod tunnel;
+mod upstream_body;
+mod warm;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,15 +20,15 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use crate::body::UpstreamBody;
-use crate::connection::Peer;
-use crate::dial::{self, Dialer, Proxy};
 use crate::error::{BoxedError, Break, ConnectSettingsError, SendError};
-use crate::origins::Origins;
-use crate::pool::Pool;
-use crate::request_out;
+use crate::http1::request_out;
+use crate::listen::Peer;
 use crate::tls;
-use crate::warm::Warm;
+use dial::{Dialer, Proxy};
+use origins::Origins;
+use pool::Pool;
+pub use upstream_body::UpstreamBody;
+use warm::Warm;
 
 /// Plain or TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

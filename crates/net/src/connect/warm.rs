@@ -16,14 +16,15 @@ use http_body::Body;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::unconstrained;
 
-use crate::answer_head::{self, Head};
-use crate::body::UpstreamBody;
+use super::origins::Origin;
+use super::pool::Pool;
+use super::upstream_body::UpstreamBody;
 use crate::error::{BoxedError, Break};
-use crate::origins::Origin;
-use crate::outgoing::Outgoing;
-use crate::pool::Pool;
+use crate::http1::answer_head::{self, Head};
+use crate::http1::incoming::Source;
+use crate::http1::outgoing::Outgoing;
+use crate::http1::unread::Unread;
 use crate::transport::Transport;
-use crate::unread::Unread;
 use crate::upgrade::Switched;
 
 /// Bytes that upstream may send before the head of its answer is whole, interim answers (1xx) included. They are passed
@@ -65,11 +66,6 @@ impl Warm {
         })));
         read.poll(&mut Context::from_waker(Waker::noop()))
             .is_pending()
-    }
-
-    /// Reads what there is to what was not used yet; 0 where upstream has ended.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.unread.poll_fill(&mut self.transport, cx)
     }
 
     /// The connection for another protocol.
@@ -127,7 +123,7 @@ impl Warm {
             if let Some(head) = awaited.look(&mut self.unread.bytes)? {
                 return Poll::Ready(Ok(head));
             }
-            let broke = match self.poll_read(cx) {
+            let broke = match self.poll_more(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => Break::Closed,
                 Poll::Ready(Err(error)) => error.into(),
@@ -155,6 +151,17 @@ impl Warm {
             self.unread.pause();
             pool.put(self);
         }
+    }
+}
+
+/// The body of an answer, and before it its head.
+impl Source for Warm {
+    fn unread(&mut self) -> &mut BytesMut {
+        &mut self.unread.bytes
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.unread.poll_fill(&mut self.transport, cx)
     }
 }
 
