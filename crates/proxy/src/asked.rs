@@ -9,10 +9,10 @@ use http::header::CONTENT_ENCODING;
 use net::ClientBody;
 use wire::{Coding, Metered, RequestFacts, UsageAsked};
 
-use crate::answer::Refusal;
-use crate::forward::Accept;
-use crate::memory::Memory;
-use crate::request_body::{Bounds, RequestBody};
+use crate::bodies::memory::Memory;
+use crate::bodies::request_body::{Bounds, RequestBody};
+use crate::heads::forward::Accept;
+use crate::heads::refusal::Refusal;
 use crate::settings::Settings;
 
 /// What the request said of itself.

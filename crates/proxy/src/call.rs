@@ -12,23 +12,23 @@ use net::{Break, ClientBody, Peer, SendError, UpstreamBody};
 use tracing::{Instrument, Span};
 use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows, Socket};
 
-use crate::answer::Refusal;
 use crate::asked::{self, Asked};
 use crate::attribute::{self, Whose};
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
+use crate::bodies::edit::Edit;
+use crate::bodies::hold::{self, Held, Patience};
+use crate::bodies::metered_body::{MeteredBody, Passage};
+use crate::bodies::request_body::RequestBody;
 use crate::call_id::CallId;
 use crate::call_log;
-use crate::call_under_way::{Answered, CallUnderWay, Caller};
-use crate::clear_head;
-use crate::edit::Edit;
-use crate::forward::{self, Accept};
-use crate::hold::{self, Held, Patience};
+use crate::heads::clear_head;
+use crate::heads::forward::{self, Accept};
+use crate::heads::refusal::Refusal;
 use crate::keys::KeyHash;
-use crate::lookup;
-use crate::metered_body::{MeteredBody, Passage};
+use crate::look_up;
 use crate::proxy::Shared;
-use crate::request_body::RequestBody;
 use crate::settings::Settings;
+use crate::settling::call_under_way::{Answered, CallUnderWay, Caller};
 use crate::tags::Tags;
 
 /// Answers one request, whatever becomes of it. What needs no waiting is done at once: a future carries all that it is
@@ -139,7 +139,7 @@ impl Call {
             .uri
             .path_and_query()
             .map_or("/", |target| target.as_str());
-        if lookup::is_ours(target) {
+        if look_up::is_ours(target) {
             return Ok(Way::LookedUp);
         }
         let route = wire::classify(head.method.as_str(), target);
@@ -169,7 +169,7 @@ impl Call {
             Way::Unmetered(reason, body) => Box::pin(self.unmetered(body, reason)).await,
             Way::Socket(socket, body) => Box::pin(self.socket(socket, body)).await,
             Way::LookedUp => {
-                let mut answer = Box::pin(lookup::answer(&self.shared, &self.head)).await?;
+                let mut answer = Box::pin(look_up::answer(&self.shared, &self.head)).await?;
                 Tags::bare(self.id, Verdict::None, Reason::NoUsage).put_on(answer.headers_mut());
                 Ok(answer)
             }
@@ -438,7 +438,7 @@ impl Call {
 
 /// Why no answer came.
 pub(crate) enum NotSent {
-    Head(crate::hop_by_hop::ProtectedHeader),
+    Head(crate::heads::hop_by_hop::ProtectedHeader),
     Upstream(SendError),
     /// The answer speaks another protocol, which nobody asked for.
     Switched,

@@ -8,7 +8,7 @@ use tracing::field::Empty;
 
 use crate::call::request_id;
 use crate::call_id::CallId;
-use crate::row::Facts;
+use crate::settling::row::Facts;
 
 /// The part of the log with a line, and a span, for each call.
 pub(crate) const PART: &str = "call";

@@ -1,52 +1,33 @@
 //! One call from client to upstream and back: read, forwarded, settled, tagged. It must not know where the
 //! settings come from, how a socket is opened, or what a token costs; `call` tells the story.
 
-mod answer;
 mod asked;
 mod attribute;
-mod awaited;
-mod body;
+mod bodies;
 mod call;
 mod call_id;
 mod call_log;
-mod call_under_way;
-mod clear_head;
 mod clock;
-mod comment;
-mod edit;
 mod figures;
-mod finish;
-mod first_sight;
-mod forward;
-mod frames;
-mod hold;
-mod hop_by_hop;
+mod heads;
 mod keyless;
 mod keys;
-mod learned;
-mod lookup;
-mod memory;
-mod metered_body;
-mod outbox;
+mod look_up;
 mod passing;
 mod pasted;
 mod proxy;
-mod recent;
-mod request_body;
 mod restore;
-mod row;
 mod settings;
-mod sight;
-mod sighted_body;
+mod settling;
 mod standings;
 mod tags;
 mod tunnel;
 
-pub use answer::unserved;
-pub use body::{AnswerBody, Broken};
+pub use bodies::answer_body::{AnswerBody, Broken};
 pub use call_id::{CallId, NoRandomness};
 pub use clock::{Clock, wrong_clock};
 pub use figures::{BUCKET_MICROSECONDS, Count, Figures, Histogram};
+pub use heads::refusal::unserved;
 pub use proxy::Proxy;
 pub use settings::{ClientGone, Settings};
 pub use share::SharingNow;

@@ -11,12 +11,12 @@ use net::{ClientBody, UpstreamBody};
 use wire::{Coding, Form, Metered, Shows};
 
 use crate::asked;
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
+use crate::bodies::request_body::RequestBody;
+use crate::bodies::sighted_body::{Sight, SightReader};
 use crate::call::{Call, Ending, request_id, text};
-use crate::forward::{self, Accept};
-use crate::recent::Names;
-use crate::request_body::RequestBody;
-use crate::sighted_body::{Sight, SightReader};
+use crate::heads::forward::{self, Accept};
+use crate::look_up::recent::Names;
 use crate::tags::Tags;
 
 impl Call {

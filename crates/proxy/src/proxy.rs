@@ -12,24 +12,24 @@ use net::{ClientBody, Connector, Peer};
 use share::{Replica, Share, ShareSettings, SharingNow};
 use tokio::sync::Semaphore;
 
-use crate::awaited::Awaited;
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
+use crate::bodies::finish::MOST_FINISHING;
+use crate::bodies::memory::Memory;
 use crate::call;
 use crate::call_id::NoRandomness;
 use crate::clock::Clock;
 use crate::figures::Figures;
-use crate::finish::MOST_FINISHING;
-use crate::first_sight;
 use crate::keyless::Keyless;
 use crate::keys::Keys;
-use crate::learned::Learned;
-use crate::lookup::Waits;
-use crate::memory::Memory;
-use crate::outbox::Outbox;
+use crate::look_up::Waits;
+use crate::look_up::recent::Recent;
 use crate::pasted::Pasted;
-use crate::recent::Recent;
 use crate::restore::restore;
 use crate::settings::Settings;
+use crate::settling::awaited::Awaited;
+use crate::settling::first_sight;
+use crate::settling::learned::Learned;
+use crate::settling::outbox::Outbox;
 use crate::standings::{NotStated, OrganizationStanding, StatedTotal};
 
 /// Look-ups that search the ledger at once; further ones wait their turn.

@@ -18,9 +18,9 @@ taken_in! {
     "../../../crates/net/src/http1/left.rs" left
     "../../../crates/net/src/http1/request_head.rs" request_head
     "../../../crates/proxy/src/call_id.rs" call_id
-    "../../../crates/proxy/src/clear_head.rs" clear_head
-    "../../../crates/proxy/src/forward.rs" forward
-    "../../../crates/proxy/src/hop_by_hop.rs" hop_by_hop
+    "../../../crates/proxy/src/heads/clear_head.rs" clear_head
+    "../../../crates/proxy/src/heads/forward.rs" forward
+    "../../../crates/proxy/src/heads/hop_by_hop.rs" hop_by_hop
     "../../../crates/proxy/src/tags.rs" tags
 }
 mod cli {

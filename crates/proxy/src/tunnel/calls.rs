@@ -15,8 +15,8 @@ use wire::{
 use crate::asked::Asked;
 use crate::attribute::Whose;
 use crate::call_id::CallId;
-use crate::call_under_way::{Answered, CallUnderWay, Caller};
 use crate::proxy::Shared;
+use crate::settling::call_under_way::{Answered, CallUnderWay, Caller};
 
 /// Responses asked for on one connection and not begun; what is asked beyond is counted once it begins.
 const MOST_WAITING: usize = 256;

@@ -15,11 +15,11 @@ use meter::Reason;
 use net::{ClientBody, Upgrade};
 use wire::Socket;
 
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
+use crate::bodies::request_body::RequestBody;
 use crate::call::{self, Call, Ending, NotSent};
-use crate::call_under_way::Caller;
-use crate::forward::Accept;
-use crate::request_body::RequestBody;
+use crate::heads::forward::Accept;
+use crate::settling::call_under_way::Caller;
 use calls::{Calls, Opened};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");

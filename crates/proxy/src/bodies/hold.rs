@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use net::UpstreamBody;
 
-use crate::body::Broken;
-use crate::call_under_way::CallUnderWay;
-use crate::frames::{Deadline, Gathered};
-use crate::memory::Share;
+use super::answer_body::Broken;
+use super::frames::{Deadline, Gathered};
+use super::memory::Share;
+use crate::settling::call_under_way::CallUnderWay;
 
 /// How long and how large an answer may be to be held.
 pub(crate) struct Patience {

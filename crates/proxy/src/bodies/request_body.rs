@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use net::{Break, ClientBody};
 
-use crate::frames::{self, Deadline, Gathered};
-use crate::memory::{Memory, Share};
+use super::frames::{self, Deadline, Gathered};
+use super::memory::{Memory, Share};
 
 /// What goes upstream.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use meter::{
 use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::keys::KeyHash;
-use crate::recent::{Names, Outcome, RecentCall};
+use crate::look_up::recent::{Names, Outcome, RecentCall};
 use crate::tags::{Allowance, Tags};
 
 /// What of a call stands in its row beside the settlement.

@@ -13,13 +13,13 @@ use wire::{End, Missing, Reading, Seen};
 
 use super::{CallUnderWay, allowance};
 use crate::attribute::Whose;
-use crate::awaited::{Uncounted, Unseen};
 use crate::call_id::CallId;
 use crate::call_log;
-use crate::outbox::{self, Commit};
+use crate::look_up::recent::{Names, Outcome, RecentCall};
 use crate::proxy::Shared;
-use crate::recent::{Names, Outcome, RecentCall};
-use crate::row::{self, Facts};
+use crate::settling::awaited::{Uncounted, Unseen};
+use crate::settling::outbox::{self, Commit};
+use crate::settling::row::{self, Facts};
 use crate::tags::Tags;
 
 /// A settled call on its way into the ledger.

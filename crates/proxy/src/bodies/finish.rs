@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use wire::End;
 
-use crate::call_under_way::CallUnderWay;
+use crate::settling::call_under_way::CallUnderWay;
 
 /// Streams read on at once; one beyond is left as its client left it.
 pub(crate) const MOST_FINISHING: usize = 256;

@@ -10,7 +10,7 @@ use meter::{Reason, Verdict};
 use net::SendError;
 use serde::Serialize;
 
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
 use crate::call_id::CallId;
 use crate::tags::Tags;
 
@@ -19,10 +19,10 @@ use crate::tags::Tags;
 pub(crate) enum Refusal {
     /// The request's head must not be forwarded.
     #[error("{0}. help: send the request without it")]
-    Head(#[from] crate::hop_by_hop::ProtectedHeader),
+    Head(#[from] super::hop_by_hop::ProtectedHeader),
     /// Two readers could take the request for two different ones.
     #[error("{0}")]
-    Unclear(#[from] crate::clear_head::Unclear),
+    Unclear(#[from] super::clear_head::Unclear),
     /// Upstream would be told to do what a proxy must not.
     #[error("method {0} is not forwarded. help: OpenAI's API has no such method")]
     Method(http::Method),

@@ -12,10 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use wire::{Coding, End, Form, ListReader, Reading, ResponseReader, Shows};
 
-use crate::body::Broken;
-use crate::first_sight;
+use super::answer_body::Broken;
 use crate::keys::KeyHash;
 use crate::proxy::Shared;
+use crate::settling::first_sight;
 
 /// Who looks on.
 pub(crate) struct Sight {

@@ -12,17 +12,17 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::{Missing, Reported, Status};
 
+use super::awaited::Unseen;
+use super::call_under_way::settled_tags;
+use super::outbox::Commit;
+use super::row::{self, Facts};
+use super::sight;
 use crate::attribute::Whose;
-use crate::awaited::Unseen;
 use crate::call_log;
-use crate::call_under_way::settled_tags;
 use crate::keys::KeyHash;
-use crate::outbox::Commit;
+use crate::look_up::recent::{Names, Outcome};
 use crate::proxy::Shared;
-use crate::recent::{Names, Outcome};
 use crate::restore;
-use crate::row::{self, Facts};
-use crate::sight;
 use crate::tags::Tags;
 
 /// So long the last bytes of a sight wait until it is settled.

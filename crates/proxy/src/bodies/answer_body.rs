@@ -10,10 +10,10 @@ use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use tokio::time::Sleep;
 
-use crate::hop_by_hop;
-use crate::memory::Share;
-use crate::metered_body::MeteredBody;
-use crate::sighted_body::{Sight, SightedBody};
+use super::memory::Share;
+use super::metered_body::MeteredBody;
+use super::sighted_body::{Sight, SightedBody};
+use crate::heads::hop_by_hop;
 use crate::tags;
 
 /// How long a break is kept from the client's connection: what came before it must have left by then, and HTTP/2 drops

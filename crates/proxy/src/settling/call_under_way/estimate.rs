@@ -5,7 +5,7 @@ use meter::{Evidence, Reason, Rules, Usage};
 use wire::{Reading, Reported, Seen};
 
 use super::CallUnderWay;
-use crate::learned::Bytes;
+use crate::settling::learned::Bytes;
 
 impl CallUnderWay {
     /// The tokens of the call and where they come from, or why they are not known.

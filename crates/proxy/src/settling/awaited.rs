@@ -8,10 +8,10 @@ use ledger::Row;
 use meter::{Certainty, Day, GroupId, Rules, Settlement, SlackSource, Verdict};
 use wire::Metered;
 
+use super::row;
 use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::keys::KeyHash;
-use crate::row;
 
 /// Calls awaited at once; beyond it the oldest is forgotten here, and found in the ledger.
 const MOST_AWAITED: usize = 2_000;

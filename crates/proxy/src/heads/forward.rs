@@ -4,7 +4,7 @@
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
 use http::{Request, Uri, Version, request, response};
 
-use crate::hop_by_hop::{self, ProtectedHeader};
+use super::hop_by_hop::{self, ProtectedHeader};
 use crate::tags;
 
 /// The codings that the readers decode, in the order in which they are offered for `*`.

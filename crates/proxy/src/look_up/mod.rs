@@ -1,6 +1,8 @@
 //! The look-up: the final word on a call, by any of its ids, on the proxy's own listener. Whoever names a
 //! call by OpenAI's ids must show the key that made it; unknown, foreign and expired are the same answer.
 
+pub(crate) mod recent;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,13 +11,13 @@ use http::{Method, Response, StatusCode, request};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::watch;
 
-use crate::answer::{self, Refusal};
-use crate::body::AnswerBody;
+use crate::bodies::answer_body::AnswerBody;
 use crate::call_id::CallId;
+use crate::heads::refusal::{self, Refusal};
 use crate::keys::KeyHash;
 use crate::proxy::Shared;
-use crate::recent::RecentCall;
-use crate::row;
+use crate::settling::row;
+use recent::RecentCall;
 
 const CALLS: &str = "calls/";
 const NOT_FOUND: &str = "no such call here. help: name it by x-tollfree-call, or by OpenAI's response id or \
@@ -122,7 +124,7 @@ pub(crate) async fn answer(
             () = shared.waits.over() => {}
         }
     }
-    Ok(answer::json(StatusCode::OK, &Shown(&call)))
+    Ok(refusal::json(StatusCode::OK, &Shown(&call)))
 }
 
 /// The call as the ledger has it: whatever is no longer recent.

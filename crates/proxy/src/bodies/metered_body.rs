@@ -15,13 +15,13 @@ use net::UpstreamBody;
 use tokio::time::Sleep;
 use wire::End;
 
-use crate::body::Broken;
-use crate::call_under_way::CallUnderWay;
-use crate::comment;
-use crate::edit::Edit;
-use crate::finish::Finishing;
-use crate::frames;
-use crate::memory::Share;
+use super::answer_body::Broken;
+use super::comment;
+use super::edit::Edit;
+use super::finish::Finishing;
+use super::frames;
+use super::memory::Share;
+use crate::settling::call_under_way::CallUnderWay;
 
 /// How long the bytes with a stream's own end wait for upstream's end, so that both leave in one flush: an
 /// SDK that closes at `[DONE]` would otherwise find its connection unfinished, and not use it again.
