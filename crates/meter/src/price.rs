@@ -63,10 +63,13 @@ pub struct Price {
 }
 
 impl Price {
-    /// List price of a call; `None` where no price is known for its service tier, or for a long call in one
+    /// List price of a call; `None` where no price is known for its service tier, for sound, or for a long call in a tier
     /// (how the two surcharges combine is not published).
     #[must_use]
     pub fn cost(&self, service_tier: Option<&str>, usage: &Usage) -> Option<Dollars> {
+        if usage.audio > 0 {
+            return None;
+        }
         let long = usage.input > LONG_INPUT_TOKENS && self.above_272k.is_some();
         let special = match service_tier {
             None | Some("default" | "auto" | "incentivized-tier") => {
@@ -171,6 +174,7 @@ mod tests {
             cache_write: 300,
             output: 10,
             reasoning: 9,
+            ..Usage::default()
         };
         // 100 * 4 + 600 * 0.4 + 300 * 5 + 10 * 20 = 2,340 microdollars.
         assert_eq!(SOL.cost(&usage).to_string(), "0.00234");
@@ -184,21 +188,37 @@ mod tests {
     }
 
     #[test]
+    fn sound_has_no_price() {
+        let price = Price {
+            model: "gpt-4o-audio-preview".into(),
+            from: Day::EPOCH,
+            standard: SOL,
+            above_272k: None,
+            batch: None,
+            flex: None,
+            priority: None,
+        };
+        let sound = Usage {
+            audio: 1,
+            ..usage(10, 10)
+        };
+        assert!(price.cost(None, &usage(10, 10)).is_some());
+        assert_eq!(price.cost(None, &sound), None);
+    }
+
+    #[test]
     fn parts_larger_than_the_input_cost_no_more_than_it() {
         let usage = Usage {
             input: 10,
             cached_input: 20,
             cache_write: 20,
-            output: 0,
-            reasoning: 0,
+            ..Usage::default()
         };
         assert_eq!(SOL.cost(&usage), Dollars(10 * 400_000));
         let most = Usage {
             input: u64::MAX,
-            cached_input: 0,
-            cache_write: 0,
             output: u64::MAX,
-            reasoning: 0,
+            ..Usage::default()
         };
         let dear = Rates {
             input: u64::MAX,

@@ -13,6 +13,8 @@ pub struct Usage {
     pub output: u64,
     /// Output tokens the model thought with.
     pub reasoning: u64,
+    /// Tokens of sound, inside input and output. They have prices of their own, which no price here is.
+    pub audio: u64,
 }
 
 impl Usage {
@@ -59,6 +61,7 @@ mod tests {
             cache_write: 100,
             output: 50,
             reasoning: 40,
+            audio: 30,
         };
         assert_eq!(usage.tokens(), 1_050);
     }

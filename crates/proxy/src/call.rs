@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_TYPE, DATE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use meter::{Reason, Verdict};
@@ -97,7 +98,7 @@ pub(crate) struct Call {
     /// The organization that the request asks to be counted for.
     organization: Option<Box<str>>,
     /// Path and query for upstream, where the client's base URL had another form.
-    target: Option<String>,
+    target: Option<PathAndQuery>,
     pub(crate) peer: Peer,
 }
 
@@ -151,7 +152,9 @@ impl Call {
             shared.keyless.came(peer.address.ip(), &head.headers);
         }
         self.organization = attribute::asked(&head.headers);
-        self.target = route.rewritten;
+        // Longer than it came, it may be too long.
+        let rewritten = route.rewritten.map(PathAndQuery::try_from).transpose();
+        self.target = rewritten.map_err(|_| Refusal::TargetTooLong)?;
         Ok(match route.endpoint {
             Endpoint::Metered(endpoint) => Way::Metered(endpoint, body),
             Endpoint::Replay(Shows::Others) => Way::Unmetered(Reason::Replay, body),
@@ -169,9 +172,8 @@ impl Call {
             Way::Unmetered(reason, body) => Box::pin(self.unmetered(body, reason)).await,
             Way::Socket(socket, body) => Box::pin(self.socket(socket, body)).await,
             Way::LookedUp => {
-                let mut answer = Box::pin(look_up::answer(&self.shared, &self.head)).await?;
-                Tags::bare(self.id, Verdict::None, Reason::NoUsage).put_on(answer.headers_mut());
-                Ok(answer)
+                let answer = Box::pin(look_up::answer(&self.shared, &self.head)).await?;
+                Ok(self.bare(answer, Verdict::None, Reason::NoUsage))
             }
             Way::Refused(refusal) => Err(refusal.into()),
         }
@@ -188,9 +190,19 @@ impl Call {
         if verdict == Verdict::None {
             self.shared.figures.passed(None);
         }
-        let mut answer = refusal.into_answer();
-        Tags::bare(self.id, verdict, reason).put_on(answer.headers_mut());
-        answer
+        self.bare(refusal.into_answer(), verdict, reason)
+    }
+
+    /// An answer of our own with the few tags that it has.
+    fn bare(
+        &self,
+        answer: Response<AnswerBody>,
+        verdict: Verdict,
+        reason: Reason,
+    ) -> Response<AnswerBody> {
+        let (mut head, body) = answer.into_parts();
+        Tags::bare(self.id, verdict, reason).put_on(&mut head);
+        Response::from_parts(head, body)
     }
 
     /// A call that takes tokens if it succeeds.
@@ -242,7 +254,10 @@ impl Call {
     ) -> Response<AnswerBody> {
         let head_came = Instant::now();
         let endpoint = under_way.endpoint();
-        let form = Form::of(text(&head.headers, &CONTENT_TYPE));
+        let form = match text(&head.headers, &CONTENT_TYPE) {
+            None if under_way.asked_for_stream() => Form::EventStream,
+            named => Form::of(named),
+        };
         let codings = Coding::of(asked::coding_values(&head.headers));
         let reader = match &codings {
             Some(codings) => ResponseReader::new(endpoint, form, codings),
@@ -267,7 +282,7 @@ impl Call {
         if body.is_end_stream() {
             // Nothing follows that could be read, or that would end.
             let settled = under_way.settle_before_head(End::Complete).await;
-            settled.tags().put_on(&mut head.headers);
+            settled.tags().put_on(&mut head);
             return Response::from_parts(head, AnswerBody::passing(body));
         }
         if form == Form::Json && is_held(endpoint) {
@@ -315,7 +330,7 @@ impl Call {
             // A length of nothing is told only where the client told it.
             *length > 0 || self.head.headers.contains_key(http::header::CONTENT_LENGTH)
         });
-        let target = self.target.as_deref();
+        let target = self.target.as_ref();
         let mut request = forward::request(&mut self.head, target, accept, body, length)
             .map_err(NotSent::Head)?;
         finish(&mut request);
@@ -368,7 +383,7 @@ impl Call {
                 let came = Instant::now();
                 let ours = under_way.ours();
                 let settled = under_way.settle_before_head(End::Complete).await;
-                settled.tags().put_on(&mut head.headers);
+                settled.tags().put_on(&mut head);
                 self.shared.figures.overhead.observe(ours + came.elapsed());
                 Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(share)))
             }
@@ -393,7 +408,7 @@ impl Call {
         passage: Passage,
     ) -> Response<AnswerBody> {
         let opened = under_way.head();
-        opened.tags().put_on(&mut head.headers);
+        opened.tags().put_on(&mut head);
         let body = MeteredBody::new(under_way, passage);
         Response::from_parts(head, AnswerBody::metered(body))
     }

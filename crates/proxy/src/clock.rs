@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use meter::Day;
+
 /// Answers whose offset is remembered: the median of these is what counts.
 const OFFSETS: usize = 15;
 /// Below this the difference is the rounding of a header that counts whole seconds, not a wrong clock.
@@ -29,6 +31,8 @@ pub struct Clock {
     looked: AtomicI64,
     /// The last offsets from the steady clock in milliseconds, oldest first; at most [`OFFSETS`].
     offsets: Mutex<Vec<i64>>,
+    /// Unix milliseconds that no answer of today is older than.
+    earliest: AtomicI64,
     /// The machine's clock is wrong, and that was said.
     is_wrong: AtomicBool,
 }
@@ -63,6 +67,7 @@ impl Clock {
             apart: AtomicI64::new(NOT_KNOWN),
             looked: AtomicI64::new(NOT_KNOWN),
             offsets: Mutex::new(Vec::with_capacity(OFFSETS)),
+            earliest: AtomicI64::new(i64::MIN),
             is_wrong: AtomicBool::new(false),
         }
     }
@@ -123,6 +128,13 @@ impl Clock {
         }
     }
 
+    /// Says from which day on answers may be dated. One that is older was recorded once and is played again: it tells no
+    /// time.
+    pub fn not_before(&self, day: Day) {
+        let milliseconds = day.start().saturating_mul(1000);
+        self.earliest.store(milliseconds, Ordering::Relaxed);
+    }
+
     /// Learns from the `date` header of an answer that just arrived. A header that is no date is passed over.
     pub fn learn(&self, date: &str) {
         let steady = self.steady();
@@ -140,6 +152,9 @@ impl Clock {
         let Ok(date) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date) else {
             return;
         };
+        if date.as_millisecond() < self.earliest.load(Ordering::Relaxed) {
+            return;
+        }
         // The header says whole seconds, cut off: on average half a second has passed since.
         self.learn_instant(date.as_millisecond() + 500, steady);
     }
@@ -158,7 +173,7 @@ impl Clock {
             offsets.remove(0);
         }
         offsets.push(offset);
-        let apart = median(&offsets).unwrap_or(offset);
+        let apart = agreed(&offsets).unwrap_or(NOT_KNOWN);
         drop(offsets);
         self.apart.store(apart, Ordering::Relaxed);
         let correction = self.correction_of(machine);
@@ -197,6 +212,15 @@ pub fn wrong_clock(milliseconds: i64) -> String {
 
 fn is_tolerated(milliseconds: i64) -> bool {
     u128::from(milliseconds.unsigned_abs()) <= TOLERATED.as_millis()
+}
+
+/// The median, where most of them are about the same: answers whose dates contradict each other tell no time.
+fn agreed(offsets: &[i64]) -> Option<i64> {
+    let median = median(offsets)?;
+    let alike = offsets
+        .iter()
+        .filter(|offset| is_tolerated(**offset - median));
+    (alike.count() * 2 > offsets.len()).then_some(median)
 }
 
 fn median(offsets: &[i64]) -> Option<i64> {
@@ -249,7 +273,27 @@ mod tests {
             60_500,
             "one lie moves no median"
         );
-        assert_eq!(meter::Day::at(clock.now()).to_string(), "2026-11-22");
+        assert_eq!(Day::at(clock.now()).to_string(), "2026-11-22");
+    }
+
+    #[test]
+    fn answers_that_were_recorded_once_tell_no_time() {
+        let source = Arc::new(AtomicI64::new(LATE));
+        let clock = Clock::given(Arc::clone(&source));
+        clock.not_before(Day::of_date(2026, 9, 28).unwrap());
+        for date in [
+            "Thu, 12 Feb 2026 10:00:00 GMT",
+            "Thu, 12 Feb 2026 10:00:01 GMT",
+            "Mon, 16 Nov 2026 10:00:00 GMT",
+            "Sat, 21 Nov 2026 23:59:50 GMT",
+            "Fri, 02 Oct 2026 00:00:00 GMT",
+        ] {
+            source.fetch_add(1000, Ordering::Relaxed);
+            clock.learn(date);
+            if !date.contains("16 Nov") {
+                assert_eq!(clock.correction_milliseconds(), 0, "{date}");
+            }
+        }
     }
 
     #[test]
@@ -262,7 +306,7 @@ mod tests {
             clock.learn(&format!("Sat, 21 Nov 2026 23:59:{second} GMT"));
             source.fetch_add(1000, Ordering::Relaxed);
         }
-        assert_eq!(meter::Day::at(clock.now()).to_string(), "2026-11-21");
+        assert_eq!(Day::at(clock.now()).to_string(), "2026-11-21");
     }
 
     /// A machine's clock and a steady one, and what is asked for the time.
@@ -301,7 +345,7 @@ mod tests {
             time.shown.fetch_add(jump, Ordering::Relaxed);
             let off = time.clock.now_milliseconds() - (LATE + 1_000);
             assert!(off.abs() <= 500, "{jump}: {off}");
-            assert_eq!(meter::Day::at(time.clock.now()).to_string(), "2026-11-21");
+            assert_eq!(Day::at(time.clock.now()).to_string(), "2026-11-21");
             time.shown.fetch_sub(jump, Ordering::Relaxed);
             assert_eq!(time.clock.now_milliseconds(), LATE + 1_000, "right again");
         }

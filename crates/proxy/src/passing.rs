@@ -95,7 +95,7 @@ impl Call {
         };
         let tags = Tags::bare(self.id, Verdict::None, reason);
         let recent = self.shared.recent.unmetered(names, tags);
-        recent.tags().put_on(&mut head.headers);
+        recent.tags().put_on(&mut head);
         let body = if head.status == StatusCode::NOT_MODIFIED {
             // Its head may tell the length that one would have had.
             AnswerBody::whole(Bytes::new(), true, None)

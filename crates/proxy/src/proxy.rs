@@ -87,6 +87,7 @@ impl Proxy {
             ),
         };
         meter.learn_declared(&rules);
+        clock.not_before(rules.offer().list_date());
         let ledger = ledger.map(|opened| {
             restore(&opened.restored, &meter, &rules, &keys);
             opened.ledger
@@ -156,6 +157,7 @@ impl Proxy {
     /// stay.
     pub fn reload(&self, settings: Settings, rules: Rules, connector: Connector) {
         self.shared.meter.learn_declared(&rules);
+        self.shared.clock.not_before(rules.offer().list_date());
         self.shared.settings.store(Arc::new(settings));
         self.shared.rules.store(Arc::new(rules));
         self.shared.connector.store(Arc::new(connector));

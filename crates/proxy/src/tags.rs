@@ -6,8 +6,10 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use bytes::{BufMut, BytesMut};
-use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue};
+use http::response;
 use meter::{Assumptions, Certainty, Day, Dollars, Reason, Usage, Verdict};
+use net::Lines;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::call_id::CallId;
@@ -49,8 +51,8 @@ names! {
 /// The same as one line.
 static EXPOSED_LINE: LazyLock<String> = LazyLock::new(|| EXPOSED.join(", "));
 
-/// Room for the values of all tags of a call.
-const TEXT_BYTES: usize = 256;
+/// Room for all tags of a call.
+const LINES_BYTES: usize = 768;
 
 /// Everything said of one call; what is not known is `None` and then left out.
 #[derive(Clone, Debug)]
@@ -186,27 +188,21 @@ impl Tags {
 
     /// Puts the tags on an answer's head, and their names among those a browser may read where upstream
     /// named any.
-    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
-        if headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
-            headers.append(
+    pub(crate) fn put_on(&self, head: &mut response::Parts) {
+        if head.headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
+            head.headers.append(
                 ACCESS_CONTROL_EXPOSE_HEADERS,
                 HeaderValue::from_static(EXPOSED_LINE.as_str()),
             );
         }
-        headers.reserve(EXPOSED.len());
-        // Words stand in the program; all other values share one piece of memory: a tag costs no allocation of
-        // its own.
-        let mut text = BytesMut::with_capacity(TEXT_BYTES);
-        self.each(&mut |name, value| {
-            if let Value::Word(word) = value {
-                headers.insert(name, HeaderValue::from_static(word));
-                return;
-            }
-            value.append_to(&mut text);
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
-                headers.insert(name, value);
-            }
-        });
+        head.extensions.insert(self.lines());
+    }
+
+    /// The tags as header lines.
+    pub(crate) fn lines(&self) -> Lines {
+        let mut lines = Lines::with_capacity(LINES_BYTES);
+        self.each(&mut |name, value| lines.add(name, |text| value.append_to(text)));
+        lines
     }
 
     /// Writes the tags as members of a JSON object, named as the headers are without their prefix: numbers

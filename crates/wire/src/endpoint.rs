@@ -109,11 +109,16 @@ impl Metered {
         }
     }
 
-    /// The model of a request that names none, where the endpoint has one of its own (`OpenAI`'s API reference, images).
+    /// A model to judge a call by whose own is not known, where all of an endpoint's are alike: no allowance covers images,
+    /// speech, transcriptions or realtime (the offer's terms). Images have `dall-e-2` as their default (`OpenAI`'s API
+    /// reference).
     #[must_use]
-    pub const fn default_model(self) -> Option<&'static str> {
+    pub const fn model_like_all(self) -> Option<&'static str> {
         match self {
             Self::ImageGenerations | Self::ImageEdits => Some("dall-e-2"),
+            Self::Transcriptions => Some("whisper-1"),
+            Self::Speech => Some("tts-1"),
+            Self::Realtime => Some("gpt-realtime"),
             _ => None,
         }
     }

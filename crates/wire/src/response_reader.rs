@@ -63,6 +63,24 @@ pub enum Reading {
     Missing(Missing),
 }
 
+impl Reading {
+    /// What else the answer said.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        match self {
+            Self::Reported(Reported { seen, .. }) | Self::Missing(Missing { seen, .. }) => seen,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub fn seen_mut(&mut self) -> &mut Seen {
+        match self {
+            Self::Reported(Reported { seen, .. }) | Self::Missing(Missing { seen, .. }) => seen,
+        }
+    }
+}
+
 /// A usage that is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {

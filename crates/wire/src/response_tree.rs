@@ -40,11 +40,15 @@ const CACHE: Node<Tag> = Node::object(&[
         "cache_write_tokens",
         Node::raw(Tag::Usage(UsageTag::CacheWrite)),
     ),
+    ("audio_tokens", Node::raw(Tag::Usage(UsageTag::AudioInput))),
 ]);
-const THOUGHT: Node<Tag> = Node::object(&[(
-    "reasoning_tokens",
-    Node::raw(Tag::Usage(UsageTag::Reasoning)),
-)]);
+const THOUGHT: Node<Tag> = Node::object(&[
+    (
+        "reasoning_tokens",
+        Node::raw(Tag::Usage(UsageTag::Reasoning)),
+    ),
+    ("audio_tokens", Node::raw(Tag::Usage(UsageTag::AudioOutput))),
+]);
 
 /// Chat completions, completions, embeddings, assistants. Details stand under a plural name and,
 /// in assistants, under a singular one.

@@ -20,6 +20,8 @@ pub(crate) enum UsageTag {
     Cached,
     CacheWrite,
     Reasoning,
+    AudioInput,
+    AudioOutput,
 }
 
 /// What a `usage` without a count of output says.
@@ -66,14 +68,14 @@ pub(crate) struct UsageFields {
     input: Option<u64>,
     output: Option<u64>,
     total: Option<u64>,
-    details: [Option<u64>; 3],
+    details: [Option<u64>; 5],
 }
 
 impl UsageFields {
     /// Takes a member, or the object, as the scanner found it.
     pub(crate) fn take<T>(&mut self, tag: UsageTag, found: &Found<'_, T>) {
         self.is_odd |= found.again;
-        let [cached, cache_write, reasoning] = &mut self.details;
+        let [cached, cache_write, reasoning, audio_input, audio_output] = &mut self.details;
         let (slot, is_detail) = match tag {
             UsageTag::Object => {
                 self.is_odd |= self.is_there || !(found.is_null() || found.first == b'{');
@@ -90,6 +92,8 @@ impl UsageFields {
             UsageTag::Cached => (cached, true),
             UsageTag::CacheWrite => (cache_write, true),
             UsageTag::Reasoning => (reasoning, true),
+            UsageTag::AudioInput => (audio_input, true),
+            UsageTag::AudioOutput => (audio_output, true),
         };
         // The same detail under both of its spellings is as odd as a member twice.
         self.is_odd |= slot.is_some();
@@ -97,7 +101,8 @@ impl UsageFields {
             .whole()
             .and_then(integer)
             .filter(|&count| count <= Usage::MAX);
-        self.is_odd |= slot.is_none() && !is_detail;
+        let may_be_none = is_detail || (tag == UsageTag::Total && found.is_null());
+        self.is_odd |= slot.is_none() && !may_be_none;
     }
 
     /// What the fields amount to.
@@ -128,13 +133,14 @@ impl UsageFields {
         }
         // Details are parts of their totals; one that is not is no part of anything.
         let part = |detail: Option<u64>, whole| detail.filter(|&part| part <= whole).unwrap_or(0);
-        let [cached, cache_write, reasoning] = self.details;
+        let [cached, cache_write, reasoning, audio_input, audio_output] = self.details;
         Some(Usage {
             input,
             cached_input: part(cached, input),
             cache_write: part(cache_write, input),
             output,
             reasoning: part(reasoning, output),
+            audio: part(audio_input, input) + part(audio_output, output),
         })
     }
 }

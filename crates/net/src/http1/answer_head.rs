@@ -69,13 +69,18 @@ pub(crate) fn take(
     let (response, version) = read(&bytes)?;
     let framing = framing(response.status(), response.headers(), version, is_head)
         .map_err(|Unclear| HeadError::Unclear)?;
-    let is_told_twice = response.headers().contains_key(TRANSFER_ENCODING)
-        && response.headers().contains_key(CONTENT_LENGTH);
+    // Whoever frames what is not there, or twice, may send it, too (RFC 9110, 8.6; RFC 9112, 6.1).
+    let is_told =
+        [TRANSFER_ENCODING, CONTENT_LENGTH].map(|name| response.headers().contains_key(name));
+    let is_told_too_much = match response.status() {
+        StatusCode::NO_CONTENT => is_told.contains(&true),
+        _ => is_told == [true, true],
+    };
     Ok(Some(Head {
         keeps: version == Version::HTTP_11
             && !head::connection_says(response.headers(), "close")
             && framing != Framing::UntilClose
-            && !is_told_twice,
+            && !is_told_too_much,
         response,
         framing,
     }))

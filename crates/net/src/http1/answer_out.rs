@@ -7,6 +7,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::head::{self, Framing};
+use super::lines::Lines;
 use super::outgoing::Outgoing;
 use crate::error::BoxedError;
 
@@ -23,7 +24,7 @@ pub(crate) struct Asked {
     pub(crate) keeps: bool,
 }
 
-/// Frames an answer, whose length is what its body says, not its head; says whether another request may follow.
+/// Frames an answer, whose length is what its body says, not its head; its [`Lines`] are among its headers. Says whether another request may follow.
 pub(crate) fn framed<B>(answer: Response<B>, asked: Asked) -> (Outgoing<B>, bool)
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
@@ -33,7 +34,9 @@ where
     let says_close = head::connection_says(&head.headers, "close");
     let keeps = asked.keeps && !says_close && framing != Framing::UntilClose;
 
-    let room = USUAL + head::room(head.headers.iter());
+    let lines = (head.extensions.get::<Lines>()).map_or(&b""[..], Lines::as_bytes);
+
+    let room = USUAL + head::room(head.headers.iter()) + lines.len();
     let mut text = BytesMut::with_capacity(room + Outgoing::<B>::room(framing));
     text.put_slice(b"HTTP/1.1 ");
     text.put_slice(head.status.as_str().as_bytes());
@@ -68,6 +71,7 @@ where
     if framing == Framing::Chunked {
         head::put_chunked(&mut text);
     }
+    text.put_slice(lines);
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         if !keeps && !says_close {
             head::put_line(&mut text, &CONNECTION, b"close");

@@ -122,11 +122,16 @@ fn take_size(bytes: &mut BytesMut) -> Result<Option<u64>, ChunkError> {
 fn size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(digits.count());
-    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
-    let (_, rest) = rest.split_at(blanks.count());
-    let is_line = matches!(rest, [] | [b';', ..]) && !rest.contains(&b'\r');
+    let is_line = rest.is_empty() || is_extension(rest);
     let digits = std::str::from_utf8(digits).ok().filter(|_| is_line)?;
     u64::from_str_radix(digits, 16).ok()
+}
+
+/// Whether this stands behind a size, as far as it matters: it says nothing that ends a line elsewhere.
+fn is_extension(text: &[u8]) -> bool {
+    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
+    text.iter().find(|byte| !is_blank(byte)) == Some(&b';') && text.iter().all(is_text)
 }
 
 /// Takes the trailers, if they are whole.

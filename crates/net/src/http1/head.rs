@@ -116,10 +116,15 @@ pub(crate) fn room<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h Header
         .sum()
 }
 
-/// Writes a header as a line.
-pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+/// Writes a header's name, and what stands between it and its value.
+pub(crate) fn put_name(to: &mut BytesMut, name: &HeaderName) {
     to.put_slice(name.as_str().as_bytes());
     to.put_slice(b": ");
+}
+
+/// Writes a header as a line.
+pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+    put_name(to, name);
     to.put_slice(value);
     to.put_slice(b"\r\n");
 }

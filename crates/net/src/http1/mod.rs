@@ -7,6 +7,7 @@ pub(crate) mod chunks;
 pub(crate) mod head;
 pub(crate) mod incoming;
 pub(crate) mod left;
+pub(crate) mod lines;
 pub(crate) mod outgoing;
 pub(crate) mod request_head;
 pub(crate) mod request_out;

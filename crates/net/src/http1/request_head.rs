@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{Method, Request, StatusCode, Uri, Version};
+use memchr::memchr;
 
 use super::head::{self, Framing, Unclear};
 
@@ -90,6 +91,10 @@ fn read<'b>(
     }
     let method = parsed.method.unwrap_or_default().as_bytes();
     let target = bytes.slice_ref(parsed.path.unwrap_or_default().as_bytes());
+    // A target has no fragment, and a library would cut it off without a word.
+    if memchr(b'#', &target).is_some() {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let is_too_long = target.len() >= usize::from(u16::MAX);
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method).map_err(|_| StatusCode::BAD_REQUEST)?;
@@ -183,6 +188,7 @@ mod tests {
             "GET / HTTP/1.2\r\n\r\n",
             "GET / HTTP/2.0\r\n\r\n",
             "GET /\r\n\r\n",
+            "GET /a#b HTTP/1.1\r\n\r\n",
             "GET  / HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1 \r\n\r\n",
             "GET / HTTP/1.1\r\na : b\r\n\r\n",

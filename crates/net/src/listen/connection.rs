@@ -29,6 +29,7 @@ use super::watch::{Judgement, Overdue, Watch};
 use super::watched::{First, Version, Watched};
 use crate::connect::origins::Ends;
 use crate::error::{BoxedError, Break};
+use crate::http1::lines::Lines;
 use crate::listen::{ListenFigures, RefusalAnswer};
 use crate::transport::Transport;
 
@@ -174,7 +175,14 @@ where
             let serving = Arc::clone(&watch);
             let call = move |request: Request<Incoming>| {
                 serving.serving();
-                service(request.map(ClientBody::http2), peer.clone())
+                let answering = service(request.map(ClientBody::http2), peer.clone());
+                async {
+                    let mut answer = answering.await?;
+                    if let Some(lines) = answer.extensions_mut().remove::<Lines>() {
+                        lines.spread(answer.headers_mut());
+                    }
+                    Ok::<_, Infallible>(answer)
+                }
             };
             let io = TokioIo::new(io);
             // Boxed, because most connections speak the other version and would carry its room.

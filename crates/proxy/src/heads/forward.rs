@@ -2,6 +2,7 @@
 //! set anew; all else stays as it came.
 
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request, response};
 
 use super::hop_by_hop::{self, ProtectedHeader};
@@ -28,7 +29,7 @@ pub(crate) enum Accept {
 /// [`ProtectedHeader`] when the head must not be forwarded.
 pub(crate) fn request<B>(
     head: &mut request::Parts,
-    target: Option<&str>,
+    target: Option<&PathAndQuery>,
     accept: Accept,
     body: B,
     length: Option<u64>,
@@ -60,9 +61,9 @@ pub(crate) fn request<B>(
 }
 
 /// The target without scheme and authority: only path and query go upstream.
-fn origin_form(uri: Uri, target: Option<&str>) -> Uri {
+fn origin_form(uri: Uri, target: Option<&PathAndQuery>) -> Uri {
     let path = match target {
-        Some(target) => target.parse().ok(),
+        Some(target) => Some(target.clone()),
         None if uri.authority().is_none() => return uri,
         None => uri.into_parts().path_and_query,
     };
@@ -85,53 +86,48 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Cuts `Accept-Encoding` to the codings that can be read: absent stays absent, q-values stay, `*` becomes
-/// the list, nothing left becomes `identity`.
+/// Cuts `Accept-Encoding` to the codings that can be read: absent stays absent, q-values stay, the first `*` becomes
+/// those that are not named, nothing left becomes `identity`. Takes time and room as the header has bytes.
 fn cut_accept_encoding(headers: &mut HeaderMap) {
-    if !headers.contains_key(ACCEPT_ENCODING) {
+    let codings = || {
+        let values = headers.get_all(ACCEPT_ENCODING).iter();
+        let codings = values.filter_map(|value| value.to_str().ok());
+        codings.flat_map(|value| value.split(',')).map(named)
+    };
+    if codings().all(|(name, _)| is_read(name)) {
         return;
     }
-    let asked: Vec<String> = headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|coding| coding.trim().to_owned())
-        .collect();
-    if asked
-        .iter()
-        .all(|coding| is_read(coding.split(';').next().unwrap_or_default().trim()))
-    {
-        return;
-    }
-    let mut kept: Vec<String> = Vec::with_capacity(asked.len());
-    for coding in &asked {
-        let (name, weight) = match coding.split_once(';') {
-            Some((name, weight)) => (name.trim(), Some(weight.trim())),
-            None => (coding.as_str(), None),
-        };
+    let is_named = DECODED.map(|known| codings().any(|(name, _)| name.eq_ignore_ascii_case(known)));
+    let mut unnamed = (DECODED.iter().zip(is_named))
+        .filter_map(|(known, is_named)| (!is_named).then_some(*known));
+    let mut kept = String::new();
+    let mut keep = |name: &str, weight: &str| {
+        if !kept.is_empty() {
+            kept.push_str(", ");
+        }
+        kept.push_str(name);
+        kept.push_str(weight);
+    };
+    for (name, weight) in codings() {
         if name == "*" {
-            let named = |known: &str| {
-                asked.iter().any(|other| {
-                    let name = other.split(';').next().unwrap_or_default().trim();
-                    name.eq_ignore_ascii_case(known)
-                })
-            };
-            kept.extend(DECODED.iter().filter(|known| !named(known)).map(|known| {
-                weight.map_or_else(|| (*known).to_owned(), |weight| format!("{known};{weight}"))
-            }));
+            unnamed.by_ref().for_each(|known| keep(known, weight));
         } else if is_read(name) {
-            kept.push(coding.clone());
+            keep(name, weight);
         }
     }
-    let value = if kept.is_empty() {
-        "identity".to_owned()
-    } else {
-        kept.join(", ")
-    };
-    if let Ok(value) = HeaderValue::try_from(value) {
+    if kept.is_empty() {
+        kept.push_str("identity");
+    }
+    if let Ok(value) = HeaderValue::try_from(kept) {
         headers.insert(ACCEPT_ENCODING, value);
     }
+}
+
+/// The name of a coding, and its weight with the semicolon before it.
+fn named(coding: &str) -> (&str, &str) {
+    let coding = coding.trim();
+    let (name, weight) = coding.split_at(coding.find(';').unwrap_or(coding.len()));
+    (name.trim_end(), weight)
 }
 
 fn is_read(coding: &str) -> bool {
@@ -191,6 +187,12 @@ mod tests {
             cut(&["br;q=0, *;q=0.1"]).unwrap(),
             "br;q=0, gzip;q=0.1, zstd;q=0.1, deflate;q=0.1"
         );
+        assert_eq!(
+            cut(&["*, *;q=0.5", "x, *"]).unwrap(),
+            "gzip, br, zstd, deflate",
+            "once"
+        );
+        assert_eq!(cut(&[" , gzip ;q=1 ,"]).unwrap(), "gzip;q=1");
     }
 
     #[test]

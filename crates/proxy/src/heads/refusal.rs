@@ -1,10 +1,7 @@
 //! The answers that are our own: errors in OpenAI's shape, so that its SDKs raise their usual exceptions.
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
-    RETRY_AFTER,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use meter::{Reason, Verdict};
 use net::SendError;
@@ -237,23 +234,19 @@ pub fn unserved(status: StatusCode) -> Bytes {
         _ => Refusal::NotHttp,
     };
     let (status, text) = (refusal.status(), refusal.text());
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+         content-length: {}\r\nconnection: close\r\n",
+        text.len()
+    )
+    .into_bytes();
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        answer.extend_from_slice(b"retry-after: 1\r\n");
     }
     // Without randomness there is no id, and a refusal without one is better than none.
     if let Ok(id) = CallId::new() {
-        Tags::bare(id, Verdict::None, Reason::ErrorResponse).put_on(&mut headers);
-    }
-    let mut answer = format!("HTTP/1.1 {status}\r\n").into_bytes();
-    for (name, value) in &headers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            answer.extend_from_slice(part);
-        }
+        let tags = Tags::bare(id, Verdict::None, Reason::ErrorResponse);
+        answer.extend_from_slice(tags.lines().as_bytes());
     }
     answer.extend_from_slice(b"\r\n");
     answer.extend_from_slice(&text);

@@ -53,6 +53,8 @@ fn usage(tokens: &Tokens) -> Usage {
         cache_write: tokens.cache_write,
         output: tokens.output,
         reasoning: tokens.reasoning,
+        // Prices are reckoned when a call is settled, not from what was kept.
+        audio: 0,
     }
 }
 

@@ -15,7 +15,9 @@ pub(crate) fn text(reported: &Reported) -> String {
         "payer": seen.payer.map(Payer::as_str),
         "hosted_tool": seen.hosted_tool,
         "completed_at": seen.completed_at,
-        "usage": [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning],
+        "usage": [
+            usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning, usage.audio,
+        ],
     })
     .to_string()
 }
@@ -31,7 +33,7 @@ pub(crate) fn read(text: &str) -> Option<Reported> {
         .filter_map(Value::as_u64)
         .filter(|tokens| *tokens <= Usage::MAX)
         .collect();
-    let [input, cached_input, cache_write, output, reasoning] = numbers[..] else {
+    let [input, cached_input, cache_write, output, reasoning, audio] = numbers[..] else {
         return None;
     };
     let payer: Option<Box<str>> = word("payer");
@@ -42,6 +44,7 @@ pub(crate) fn read(text: &str) -> Option<Reported> {
             cache_write,
             output,
             reasoning,
+            audio,
         },
         seen: Seen {
             response_id: Some(word("response_id")?),
@@ -73,6 +76,7 @@ mod tests {
                 cache_write: 3,
                 output: 2,
                 reasoning: 1,
+                audio: 6,
             },
             seen: Seen {
                 response_id: Some("resp_1".into()),

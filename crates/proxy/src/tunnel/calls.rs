@@ -144,7 +144,7 @@ impl Calls {
                 SocketEvent::Transcribed(reading) => {
                     settled.extend(self.begin(self.unasked()).map(|mut call| {
                         call.response_begins(None);
-                        call.settle_read(&reading);
+                        call.settle_read(reading);
                         call
                     }));
                 }
@@ -188,10 +188,7 @@ impl Calls {
         lane: Option<&str>,
         mut reading: Reading,
     ) -> Option<Box<CallUnderWay>> {
-        let seen = match &mut reading {
-            Reading::Reported(reported) => &mut reported.seen,
-            Reading::Missing(missing) => &mut missing.seen,
-        };
+        let seen = reading.seen_mut();
         let id = seen.response_id.as_deref();
         if let Some(id) = id {
             if self.ended.iter().any(|ended| &**ended == id) {
@@ -213,7 +210,7 @@ impl Calls {
             call.response_begins(id.map(Into::into));
             call
         };
-        call.settle_read(&reading);
+        call.settle_read(reading);
         Some(call)
     }
 
@@ -277,7 +274,7 @@ impl Calls {
         let waiting = self.waiting.drain(..);
         let waiting = waiting.map(|waiting| (waiting.call, missing(Seen::default())));
         let settled = open.chain(waiting).map(|(mut call, reading)| {
-            call.settle_read(&reading);
+            call.settle_read(reading);
             call
         });
         Settled(settled.collect())

@@ -3,9 +3,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use meter::{Evidence, FinishedCall, Grant};
+use meter::{Evidence, FinishedCall, Grant, Rules};
 use share::Asked;
 use wire::Reading;
 
@@ -13,51 +14,58 @@ use super::CallUnderWay;
 
 /// A call's end on its way to the store.
 pub(super) struct Asking {
-    reading: Reading,
-    /// Corrected Unix milliseconds: the day that was asked for.
-    settled_at: i64,
     asked: Asked,
+    end: End,
+}
+
+/// What a grant is asked for by, and settled by: no other day, no other rules.
+struct End {
+    reading: Reading,
+    /// Corrected Unix milliseconds.
+    settled_at: i64,
+    rules: Arc<Rules>,
 }
 
 impl CallUnderWay {
     /// The call ends with this: it is settled, now or once its span is handed out.
-    pub(super) fn end(&mut self, reading: &Reading) {
-        let settled_at = self.shared.clock.now_milliseconds();
-        match self.ask(reading, settled_at) {
-            Some(asked) => {
-                self.asking = Some(Box::new(Asking {
-                    reading: reading.clone(),
-                    settled_at,
-                    asked,
-                }));
-            }
-            None => self.committing = Some(self.outcome(reading, settled_at, None)),
+    pub(super) fn end(&mut self, reading: Reading) {
+        let end = End {
+            reading,
+            settled_at: self.shared.clock.now_milliseconds(),
+            rules: self.shared.rules.load_full(),
+        };
+        match self.ask(&end) {
+            Some(asked) => self.asking = Some(Box::new(Asking { asked, end })),
+            None => self.settle_end(end, None),
         }
     }
 
     /// Asks for the span of a call that reported its usage, where totals are shared and the store can be asked.
-    fn ask(&self, reading: &Reading, settled_at: i64) -> Option<Asked> {
+    fn ask(&self, end: &End) -> Option<Asked> {
         let share = self.shared.share.get()?;
-        let Reading::Reported(reported) = reading else {
+        let Reading::Reported(reported) = &end.reading else {
             return None;
         };
         let finished = FinishedCall {
             usage: reported.usage,
             evidence: Evidence::Reported,
-            ..self.finished(&reported.seen, settled_at)
+            ..self.finished(&reported.seen, end.settled_at)
         };
-        let claim = self
-            .shared
-            .meter
-            .claim(&self.shared.rules.load(), &finished)?;
-        share.ask(claim)
+        share.ask(self.shared.meter.claim(&end.rules, &finished)?)
+    }
+
+    fn settle_end(&mut self, end: End, grant: Option<Grant>) {
+        let settled = self.outcome(end.reading, end.settled_at, &end.rules, grant);
+        self.committing = Some(settled);
     }
 
     /// Ready once no store is waited for any more.
     pub(super) fn poll_granted(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(asking) = &mut self.asking {
             let grant = ready!(Pin::new(&mut asking.asked).poll(context));
-            self.is_granted(grant);
+            if let Some(asking) = self.asking.take() {
+                self.settle_end(asking.end, grant);
+            }
         }
         Poll::Ready(())
     }
@@ -65,14 +73,8 @@ impl CallUnderWay {
     /// Nobody waits any more: what was not handed out by now is taken here.
     pub(super) fn stop_asking(&mut self) {
         if let Some(asking) = self.asking.take() {
-            let grant = asking.asked.now();
-            self.committing = Some(self.outcome(&asking.reading, asking.settled_at, grant));
-        }
-    }
-
-    fn is_granted(&mut self, grant: Option<Grant>) {
-        if let Some(asking) = self.asking.take() {
-            self.committing = Some(self.outcome(&asking.reading, asking.settled_at, grant));
+            let Asking { asked, end } = *asking;
+            self.settle_end(end, asked.now());
         }
     }
 }

@@ -34,9 +34,10 @@ impl CallUnderWay {
     /// Settles the call before any head of it left, waits for its commit, and shelves it.
     pub(crate) async fn settle_before_head(mut self: Box<Self>, end: End) -> Arc<RecentCall> {
         if let Some(reading) = self.take_reading(end) {
-            self.end(&reading);
+            self.end(reading);
         }
-        std::future::poll_fn(|context| self.poll_granted(context)).await;
+        // In place: a call that is dropped meanwhile is shelved all the same.
+        std::future::poll_fn(|context| self.poll_recorded(context)).await;
         let Some(settled) = self.committing.take() else {
             let outcome = Outcome {
                 tags: Tags::bare(self.id, meter::Verdict::Unknown, Reason::UsageMissing),
@@ -45,8 +46,7 @@ impl CallUnderWay {
             };
             return self.shared.recent.settled(self.names(), outcome);
         };
-        let mut outcome = settled.outcome;
-        outcome.tags.recorded = counted(&self.shared, settled.commit.recorded().await);
+        let outcome = settled.outcome;
         if settled.is_awaited {
             self.begun_as = outcome.response_id;
             return self.shared.recent.open(self.names(), outcome.tags);
@@ -69,12 +69,12 @@ impl CallUnderWay {
         let Some(reading) = self.take_reading(end) else {
             return false;
         };
-        self.end(&reading);
+        self.end(reading);
         true
     }
 
     /// The same, by what another reader found.
-    pub(crate) fn settle_read(&mut self, reading: &Reading) {
+    pub(crate) fn settle_read(&mut self, reading: Reading) {
         if !std::mem::replace(&mut self.settled, true) {
             self.end(reading);
         }
@@ -82,12 +82,17 @@ impl CallUnderWay {
 
     /// Ready once nothing waits for a commit; what was settled can then be looked up.
     pub(crate) fn poll_committed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_recorded(context));
+        self.shelve();
+        Poll::Ready(())
+    }
+
+    /// Ready once nothing waits for a commit; the outcome then says how that ended.
+    fn poll_recorded(&mut self, context: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_granted(context));
         if let Some(settled) = &mut self.committing {
             let recorded = ready!(settled.commit.poll(context));
-            settled.outcome.tags.recorded = recorded;
-            counted(&self.shared, recorded);
-            self.shelve();
+            settled.outcome.tags.recorded = counted(&self.shared, recorded);
         }
         Poll::Ready(())
     }
@@ -104,11 +109,14 @@ impl CallUnderWay {
             return self.shelve_known();
         };
         let (shared, recent) = (Arc::clone(&self.shared), self.recent.clone());
+        let names = self.names();
         let shelve = async move {
             let recorded = settled.commit.recorded().await;
             settled.outcome.tags.recorded = counted(&shared, recorded);
-            if let (Some(recent), false) = (recent, settled.is_awaited) {
-                shared.recent.settle(&recent, settled.outcome);
+            match recent {
+                _ if settled.is_awaited => {}
+                Some(recent) => shared.recent.settle(&recent, settled.outcome),
+                None => drop(shared.recent.settled(names, settled.outcome)),
             }
         };
         // Without a runtime the program is ending, and nobody will ask.
@@ -129,8 +137,12 @@ impl CallUnderWay {
     fn shelve(&mut self) {
         let settled = self.committing.take();
         let settled = settled.filter(|settled| !settled.is_awaited);
-        if let (Some(settled), Some(recent)) = (settled, &self.recent) {
-            self.shared.recent.settle(recent, settled.outcome);
+        match (settled, &self.recent) {
+            (Some(settled), Some(recent)) => self.shared.recent.settle(recent, settled.outcome),
+            (Some(settled), None) => {
+                self.shared.recent.settled(self.names(), settled.outcome);
+            }
+            (None, _) => {}
         }
     }
 
@@ -147,25 +159,22 @@ impl CallUnderWay {
     /// Settles the call from what was read of it and what it was handed.
     pub(super) fn outcome(
         &mut self,
-        reading: &Reading,
+        mut reading: Reading,
         settled_at: i64,
+        rules: &Rules,
         grant: Option<Grant>,
     ) -> Settled {
-        let expected = is_awaited(reading).then(|| self.expected_tags());
+        let expected = is_awaited(&reading).then(|| self.expected_tags());
         let in_flight = self.in_flight.take();
         let now = settled_at.div_euclid(1000);
         let shared = Arc::clone(&self.shared);
-        let rules = shared.rules.load();
-        let seen = match reading {
-            Reading::Reported(reported) => &reported.seen,
-            Reading::Missing(missing) => &missing.seen,
-        };
+        let seen = reading.seen();
         let model = seen.model.as_deref().or(self.asked.model());
         let service_tier = self.service_tier(seen);
-        let tokens = self.tokens(reading, model, &rules);
+        let tokens = self.tokens(&reading, model, rules);
         let settlement = match tokens {
             Ok((usage, evidence)) => shared.meter.settle_with(
-                &rules,
+                rules,
                 &FinishedCall {
                     usage,
                     evidence,
@@ -173,7 +182,7 @@ impl CallUnderWay {
                 },
                 grant,
             ),
-            Err(why) => self.settle_missing(&rules, why, model, now),
+            Err(why) => self.settle_missing(rules, why, seen, now),
         };
         let facts = Facts {
             call: &self.id,
@@ -191,25 +200,25 @@ impl CallUnderWay {
             status: self.status,
             client: self.caller.client.as_deref(),
         };
-        let commit = self.commit(&rules, &settlement, in_flight, &facts);
+        let commit = self.commit(rules, &settlement, in_flight, &facts);
         if !matches!(tokens, Ok((_, Evidence::Reported))) {
             self.await_usage(&settlement, seen);
         }
         let is_awaited = expected.is_some();
-        let outcome = Outcome {
-            tags: expected
-                .unwrap_or_else(|| settled_tags(self.id, &self.whose, &rules, &settlement, now)),
-            response_id: seen.response_id.clone(),
-            model: model.map(Into::into),
-        };
         if !is_awaited {
             let head = self.recent.as_ref().map(|recent| recent.tags().verdict);
             let endpoint = self.asked.endpoint;
             shared.figures.settled(endpoint, &settlement, head);
             call_log::settled(&facts, &settlement);
         }
+        let seen = reading.seen_mut();
         Settled {
-            outcome,
+            outcome: Outcome {
+                tags: expected
+                    .unwrap_or_else(|| settled_tags(self.id, &self.whose, rules, &settlement, now)),
+                response_id: seen.response_id.take(),
+                model: (seen.model.take()).or_else(|| self.asked.model().map(Into::into)),
+            },
             commit,
             is_awaited,
         }
@@ -220,7 +229,7 @@ impl CallUnderWay {
         FinishedCall {
             organization: &self.whose.organization,
             project: self.whose.project.as_deref(),
-            model: seen.model.as_deref().or(self.asked.model()),
+            model: self.judged_model(seen),
             model_is_asked: seen.model.is_none(),
             service_tier: self.service_tier(seen),
             payer: seen.payer,
@@ -230,6 +239,12 @@ impl CallUnderWay {
             began: self.began(),
             at: settled_at.div_euclid(1000),
         }
+    }
+
+    /// The model that the call is judged by: the answer's, or what else is known of it.
+    fn judged_model<'s>(&'s self, seen: &'s Seen) -> Option<&'s str> {
+        let known = seen.model.as_deref().or(self.asked.model());
+        known.or(self.asked.endpoint.model_like_all())
     }
 
     /// An answer that names no tier was served in the one that was asked for.
@@ -292,19 +307,13 @@ impl CallUnderWay {
         self.shared.outbox.settled(row, open)
     }
 
-    fn settle_missing(
-        &self,
-        rules: &Rules,
-        why: Reason,
-        model: Option<&str>,
-        now: i64,
-    ) -> Settlement {
+    fn settle_missing(&self, rules: &Rules, why: Reason, seen: &Seen, now: i64) -> Settlement {
         self.shared.meter.settle_missing(
             rules,
             &MissingCall {
                 organization: &self.whose.organization,
                 project: self.whose.project.as_deref(),
-                model: model.or(self.asked.endpoint.default_model()),
+                model: self.judged_model(seen),
                 service_tier: self.asked.service_tier(),
                 hosted_tool: self.asked.hosted_tool(),
                 choices: self.asked.facts.as_ref().map_or(1, |facts| facts.choices),

@@ -144,6 +144,11 @@ impl CallUnderWay {
         self.asked.endpoint
     }
 
+    /// The request asked for a stream.
+    pub(crate) fn asked_for_stream(&self) -> bool {
+        (self.asked.facts.as_ref()).is_some_and(|facts| facts.stream)
+    }
+
     /// The traces of our asking for usage are to be taken out of the answer.
     pub(crate) fn is_asked_by_us(&self) -> bool {
         self.asked.usage_asked_by_us

@@ -84,6 +84,7 @@ fn each_lane_is_told_by_itself_at_any_cut() {
         cache_write: 0,
         output: 5,
         reasoning: 2,
+        audio: 0,
     };
     assert_eq!(usage(second), Some(expected));
     let SocketEvent::Ended {
@@ -129,6 +130,7 @@ fn realtime_names_its_models_once_and_spells_its_details_in_the_singular() {
         cache_write: 0,
         output: 63,
         reasoning: 5,
+        audio: 44,
     };
     assert_eq!(usage(done), Some(expected));
     let SocketEvent::Transcribed(Reading::Reported(reported)) = transcribed else {

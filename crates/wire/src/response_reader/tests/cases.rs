@@ -26,6 +26,7 @@ pub(super) fn tokens([input, cached_input, cache_write, output, reasoning]: [u64
         cache_write,
         output,
         reasoning,
+        audio: 0,
     }
 }
 
@@ -87,7 +88,10 @@ fn flat_answers() -> Vec<Row> {
         row(
             Metered::Transcriptions,
             fixture!("json/transcription_tokens.json"),
-            Ok(tokens([26, 0, 0, 4, 0])),
+            Ok(Usage {
+                audio: 21,
+                ..tokens([26, 0, 0, 4, 0])
+            }),
             Seen::default(),
         ),
         row(
@@ -245,7 +249,10 @@ fn other_streams() -> Vec<Row> {
         row(
             Metered::Transcriptions,
             fixture!("sse/transcription.sse"),
-            Ok(tokens([37, 0, 0, 12, 0])),
+            Ok(Usage {
+                audio: 37,
+                ..tokens([37, 0, 0, 12, 0])
+            }),
             Seen::default(),
         ),
         row(

@@ -60,6 +60,8 @@ fn a_hostile_usage_is_not_believed() {
     assert_eq!(chat(zero), Ok(tokens([0, 0, 0, 0, 0])));
     let most = r#""usage":{"prompt_tokens":1099511627776,"completion_tokens":0}"#;
     assert_eq!(chat(most), Ok(tokens([1 << 40, 0, 0, 0, 0])));
+    let no_total = r#""usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":null}"#;
+    assert_eq!(chat(no_total), Ok(tokens([2, 0, 0, 3, 0])));
     let detail = r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":-1}}"#;
     assert_eq!(chat(detail), Ok(tokens([2, 0, 0, 3, 0])));
     for odd in [

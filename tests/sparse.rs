@@ -1,0 +1,93 @@
+//! Answers that leave out what others have: a model that nobody can read, a content type that is not there, tokens that
+//! have no price. What is known without it is still said.
+//!
+//! Knows what such exchanges look like; how they are read is the product's affair.
+
+use harness::chat::{self, DATE, DONE, JSON, MODEL, PATH, ask, completion};
+use harness::proxy::{Proxy, ProxySetup};
+use harness::raw::Request;
+use harness::upstream::{Step, Upstream, sized};
+
+const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
+/// A form as some recorders leave it: no reader of forms finds a model here.
+const SCRUBBED: &str = "--x\nContent-Disposition: form-data; name=\"model\"\n\nwhisper-1\n--x--\n";
+
+#[tokio::test]
+async fn a_transcription_of_an_unknown_model_draws_nothing_and_says_so() {
+    let by_duration = r#"{"text":"Hi","usage":{"type":"duration","seconds":4}}"#;
+    let by_tokens = r#"{"text":"Hi","usage":{"type":"tokens","input_tokens":26,"output_tokens":4,"total_tokens":30}}"#;
+    let upstream = Upstream::start(move |request| {
+        let lines = [JSON, ORGANIZATION, DATE];
+        let body = match request.target.as_str() {
+            "/v1/audio/transcriptions?duration" => by_duration.as_bytes().to_vec(),
+            "/v1/audio/transcriptions" => by_tokens.as_bytes().to_vec(),
+            _ => completion(
+                "c_1",
+                MODEL,
+                "Hi",
+                &format!(",\"usage\":{}", chat::usage(5, 5)),
+            ),
+        };
+        vec![Step::Bytes(sized(200, &lines, &body))]
+    })
+    .await;
+    let proxy = Proxy::start(ProxySetup::to(&upstream.url()).declared());
+    let chat = Request::post(PATH, ask(MODEL, "")).header(JSON.0, JSON.1);
+    let before = proxy.exchange(&chat).await;
+    for target in [
+        "/v1/audio/transcriptions?duration",
+        "/v1/audio/transcriptions",
+    ] {
+        let form = "multipart/form-data; boundary=x";
+        let request = Request::post(target, SCRUBBED).header("content-type", form);
+        let answer = proxy.exchange(&request).await;
+        assert_eq!(answer.header("x-tollfree-assumes"), None, "{target}");
+    }
+    let after = proxy.exchange(&chat).await;
+    let said = |answer: &harness::raw::Answer| {
+        ["verdict", "certainty", "assumes"].map(|name| {
+            let tag = answer.header(&format!("x-tollfree-{name}"));
+            tag.map(str::to_owned)
+        })
+    };
+    assert_eq!(said(&before), said(&after));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_asked_for_is_read_without_its_content_type() {
+    let stream = [
+        chat::says("c_1", MODEL, "Hi"),
+        chat::counts("c_1", MODEL, &chat::usage(12, 34)),
+        DONE.to_vec(),
+    ]
+    .concat();
+    let upstream = Upstream::constant(sized(200, &[ORGANIZATION, DATE], &stream)).await;
+    let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+    let wanting = ask(
+        MODEL,
+        r#","stream":true,"stream_options":{"include_usage":true}"#,
+    );
+    let answer = proxy.exchange(&Request::post(PATH, wanting)).await;
+    assert_eq!(answer.body.bytes, stream);
+    let settled = proxy.settled(&answer).await;
+    assert_eq!(settled.number("tokens"), Some(46), "{settled:?}");
+}
+
+#[tokio::test]
+async fn tokens_of_sound_are_counted_and_have_no_price() {
+    let usage = r#"{"prompt_tokens":17,"completion_tokens":60,"total_tokens":77,"completion_tokens_details":{"audio_tokens":44}}"#;
+    let body = completion(
+        "c_1",
+        "gpt-4o-audio-preview-2025-06-03",
+        "Hi",
+        &format!(",\"usage\":{usage}"),
+    );
+    let upstream = Upstream::constant(sized(200, &[JSON, ORGANIZATION, DATE], &body)).await;
+    let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+    let answer = proxy
+        .exchange(&Request::post(PATH, ask("gpt-4o-audio-preview", "")))
+        .await;
+    assert_eq!(answer.header("x-tollfree-verdict"), Some("billed"));
+    assert_eq!(answer.header("x-tollfree-tokens"), Some("77"));
+    assert_eq!(answer.header("x-tollfree-cost-usd"), None);
+}
