@@ -1,14 +1,16 @@
 //! Bodies and what stands around them, from a client's plain socket to upstream's: chunks with trailers, who waits to be
-//! asked for a body, requests sent ahead, heads of many headers.
+//! asked for a body, requests sent ahead, heads of many headers, and how a connection goes on or ends behind all that.
 //!
 //! Knows HTTP/1.1 as RFC 9112 has it; what is refused is another suite.
 
-use harness::chat::{MODEL, PATH, ask};
-use harness::http1::text;
+use harness::chat::{JSON, MODEL, PATH, ask};
+use harness::http1::{End, text};
 use harness::lines::{BEGIN, CHUNKED, CHUNKS, HOST, OK, PATIENCE, between};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{self, Connection, Request};
 use harness::upstream::{Step, Upstream, sized};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn whatever_the_method_a_body_in_chunks_arrives() {
@@ -142,4 +144,91 @@ async fn a_target_that_is_only_a_query_has_a_path() {
     connection.head("GET").await.expect("an answer");
     let received = upstream.received().pop().expect("a request");
     assert_eq!(received.target, "/?x=1");
+}
+
+#[tokio::test]
+async fn who_is_refused_amid_its_body_is_told_that_the_connection_ends() {
+    // It answers as soon as it was asked.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let upstream = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let refused = sized(413, &[JSON], b"{}");
+        stream.write_all(&refused).await.expect("written");
+        let mut asked = Vec::new();
+        let _ = stream.read_to_end(&mut asked).await;
+        asked.starts_with(b"POST /v1/files HTTP/1.1\r\n")
+    });
+    let proxy = Proxy::start(ProxySetup::to(&format!("http://{address}")));
+    let head = format!("POST /v1/files HTTP/1.1\r\n{HOST}content-length: 100000\r\n\r\nabc");
+    let came = raw::bytes(proxy.address(), head.as_bytes(), PATIENCE).await;
+    let came = text(&came);
+    assert!(came.starts_with("HTTP/1.1 413 "), "{came}");
+    assert!(came.contains("\r\nconnection: close\r\n"), "{came}");
+    assert!(upstream.await.expect("no panic"));
+}
+
+#[tokio::test]
+async fn an_old_client_sees_that_an_answer_broke_off() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    for chunks in [
+        "5\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\nnone\r\n",
+        "ff\r\nhello",
+    ] {
+        let answer = format!("{head}{chunks}").into_bytes();
+        let upstream =
+            Upstream::start(move |_| vec![Step::Bytes(answer.clone()), Step::Close]).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        let mut connection = Connection::open(proxy.address()).await.expect("a listener");
+        connection
+            .send(format!("GET /v1/models HTTP/1.0\r\n{HOST}\r\n").as_bytes())
+            .await
+            .expect("sent");
+        let ended = match connection.head("GET").await {
+            Ok(answer) => connection.body(&answer).await.end,
+            Err(error) => End::Broken(error.to_string()),
+        };
+        let is_whole = chunks.ends_with("0\r\n\r\n");
+        assert_eq!(
+            matches!(ended, End::Broken(_)),
+            !is_whole,
+            "{chunks:?}: {ended:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn behind_an_answer_that_frames_what_may_not_be_there_nothing_is_asked() {
+    for line in ["content-length: 45", "transfer-encoding: chunked"] {
+        let nothing = format!("HTTP/1.1 204 No Content\r\n{line}\r\n\r\n");
+        let upstream = Upstream::constant(nothing).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        for _ in 0..3 {
+            let answer = proxy.exchange(&Request::get("/v1/models")).await;
+            assert_eq!(answer.status(), 204, "{line}");
+        }
+        let connections: Vec<_> = upstream
+            .received()
+            .iter()
+            .map(|one| one.connection)
+            .collect();
+        assert_eq!(connections, [0, 1, 2], "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_grows_too_long_on_its_way_is_refused() {
+    let upstream = Upstream::constant(OK).await;
+    let setup = ProxySetup::to(&upstream.url());
+    let proxy = Proxy::start(setup.config("[listener]\nmost_head_bytes = \"1 MiB\""));
+    let target = format!(
+        "/chat/completions?{}",
+        "a".repeat(65_533 - "/chat/completions?".len())
+    );
+    let answer = proxy
+        .exchange(&Request::post(&target, ask(MODEL, "")))
+        .await;
+    assert_eq!(answer.status(), 414, "{}", answer.text());
+    assert!(upstream.received().is_empty());
 }

@@ -83,7 +83,8 @@ impl Guard {
             .headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
+            .and_then(|value| value.split_once(' '))
+            .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token));
         let query = head.uri.query().unwrap_or_default();
         let asked = query
             .split('&')
@@ -149,6 +150,10 @@ mod tests {
         assert_eq!(
             guard.token(&head("localhost", None, "/")),
             Err(Denied::Token)
+        );
+        assert_eq!(
+            guard.token(&head("localhost", Some("bearer s3cret"), "/")),
+            Ok(())
         );
         assert_eq!(
             guard.token(&head("localhost", Some("Bearer s3cret"), "/")),

@@ -5,9 +5,15 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{Log, LogFormat};
 
+/// Whoever watches the configuration's folder tells of each line that is written there: of a log in it, without end.
+const WATCHER: &str = "notify=warn";
+
 /// Turns logging on, coloured or not where lines are for people, for the whole process; a second call changes nothing.
 pub(crate) fn begin(log: &Log, colour: bool) {
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(quiet) = WATCHER.parse() {
+        filter = filter.add_directive(quiet);
+    }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(BoxMakeWriter::new(std::io::stderr))

@@ -18,11 +18,21 @@ pub(crate) enum Transport {
 impl Transport {
     /// Both its ends, where it is one that we made.
     pub(crate) fn ends(&self) -> Option<Ends> {
-        let stream = match self {
+        let socket = self.socket();
+        Ends::of(socket.local_addr(), socket.peer_addr())
+    }
+
+    /// Once it is closed, its other side is told that something is missing.
+    pub(crate) fn reset_at_close(&self) {
+        // A socket that takes no options is gone already.
+        let _ = self.socket().set_zero_linger();
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
-        };
-        Ends::of(stream.local_addr(), stream.peer_addr())
+        }
     }
 }
 

@@ -93,11 +93,17 @@ where
             return Ok(());
         };
         let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        // What nobody will read of a body stays before the next request.
-        let is_read = lock(&line).body_is_over || Arc::weak_count(&line) > 0;
+        // What nobody will read of a body stays before the next request; of one that is refused early nobody will.
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        let is_read = lock(&line).body_is_over || (Arc::weak_count(&line) > 0 && !is_refused);
         let keeps = asked.keeps && is_read && !closing.load(Ordering::Relaxed);
         let (outgoing, keeps) = answer_out::framed(answer, Asked { keeps, ..asked });
-        send(&line, outgoing).await?;
+        let sent = send(&line, outgoing).await;
+        if sent.is_err() && asked.version < Version::HTTP_11 {
+            // Its body ends with the connection: only a reset says that it broke.
+            lock(&line).io.reset_at_close();
+        }
+        sent?;
         if is_switch {
             if let (Some(upgrade), Some(line)) = (upgrade, Arc::into_inner(line)) {
                 let line = line.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -91,6 +91,11 @@ impl Watched {
         self.transport
     }
 
+    /// Whoever reads it is told, once it is closed, that something is missing.
+    pub(crate) fn reset_at_close(&self) {
+        self.transport.reset_at_close();
+    }
+
     fn noting<T>(&mut self, work: impl FnOnce(Pin<&mut Transport>) -> Poll<T>) -> Poll<T> {
         let done = work(Pin::new(&mut self.transport));
         self.watch.wrote(done.is_pending());

@@ -15,7 +15,7 @@ pub(crate) enum Unclear {
     TransferEncoding,
     /// No host, several, or one that is none.
     #[error(
-        "an HTTP/1.1 request has exactly one host, a name or an address with or without a port. help: send it"
+        "a request has exactly one host, a name or an address with or without a port. help: send it"
     )]
     Host,
     /// A target that is no path.
@@ -31,7 +31,7 @@ pub(crate) fn check(head: &request::Parts) -> Result<(), Unclear> {
     if !is_framed_once(&head.headers) {
         return Err(Unclear::TransferEncoding);
     }
-    if head.version <= Version::HTTP_11 && !has_one_host(head) {
+    if !has_one_host(head) {
         return Err(Unclear::Host);
     }
     let path = head.uri.path();
@@ -53,13 +53,23 @@ fn is_framed_once(headers: &HeaderMap) -> bool {
     }
 }
 
-/// HTTP/1.1 names its host once; HTTP/1.0 may leave it out (RFC 9112, 3.2).
+/// HTTP/1.1 names its host once; HTTP/1.0 may leave it out (RFC 9112, 3.2). HTTP/2 has an authority in its place, which a
+/// host beside it repeats (RFC 9113, 8.3.1).
 fn has_one_host(head: &request::Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) => head.version < Version::HTTP_11,
-        (Some(only), None) => is_host(only),
-        (Some(_), Some(_)) => false,
+    let authority = (head.uri.authority()).filter(|_| head.version == Version::HTTP_2);
+    match (authority, hosts.next(), hosts.next()) {
+        (None, None, _) => head.version < Version::HTTP_11,
+        (None, Some(only), None) => is_host(only),
+        (Some(authority), None, _) => !authority.as_str().contains('@'),
+        (Some(authority), Some(only), None) => {
+            is_host(only)
+                && authority
+                    .as_str()
+                    .as_bytes()
+                    .eq_ignore_ascii_case(only.as_bytes())
+        }
+        (_, Some(_), Some(_)) => false,
     }
 }
 
@@ -121,7 +131,30 @@ mod tests {
         assert_eq!(host(&["a", "a"], Version::HTTP_10), Err(Unclear::Host));
         assert_eq!(host(&[], Version::HTTP_11), Err(Unclear::Host));
         assert_eq!(host(&[], Version::HTTP_10), Ok(()));
-        assert_eq!(host(&[], Version::HTTP_2), Ok(()));
+        let both = |target: &str, hosts: &[&str]| {
+            let lines: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+            checked(target, Version::HTTP_2, &lines)
+        };
+        for (target, hosts) in [
+            ("https://a:1/v1", &[][..]),
+            ("https://a:1/v1", &["A:1"]),
+            ("/v1", &["a"]),
+        ] {
+            assert_eq!(both(target, hosts), Ok(()), "{target} {hosts:?}");
+        }
+        for (target, hosts) in [
+            ("/v1", &[][..]),
+            ("https://a/v1", &["b"]),
+            ("https://a/v1", &["a", "a"]),
+            ("https://b@a/v1", &[]),
+            ("/v1", &["b@a"]),
+        ] {
+            assert_eq!(
+                both(target, hosts),
+                Err(Unclear::Host),
+                "{target} {hosts:?}"
+            );
+        }
     }
 
     #[test]

@@ -193,6 +193,9 @@ mod tests {
             "once"
         );
         assert_eq!(cut(&[" , gzip ;q=1 ,"]).unwrap(), "gzip;q=1");
+        // A head full of it takes no more than its bytes.
+        let many: &'static str = Box::leak("*,".repeat(30_000).into_boxed_str());
+        assert_eq!(cut(&[many]).unwrap(), "gzip, br, zstd, deflate");
     }
 
     #[test]
