@@ -1,12 +1,14 @@
 //! Moves the tail into the tables, group by group: the same way in the normal run and after a crash. Must not know
 //! threads, callers, or what an entry says.
 
+mod opening;
 mod reading;
 mod run;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use run::{open, restore, run, trouble};
+pub(crate) use opening::open;
+pub(crate) use run::{restore, run, trouble};
 
 use std::fs;
 use std::io;

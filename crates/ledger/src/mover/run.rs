@@ -1,12 +1,10 @@
 //! The mover thread: when to move, when to rest, when to sync and to clear away. Must not know how a group is
 //! moved.
 
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{MoveError, Mover, TABLES};
+use super::opening::Opening;
+use super::{MoveError, Mover};
 use crate::Restored;
 use crate::shared::{Half, Phase, RETRY, Shared, chain, lock, unix_ms};
 use crate::table::{Position, TableError};
@@ -24,47 +22,21 @@ const PRUNE_ROWS: usize = 500;
 /// The rest between two such deletions.
 const PRUNE_REST: Duration = Duration::from_millis(100);
 
-/// Opens the tables; damaged ones are put aside and new ones begun, which `said` tells.
-pub(crate) fn open(folder: &Path, mut said: impl FnMut(String)) -> Result<Mover, MoveError> {
-    match Mover::open(folder) {
-        Err(TableError::Corrupt { source }) => {
-            let aside = put_aside(folder)?;
-            said(format!(
-                "{TABLES} in {} is damaged ({source}); it is kept as {aside} and a new one is begun, so what was \
-                 counted before is not known. help: tollfree total set states today's totals",
-                folder.display(),
-            ));
-            Ok(Mover::open(folder)?)
-        }
-        mover => Ok(mover?),
-    }
-}
-
-/// Renames damaged tables, and says how they are called now.
-fn put_aside(folder: &Path) -> io::Result<String> {
-    let aside = format!("{TABLES}.corrupt-{}", unix_ms() / 1000);
-    // The log first: beside new tables it would be taken for theirs.
-    for suffix in ["-wal", "-shm", ""] {
-        let from = folder.join(format!("{TABLES}{suffix}"));
-        match fs::rename(from, folder.join(format!("{aside}{suffix}"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
-}
-
 /// Moves until everything is in the tables after closing, or nobody holds the ledger any more. Without a `mover`
 /// it opens one as soon as that can be had.
 pub(crate) fn run(shared: &Shared, mut mover: Option<Mover>) {
+    let mut opening = Opening::new(mover.is_some());
     let mut rounds = Rounds::begin();
     loop {
         let Some(opened) = &mut mover else {
             if !is_ours(shared) {
                 return;
             }
-            match open_late(shared) {
-                Ok(opened) => mover = Some(opened),
+            match opening.open(shared) {
+                Ok(opened) => {
+                    shared.trouble(Half::Table, None);
+                    mover = Some(opened);
+                }
                 Err(error) => failed(shared, &error),
             }
             continue;
@@ -209,17 +181,6 @@ fn is_ours(shared: &Shared) -> bool {
         state = shared.mover_waits(state, None);
     }
     state.phase != Phase::Left
-}
-
-/// Opens the tables while the program is running already: it goes on from what it knows, not from them.
-fn open_late(shared: &Shared) -> Result<Mover, MoveError> {
-    let mut mover = open(&shared.folder, |said| {
-        tracing::error!("{said}");
-    })?;
-    let began = shared.state().tail_began;
-    restore(shared, &mut mover, began, unix_ms())?;
-    shared.trouble(Half::Table, None);
-    Ok(mover)
 }
 
 /// Moves what was left before this run began.
