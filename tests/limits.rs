@@ -52,6 +52,7 @@ fn amount(text: &str) -> Option<u128> {
         "MiB" => 1 << 20,
         "s" => 1_000,
         "min" => 60_000,
+        "h" => 3_600_000,
         _ => return None,
     };
     Some(number * unit)
@@ -74,6 +75,7 @@ fn value(expression: &str) -> Option<u128> {
             "millis" => 1,
             "secs" => 1_000,
             "mins" => 60_000,
+            "hours" => 3_600_000,
             _ => return None,
         };
         return Some(value(number.trim_end_matches(')'))? * unit);

@@ -42,7 +42,7 @@ impl History {
 
     fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
         let mut place = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = match place.take() {
+        let reader = match place.take().filter(Reader::is_current) {
             Some(reader) => reader,
             None => Reader::open(&self.folder)?,
         };

@@ -149,7 +149,7 @@ impl Held {
     /// Looks something up. A ledger that cannot be read has nothing, and is opened anew next time.
     fn find(&self, look_up: impl FnOnce(&Reader) -> Result<Option<Row>, ReadError>) -> Option<Row> {
         let mut reader = lock(&self.reader);
-        if reader.is_none() {
+        if !reader.as_ref().is_some_and(Reader::is_current) {
             *reader = Reader::open(&self.shared.folder).ok();
         }
         match look_up(reader.as_ref()?) {

@@ -2,8 +2,10 @@
 //! stopped. Must not know who reads.
 
 use std::fmt::Write;
+use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, ToSql, named_params, params};
@@ -22,6 +24,9 @@ const BUSY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) connection: Connection,
+    path: PathBuf,
+    /// The file that was there when this was opened.
+    file: Option<FileId>,
 }
 
 /// Why a ledger cannot be read.
@@ -80,7 +85,8 @@ impl Reader {
     /// [`ReadError`] where there is none that can be read.
     pub fn open(folder: &Path) -> Result<Reader, ReadError> {
         let path = folder.join(FILE);
-        if !path.exists() {
+        let file = file_at(&path);
+        if file.is_none() {
             return Err(ReadError::NoLedger);
         }
         let connection = Reader::connect(&path).or_else(|refused| {
@@ -100,7 +106,18 @@ impl Reader {
             // Made, but nothing was ever kept in it.
             return Err(ReadError::NoLedger);
         }
-        Ok(Reader { connection })
+        Ok(Reader {
+            connection,
+            path,
+            file,
+        })
+    }
+
+    /// Whether this still reads the ledger of its folder. A damaged one is put aside while the program runs, and another
+    /// one begun in its place.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.file == file_at(&self.path)
     }
 
     fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -361,6 +378,15 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Device and number of a file.
+type FileId = (u64, u64);
+
+/// Which file is there; `None`: none that can be looked at.
+fn file_at(path: &Path) -> Option<FileId> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The organization of this name, or one that it is another name of, or that has it as another name.

@@ -17,6 +17,9 @@ use crate::{Durability, Health, HealthState, Lock};
 /// What failed is tried again after so long.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
+/// The same while the ledger is being closed: there may not be another second.
+const RETRY_CLOSING: Duration = Duration::from_millis(100);
+
 /// No instant: nobody takes calls.
 const NOBODY: i64 = i64::MIN;
 
@@ -275,10 +278,24 @@ impl Shared {
 
     /// Lets entries gather on the mover thread for `pause`, unless the ledger is closed or left meanwhile.
     pub(crate) fn mover_pauses(&self, pause: Duration) {
+        let state = self.state();
+        if state.phase == Phase::Open {
+            self.rest(state, pause);
+        }
+    }
+
+    /// Rests on the mover thread before what failed is tried again.
+    pub(crate) fn mover_rests(&self) {
+        let state = self.state();
+        let closing = state.phase == Phase::Closing;
+        self.rest(state, if closing { RETRY_CLOSING } else { RETRY });
+    }
+
+    /// Waits on the mover thread for nothing but the end of the phase.
+    fn rest(&self, mut state: MutexGuard<'_, State>, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut state = self.state();
         let phase = state.phase;
-        while phase == Phase::Open && state.phase == phase && Instant::now() < until {
+        while state.phase == phase && phase != Phase::Left && Instant::now() < until {
             state = wait(&self.mover_wakes, state, Some(until));
         }
     }

@@ -43,19 +43,17 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
         }
     }
     sync::begin(&shared, &key_secret);
-    let began = shared.state().tail_began;
-    let restored = mover
-        .as_mut()
-        .map(|mover| mover::restore(&shared, mover, began, now_ms));
-    let restored = match restored {
-        Some(Ok(restored)) => restored,
-        Some(Err(error)) => {
+    let taken_up = mover
+        .map(|mover| mover::take_up(&shared, mover, now_ms, |said| troubles.push(said)))
+        .transpose();
+    let (mover, restored) = match taken_up {
+        Ok(Some((mover, restored))) => (Some(mover), restored),
+        Ok(None) => (None, Restored::empty(now_ms)),
+        Err(error) => {
             // The thread begins again, with tables opened anew.
-            mover = None;
             shared.trouble(Half::Table, Some(&mover::trouble(&shared, &error)));
-            Restored::empty(now_ms)
+            (None, Restored::empty(now_ms))
         }
-        None => Restored::empty(now_ms),
     };
     troubles.extend(shared.started());
     spawn(&shared, mover, key_secret, &mut troubles);

@@ -10,13 +10,14 @@ mod samples;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ledger::{
-    Commit, Durability, Entry, HealthState, Kept, Ledger, NotClosed, OpenCalls, Reader,
-    SettledCall, Slack, Tokens, fold_tail,
+    CarriedTotal, Commit, Durability, Entry, HealthState, Kept, Ledger, NotClosed, OpenCalls,
+    Reader, SettledCall, Slack, Tokens, fold_tail,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -260,6 +261,112 @@ fn a_damaged_ledger_is_put_aside_and_the_tail_is_not_lost() {
             && fs::read(file.path()).unwrap() == [b'x'; 9_000]
     });
     assert!(aside);
+}
+
+/// Begins a ledger that is too large to be checked page by page when it is opened.
+fn begin_large(folder: &Path) {
+    let (ledger, ..) = open(folder);
+    assert!(is_kept(ledger.keep(&[settled("old")])));
+    ledger.close(LONG).unwrap();
+    let tables = Connection::open(folder.join("ledger.sqlite")).unwrap();
+    tables
+        .execute_batch(
+            "CREATE TABLE ballast (bytes);
+             INSERT INTO ballast VALUES (zeroblob(40 << 20));
+             DROP TABLE ballast",
+        )
+        .unwrap();
+}
+
+/// Overwrites the page on which the sums begin, as a failing disk does.
+fn damage(folder: &Path) {
+    let path = folder.join("ledger.sqlite");
+    let tables = Connection::open(&path).unwrap();
+    let number = |sql: &str| {
+        tables
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let root = number("SELECT rootpage FROM sqlite_master WHERE name = 'totals'");
+    until("all to be in the file", || {
+        number("PRAGMA wal_checkpoint(TRUNCATE)") == 0
+    });
+    let size = number("PRAGMA page_size");
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let page = vec![b'x'; usize::try_from(size).unwrap()];
+    let at = u64::try_from((root - 1) * size).unwrap();
+    file.write_all_at(&page, at).unwrap();
+    // Whoever has the page in memory reads it anew.
+    tables
+        .execute_batch("UPDATE meta SET clean = clean")
+        .unwrap();
+}
+
+/// The sizes of the files that were put aside.
+fn asides(folder: &Path) -> Vec<u64> {
+    let files = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let aside = files.filter(|file| {
+        let name = file.file_name().into_string().unwrap();
+        name.contains(".corrupt-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+    });
+    aside.map(|file| file.metadata().unwrap().len()).collect()
+}
+
+fn taken(totals: &[CarriedTotal]) -> u64 {
+    let total = totals.iter().find(|total| total.group == "small");
+    total.map_or(0, |total| total.taken)
+}
+
+#[test]
+fn a_large_ledger_that_is_damaged_while_it_is_written_is_put_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    begin_large(folder.path());
+    let (ledger, _, troubles) = open(folder.path());
+    assert!(troubles.is_empty(), "{troubles:?}");
+    assert!(is_kept(ledger.keep(&[settled("a")])));
+    until("the row", || ledger.find_call("a").is_some());
+    let damaged_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    damage(folder.path());
+
+    assert!(is_kept(ledger.keep(&[settled("b")])));
+    until("the fault to be seen", || is_degraded(&ledger));
+    assert!(is_kept(ledger.keep(&[settled("c")])));
+    // What the tail still has comes back, and is found.
+    until("the rows", || calls(folder.path()) == ["a", "b", "c"]);
+    until("health", || ledger.health().state == HealthState::Ok);
+    assert!(ledger.find_call("c").is_some());
+    assert!(matches!(asides(folder.path())[..], [size] if size > 40 << 20));
+    ledger.close(LONG).unwrap();
+    assert_eq!(ledger.health().unmoved_bytes, 0);
+    drop(ledger);
+
+    let (_ledger, restored, troubles) = open(folder.path());
+    assert!(troubles.is_empty(), "{troubles:?}");
+    assert_eq!(taken(&restored.totals), 3_000);
+    // What the day had taken before is not known, and is day-start slack from now on.
+    assert!(restored.began_at >= i64::try_from(damaged_at.as_millis()).unwrap());
+}
+
+#[test]
+fn a_large_ledger_that_was_damaged_before_a_start_is_put_aside_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    begin_large(folder.path());
+    let (ledger, ..) = open(folder.path());
+    assert!(is_kept(ledger.keep(&[settled("a")])));
+    until("the row", || ledger.find_call("a").is_some());
+    drop(ledger);
+    drop(ledger::Lock::take(folder.path(), LONG).unwrap());
+    damage(folder.path());
+
+    let (ledger, restored, troubles) = open(folder.path());
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(troubles[0].contains("is damaged"));
+    assert_eq!(ledger.health().state, HealthState::Ok);
+    assert_eq!((restored.began_at, taken(&restored.totals)), (NOW, 1_000));
+    assert_eq!(asides(folder.path()).len(), 1);
+    assert!(is_kept(ledger.keep(&[settled("b")])));
+    ledger.close(LONG).unwrap();
+    assert_eq!(calls(folder.path()), ["a", "b"]);
 }
 
 #[test]

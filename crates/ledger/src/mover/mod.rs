@@ -7,8 +7,8 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use opening::open;
-pub(crate) use run::{restore, run, trouble};
+pub(crate) use opening::{open, take_up};
+pub(crate) use run::{run, trouble};
 
 use std::fs;
 use std::io;

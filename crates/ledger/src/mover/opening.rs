@@ -4,26 +4,61 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::run::restore;
 use super::{MoveError, Mover, TABLES};
+use crate::Restored;
 use crate::shared::{Shared, unix_ms};
 use crate::table::TableError;
 
+/// Damage that is met twice within so long puts the tables aside, and not more often than this: what breaks new ones
+/// as well does not lie in the file.
+const AGAIN: Duration = Duration::from_hours(24);
+
 /// Opens the tables; damaged ones are put aside and new ones begun, which `said` tells.
-pub(crate) fn open(folder: &Path, mut said: impl FnMut(String)) -> Result<Mover, MoveError> {
+pub(crate) fn open(folder: &Path, said: impl FnMut(String)) -> Result<Mover, MoveError> {
     match Mover::open(folder) {
-        Err(TableError::Corrupt { source }) => {
-            let aside = put_aside(folder)?;
-            said(format!(
-                "{TABLES} in {} is damaged ({source}); it is kept as {aside} and a new one is begun, so what was \
-                 counted before is not known. help: tollfree total set states today's totals",
-                folder.display(),
-            ));
-            Ok(Mover::open(folder)?)
-        }
+        Err(TableError::Corrupt { source }) => begin_anew(folder, &source.to_string(), said),
         mover => Ok(mover?),
     }
+}
+
+/// Moves what was left before this run began. Tables that prove damaged only now, such as large ones, which are not
+/// checked when they are opened, are put aside like others.
+pub(crate) fn take_up(
+    shared: &Shared,
+    mut mover: Mover,
+    now_ms: i64,
+    said: impl FnMut(String),
+) -> Result<(Mover, Restored), MoveError> {
+    let began = shared.state().tail_began;
+    match restore(shared, &mut mover, began, now_ms) {
+        Ok(restored) => Ok((mover, restored)),
+        Err(MoveError::Table(TableError::Corrupt { source })) => {
+            drop(mover);
+            let mut mover = begin_anew(&shared.folder, &source.to_string(), said)?;
+            shared.state().unmoved = mover.left().unwrap_or(0);
+            let restored = restore(shared, &mut mover, began, now_ms)?;
+            Ok((mover, restored))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts damaged tables aside, which nobody here has open, and begins new ones.
+fn begin_anew(
+    folder: &Path,
+    damage: &str,
+    mut said: impl FnMut(String),
+) -> Result<Mover, MoveError> {
+    let aside = put_aside(folder)?;
+    said(format!(
+        "{TABLES} in {} is damaged ({damage}); it is kept as {aside} and a new one is begun, so what was counted \
+         before is not known. help: tollfree total set states today's totals",
+        folder.display(),
+    ));
+    Ok(Mover::open(folder)?)
 }
 
 /// Renames damaged tables, and says how they are called now.
@@ -45,30 +80,65 @@ fn put_aside(folder: &Path) -> io::Result<String> {
 pub(super) struct Opening {
     /// This program has taken these tables up: what is open in them is under way, not left by one that died.
     taken_up: bool,
+    /// When damage was last met.
+    met: Option<Instant>,
+    /// Opening them anew did not help: for this they are to be put aside.
+    damage: Option<String>,
+    /// When tables were last put aside.
+    begun_anew: Option<Instant>,
 }
 
 impl Opening {
     /// `taken_up`: the start did it.
     pub(super) fn new(taken_up: bool) -> Opening {
-        Opening { taken_up }
+        Opening {
+            taken_up,
+            ..Opening::default()
+        }
     }
 
     /// Opens the tables while the program is running already: it goes on from what it knows, not from them. Only the
     /// first time what is open in them becomes slack.
     pub(super) fn open(&mut self, shared: &Shared) -> Result<Mover, MoveError> {
         let mut is_new = false;
-        let opened = open(&shared.folder, |said| {
+        let said = |said: String| {
             is_new = true;
             tracing::error!("{said}");
-        });
-        self.taken_up &= !is_new;
+        };
+        let opened = match &self.damage {
+            None => open(&shared.folder, said),
+            Some(damage) => begin_anew(&shared.folder, damage, said),
+        };
+        if is_new {
+            *self = Opening {
+                begun_anew: Some(Instant::now()),
+                ..Opening::default()
+            };
+        }
         let mut mover = opened?;
+        if is_new {
+            shared.state().unmoved = mover.left().unwrap_or(0);
+        }
         if !self.taken_up {
             let began = shared.state().tail_began;
             restore(shared, &mut mover, began, unix_ms())?;
             self.taken_up = true;
         }
         Ok(mover)
+    }
+
+    /// Whether this is damage: then the tables are to be opened anew. Where that did not help the last time, they are
+    /// put aside with it.
+    pub(super) fn meets_damage(&mut self, error: &MoveError) -> bool {
+        let MoveError::Table(TableError::Corrupt { source }) = error else {
+            return false;
+        };
+        let is_recent = |at: Instant| at.elapsed() < AGAIN;
+        let is_first = !self.met.replace(Instant::now()).is_some_and(is_recent);
+        if !is_first && !self.begun_anew.is_some_and(is_recent) {
+            self.damage = Some(source.to_string());
+        }
+        true
     }
 }
 
@@ -85,6 +155,27 @@ mod tests {
             assert!(record::append(entry, &mut bytes));
         }
         bytes
+    }
+
+    fn asides(folder: &Path) -> usize {
+        let files = fs::read_dir(folder).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains(".corrupt-")).count()
+    }
+
+    #[test]
+    fn damage_met_again_puts_the_tables_aside_but_not_again_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Shared::new(folder.path().to_owned(), Durability::Crash, 0);
+        let mut opening = Opening::default();
+        drop(opening.open(&shared).unwrap());
+        assert!(!opening.meets_damage(&io::Error::other("no room").into()));
+        for expected in [0, 1, 1, 1, 1] {
+            let source = rusqlite::Error::QueryReturnedNoRows;
+            assert!(opening.meets_damage(&TableError::Corrupt { source }.into()));
+            drop(opening.open(&shared).unwrap());
+            assert_eq!(asides(folder.path()), expected);
+        }
     }
 
     #[test]

@@ -33,11 +33,11 @@ pub(crate) fn run(shared: &Shared, mut mover: Option<Mover>) {
                 return;
             }
             match opening.open(shared) {
-                Ok(opened) => {
-                    shared.trouble(Half::Table, None);
-                    mover = Some(opened);
+                Ok(opened) => mover = Some(opened),
+                Err(error) => {
+                    opening.meets_damage(&error);
+                    failed(shared, &error);
                 }
-                Err(error) => failed(shared, &error),
             }
             continue;
         };
@@ -55,8 +55,12 @@ pub(crate) fn run(shared: &Shared, mut mover: Option<Mover>) {
                 return folded(shared);
             }
             (Ok(()), _) => shared.trouble(Half::Table, None),
-            (Err(MoveError::Table(TableError::Corrupt { .. })), _) => mover = None,
-            (Err(error), _) => failed(shared, &error),
+            (Err(error), _) => {
+                if opening.meets_damage(&error) {
+                    mover = None;
+                }
+                failed(shared, &error);
+            }
         }
     }
 }
@@ -156,7 +160,7 @@ fn folded(shared: &Shared) {
 
 fn failed(shared: &Shared, error: &MoveError) {
     shared.trouble(Half::Table, Some(&trouble(shared, error)));
-    shared.mover_pauses(RETRY);
+    shared.mover_rests();
 }
 
 /// What to say when entries cannot be moved.
@@ -164,6 +168,9 @@ pub(crate) fn trouble(shared: &Shared, error: &MoveError) -> String {
     let help = match error {
         MoveError::Table(TableError::Newer { .. }) | MoveError::NewerTail { .. } => {
             "run the newer tollfree, or give this one --data-dir of its own"
+        }
+        MoveError::Table(TableError::Corrupt { .. }) => {
+            "see that the disk is sound. it is opened anew, and put aside where that does not help"
         }
         _ => "see that the folder is writable and has room",
     };
