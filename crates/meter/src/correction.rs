@@ -117,6 +117,15 @@ impl Meter {
         }
     }
 
+    /// What was taken on a day before counting began is in its total: an operator stated it, before the program last
+    /// stopped. Call it before the first call.
+    pub fn restore_stated(&self, organization: &Organization, group: GroupId, day: Day) {
+        self.totals
+            .of(organization, group, day)
+            .slack
+            .clear_source(SlackSource::DayStart);
+    }
+
     /// Remembers that `OpenAI` said at this instant (seconds since 1970-01-01 UTC) that it paid for this
     /// organization, which shows for 30 days that it is enrolled. [`Meter::settle`] sees to it by itself; this
     /// is for a start.

@@ -46,14 +46,20 @@ impl Meter {
         })
     }
 
-    /// Learns every declared organization's aliases. Call it once for each new [`Rules`], before they are used.
-    pub fn learn_declared(&self, rules: &Rules) {
+    /// Learns every declared organization's aliases. Call it once for each new [`Rules`], before they are used. Gives
+    /// those that were new, each with its organization.
+    pub fn learn_declared<'r>(&self, rules: &'r Rules) -> Vec<(Organization, &'r str)> {
+        let mut learned = Vec::new();
         for declared in rules.declared() {
-            if let Some(organization) = self.organizations.named(&declared.name) {
-                for alias in &declared.aliases {
-                    self.learn_alias(&organization, alias);
+            let Some(organization) = self.organizations.named(&declared.name) else {
+                continue;
+            };
+            for alias in &declared.aliases {
+                if self.learn_alias(&organization, alias) {
+                    learned.push((organization.clone(), &**alias));
                 }
             }
         }
+        learned
     }
 }

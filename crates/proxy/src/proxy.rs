@@ -24,7 +24,7 @@ use crate::keys::Keys;
 use crate::look_up::Waits;
 use crate::look_up::recent::Recent;
 use crate::pasted::Pasted;
-use crate::restore::restore;
+use crate::restore::{restore, unknown_to_ledger};
 use crate::settings::Settings;
 use crate::settling::awaited::Awaited;
 use crate::settling::first_sight;
@@ -86,12 +86,21 @@ impl Proxy {
                 Keys::with_secret(&opened.ledger.key_secret()),
             ),
         };
-        meter.learn_declared(&rules);
         clock.not_before(rules.offer().list_date());
-        let ledger = ledger.map(|opened| {
-            restore(&opened.restored, &meter, &rules, &keys);
-            opened.ledger
-        });
+        let declared = meter.learn_declared(&rules);
+        let outbox = match ledger {
+            None => Outbox::new(None),
+            Some(Opened {
+                ledger, restored, ..
+            }) => {
+                restore(&restored, &meter, &rules, &keys);
+                let outbox = Outbox::new(Some(ledger));
+                for (organization, name) in unknown_to_ledger(&restored, declared) {
+                    outbox.alias(&organization, name);
+                }
+                outbox
+            }
+        };
         Ok(Proxy {
             shared: Arc::new(Shared {
                 settings: ArcSwap::from_pointee(settings),
@@ -104,7 +113,7 @@ impl Proxy {
                 keyless: Keyless::default(),
                 pasted: Pasted::default(),
                 recent: Recent::new(),
-                outbox: Outbox::new(ledger),
+                outbox,
                 figures: Figures::default(),
                 awaited: Awaited::default(),
                 learned: Learned::default(),
@@ -156,8 +165,10 @@ impl Proxy {
     /// Puts new settings, rules and connections in place of the old ones, for the calls that follow. Totals
     /// stay.
     pub fn reload(&self, settings: Settings, rules: Rules, connector: Connector) {
-        self.shared.meter.learn_declared(&rules);
         self.shared.clock.not_before(rules.offer().list_date());
+        for (organization, name) in self.shared.meter.learn_declared(&rules) {
+            self.shared.outbox.alias(&organization, name);
+        }
         self.shared.settings.store(Arc::new(settings));
         self.shared.rules.store(Arc::new(rules));
         self.shared.connector.store(Arc::new(connector));

@@ -82,7 +82,9 @@ fn two_names_of_one_organization_share_their_totals_and_terms() {
 #[test]
 fn an_alias_never_seen_before_is_that_organization_from_then_on() {
     let scene = Scene::billed_after_crossing();
-    scene.meter.learn_declared(&scene.rules);
+    let learned = scene.meter.learn_declared(&scene.rules);
+    assert!(learned.contains(&(scene.organization("acme"), "org-acme")));
+    assert_eq!(scene.meter.learn_declared(&scene.rules), []);
     scene.take(10);
     let id = scene.organization("org-acme");
     assert_eq!(
