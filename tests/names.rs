@@ -128,6 +128,19 @@ async fn a_stated_total_holds_for_names_that_were_declared_while_it_ran() {
 }
 
 #[tokio::test]
+async fn a_total_that_is_stated_while_nothing_runs_is_that_of_all_names() {
+    let run = Run::new().await;
+    let proxy = run.start();
+    assert_eq!(remaining(&proxy).await, ALLOWANCE - TOKENS);
+    stop(proxy);
+    run.write(DECLARED);
+    assert_eq!(run.state(), TOKENS);
+    assert_eq!(run.totals(), [("my-org".to_owned(), STATED)]);
+    let left = ALLOWANCE - STATED - TOKENS;
+    assert_eq!(remaining(&run.start()).await, left);
+}
+
+#[tokio::test]
 async fn names_that_were_declared_before_a_start_are_one_in_the_ledger_too() {
     let run = Run::new().await;
     let proxy = run.start();

@@ -36,13 +36,31 @@ pub fn fold_tail(folder: &Path, now_ms: i64) -> io::Result<bool> {
 }
 
 /// Writes a stated total into the ledger while no proxy runs, beginning one if there is none. `stated.change` is
-/// not read: it is worked out here, from the total in the ledger. `Ok(Some(change))`: done; `Ok(None)`: somebody
-/// holds the ledger.
+/// not read: it is worked out here, from the total in the ledger under any name of the organization. `declared` are
+/// organizations and their declared other names, which are one from now on, as after a start. `Ok(Some(change))`: done;
+/// `Ok(None)`: somebody holds the ledger.
 ///
 /// # Errors
 ///
 /// When the folder cannot be written, or its ledger not be read.
-pub fn state_total(folder: &Path, stated: &Stated<'_>) -> io::Result<Option<i64>> {
+pub fn state_total(
+    folder: &Path,
+    stated: &Stated<'_>,
+    declared: &[(&str, &str)],
+) -> io::Result<Option<i64>> {
+    if !declared.is_empty() {
+        let Some(ledger) = take(folder, stated.at)? else {
+            return Ok(None);
+        };
+        let names = declared.iter().map(|&(organization, name)| Entry::Alias {
+            organization: organization.into(),
+            name: name.into(),
+        });
+        let names: Vec<_> = names.collect();
+        keep(&ledger, &names)?;
+        // What is closed is in the tables: there the names are one before anything is reckoned.
+        close(&ledger)?;
+    }
     let Some(ledger) = take(folder, stated.at)? else {
         return Ok(None);
     };
@@ -53,27 +71,39 @@ pub fn state_total(folder: &Path, stated: &Stated<'_>) -> io::Result<Option<i64>
         change,
         ..stated.clone()
     };
-    let kept = match ledger.keep(&[Entry::Stated(stated)]) {
-        Kept::Now => true,
-        Kept::Later(commit) => commit.wait(),
-        Kept::No => false,
-    };
-    if !kept {
-        return Err(io::Error::other("the stated total could not be written"));
-    }
+    keep(&ledger, &[Entry::Stated(stated)])?;
     close(&ledger)?;
     Ok(Some(change))
 }
 
-/// The running total that the ledger has.
-fn taken(folder: &Path, stated: &Stated<'_>) -> Result<u64, ReadError> {
-    let totals = match Reader::open(folder) {
-        Err(ReadError::NoLedger) => return Ok(0),
-        reader => reader?.totals(stated.day)?,
+fn keep(ledger: &Ledger, entries: &[Entry<'_>]) -> io::Result<()> {
+    let kept = match ledger.keep(entries) {
+        Kept::Now => true,
+        Kept::Later(commit) => commit.wait(),
+        Kept::No => false,
     };
-    let total = totals.into_iter().find(|total| {
-        total.organization == stated.organization.as_ref() && total.group == stated.group.as_ref()
-    });
+    if kept {
+        Ok(())
+    } else {
+        Err(io::Error::other("the stated total could not be written"))
+    }
+}
+
+/// The running total that the ledger has, under the name that it knows the organization by.
+fn taken(folder: &Path, stated: &Stated<'_>) -> Result<u64, ReadError> {
+    let reader = match Reader::open(folder) {
+        Err(ReadError::NoLedger) => return Ok(0),
+        reader => reader?,
+    };
+    let aliases = reader.restored(stated.at)?.aliases;
+    let known = aliases
+        .iter()
+        .find(|(_, name)| name == stated.organization.as_ref());
+    let organization = known.map_or(stated.organization.as_ref(), |(known, _)| known);
+    let total = reader
+        .totals(stated.day)?
+        .into_iter()
+        .find(|total| total.organization == organization && total.group == stated.group.as_ref());
     Ok(total.map_or(0, |total| total.taken))
 }
 

@@ -14,8 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use ledger::{
-    CallFilter, Durability, Entry, HealthState, Kept, Ledger, Lock, LockError, OpenCalls, Reader,
-    SettledCall, Slack, Stated, Tokens, fold_tail, state_total,
+    CallFilter, CarriedTotal, Durability, Entry, HealthState, Kept, Ledger, Lock, LockError,
+    OpenCalls, Reader, SettledCall, Slack, Stated, Tokens, fold_tail, state_total,
 };
 
 use samples::{DAY, call, open_calls, settled, unknown};
@@ -242,10 +242,11 @@ fn a_total_is_stated_while_nobody_runs() {
         tokens: 400,
         change: 0,
     };
-    assert_eq!(state_total(folder.path(), &stated).unwrap(), None);
+    assert_eq!(state_total(folder.path(), &stated, &[]).unwrap(), None);
     drop(ledger);
     drop(Lock::take(folder.path(), LONG).unwrap());
-    assert_eq!(state_total(folder.path(), &stated).unwrap(), Some(-600));
+    let done = state_total(folder.path(), &stated, &[]).unwrap();
+    assert_eq!(done, Some(-600));
     let reader = Reader::open(folder.path()).unwrap();
     let totals = reader.totals(DAY).unwrap();
     let total = totals.iter().find(|total| total.group == "small").unwrap();
@@ -255,6 +256,50 @@ fn a_total_is_stated_while_nobody_runs() {
         ..CallFilter::default()
     });
     assert_eq!(rows.unwrap().len(), 1);
+}
+
+#[test]
+fn a_total_is_stated_for_all_names_of_its_organization() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, ..) = open(folder.path());
+    let learned = Entry::Alias {
+        organization: "acme".into(),
+        name: "org-acme".into(),
+    };
+    let other = Entry::Settled(SettledCall {
+        organization: "my-org".into(),
+        ..call("b")
+    });
+    assert!(is_kept(ledger.keep(&[settled("a"), learned, other])));
+    ledger.close(LONG).unwrap();
+    drop(ledger);
+    let state = |organization: &'static str, tokens, declared: &[_]| {
+        let stated = Stated {
+            organization: organization.into(),
+            group: "small".into(),
+            day: DAY,
+            at: NOW,
+            tokens,
+            change: 0,
+        };
+        let change = state_total(folder.path(), &stated, declared).unwrap();
+        let totals = Reader::open(folder.path()).unwrap().totals(DAY).unwrap();
+        let total = |total: CarriedTotal| (total.organization, total.taken);
+        let totals: Vec<_> = totals.into_iter().map(total).collect();
+        (change, totals)
+    };
+    let row = |name: &str, taken| (name.to_owned(), taken);
+    assert_eq!(
+        state("org-acme", 1_500, &[]),
+        (Some(500), vec![row("acme", 1_500), row("my-org", 1_000)])
+    );
+    let declared = [("my-org", "acme")];
+    for (name, change) in [("my-org", 1_500), ("acme", 0), ("org-acme", 0)] {
+        assert_eq!(
+            state(name, 4_000, &declared),
+            (Some(change), vec![row("my-org", 4_000)])
+        );
+    }
 }
 
 #[test]

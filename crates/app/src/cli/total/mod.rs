@@ -257,7 +257,13 @@ fn in_ledger(desk: &Desk, set: &Set) -> Result<StatedTotal, NoAnswer> {
         tokens: set.tokens,
         change: 0,
     };
-    match ledger::state_total(desk.folder(), &stated) {
+    let declared = desk.loaded().config.organizations.iter();
+    let declared = declared.flat_map(|one| {
+        let aliases = one.aliases.iter();
+        aliases.map(|alias| (&*one.name, &**alias))
+    });
+    let declared: Vec<_> = declared.collect();
+    match ledger::state_total(desk.folder(), &stated, &declared) {
         Ok(Some(change)) => Ok(StatedTotal {
             schema: SCHEMA,
             organization: name.clone(),
