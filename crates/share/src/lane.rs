@@ -303,6 +303,7 @@ impl Lane {
 
     fn hear(&mut self, said: Said, answer: Answer) {
         let Some(account) = self.accounts.get_mut(&said.place) else {
+            Figures::add(&self.figures.alone, said.asks.len() as u64);
             return;
         };
         account.heard_in = self.beats;
@@ -358,7 +359,11 @@ impl Lane {
 
     /// What is to be said of a total, for these calls.
     fn compose(&mut self, place: Place, asks: Vec<Ask>) -> Option<Said> {
-        let account = self.accounts.get(&place)?;
+        let Some(account) = self.accounts.get(&place) else {
+            // They are of a group without a name here.
+            Figures::add(&self.figures.alone, asks.len() as u64);
+            return None;
+        };
         self.version += 1;
         Some(Said {
             keys: Arc::clone(&account.keys),

@@ -147,20 +147,23 @@ async fn until_it_is(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// `tiny` is of the group that replicas begin with, `later` of one that came with a newer offer.
 fn rules(after_crossing: AfterCrossing) -> Rules {
+    let group = |name: &str| ModelGroup {
+        name: name.into(),
+        allowances: [ALLOWANCE; 5],
+    };
+    let model = |id: &str, group: &str| Model {
+        id: id.into(),
+        group: group.into(),
+        aliases: Vec::new(),
+        context: Some(10_000),
+    };
     let parts = OfferParts {
         list_date: Day::at(NOW),
         price_date: None,
-        groups: vec![ModelGroup {
-            name: "small".into(),
-            allowances: [ALLOWANCE; 5],
-        }],
-        models: vec![Model {
-            id: "tiny".into(),
-            group: "small".into(),
-            aliases: Vec::new(),
-            context: Some(10_000),
-        }],
+        groups: vec![group("small"), group("newer")],
+        models: vec![model("tiny", "small"), model("later", "newer")],
         prices: Vec::new(),
     };
     let offer = Arc::new(Offer::new(parts).unwrap());
@@ -218,11 +221,15 @@ impl Replica {
 
     /// Makes a call of this many tokens and settles it as the proxy does.
     async fn call(&self, organization: &str, tokens: u64) -> Settlement {
+        self.call_of("tiny", organization, tokens).await
+    }
+
+    async fn call_of(&self, model: &str, organization: &str, tokens: u64) -> Settlement {
         let organization = self.organization(organization);
         let call = FinishedCall {
             organization: &organization,
             project: Some("proj_1"),
-            model: Some("tiny"),
+            model: Some(model),
             model_is_asked: false,
             service_tier: None,
             payer: None,

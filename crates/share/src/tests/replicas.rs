@@ -120,6 +120,19 @@ async fn slack_is_everybodys_until_a_total_is_stated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_of_a_group_that_came_later_is_counted_as_settled_alone() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replicas = in_step(&server, &["a"], AfterCrossing::Billed, "acme").await;
+    let before = replicas[0].share.now();
+    let settled = replicas[0].call_of("later", "acme", 10).await;
+    assert!(settled.assumes.contains(Assumption::SharedTotals));
+    let now = replicas[0].share.now();
+    assert_eq!((now.granted, now.alone), (before.granted, before.alone + 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_leaves_is_not_missed_and_its_portion_stays() {
     let Some(server) = Server::start() else {
         return;
