@@ -26,7 +26,7 @@ pub(crate) struct LedgerStatus {
     pub(crate) status: &'static str,
     /// Entries that wait to be written.
     pub(crate) waiting_entries: usize,
-    /// Settlements that could not be kept.
+    /// Settlements and adjustments that could not be kept.
     pub(crate) dropped_entries: u64,
 }
 

@@ -389,7 +389,7 @@ impl Reading {
         )?;
         families.counter(
             "ledger_dropped_entries",
-            "Settlements that could not be kept",
+            "Settlements and adjustments that could not be kept",
             [(Vec::new(), health.dropped)],
         )?;
         families.counter(

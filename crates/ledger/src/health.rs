@@ -7,7 +7,8 @@ pub struct Health {
     pub state: HealthState,
     /// Entries that wait to be appended to the tail: not committed yet.
     pub waiting: usize,
-    /// Settled calls that could not be kept since this program began: the queue was full, or the ledger was closed.
+    /// Settled calls and adjustments of them that could not be kept since this program began: the queue was full, or
+    /// the ledger was closed.
     pub dropped: u64,
     /// Bytes of the tail that are not in the tables yet. They are committed all the same.
     pub unmoved_bytes: u64,

@@ -94,23 +94,29 @@ impl Queue {
             match entry {
                 Entry::Settled(call) => {
                     self.dropped += 1;
-                    self.lose(call, taken(call));
+                    self.lose(call, 1, taken(call));
                 }
                 Entry::Adjusted(adjustment) => {
-                    // A total that should have been lowered and is not errs to the safe side.
-                    self.lose(&adjustment.row, adjustment.change.try_into().unwrap_or(0));
+                    self.dropped += 1;
+                    // Its call is counted already. A total that should have been lowered and is not errs to the safe
+                    // side.
+                    let raised = adjustment.change.try_into().unwrap_or(0);
+                    self.lose(&adjustment.row, 0, raised);
                 }
                 _ => {}
             }
         }
     }
 
-    /// Books `taken` tokens and the slack of a call that is not kept.
-    fn lose(&mut self, call: &SettledCall<'_>, taken: u64) {
+    /// Books `taken` tokens and the slack of a row that is not kept, and so many calls with it.
+    fn lose(&mut self, call: &SettledCall<'_>, calls: u64, taken: u64) {
         let slack = call.slack.as_ref();
         let tokens = slack
             .map_or(Some(0), |slack| slack.at_most)
             .map(|slack| slack.saturating_add(taken));
+        if calls == 0 && tokens == Some(0) {
+            return;
+        }
         let any_group = slack.is_some_and(|slack| slack.any_group);
         let of = LostOf {
             organization: call.organization.to_string(),
@@ -129,7 +135,7 @@ impl Queue {
             calls: 0,
             tokens: Some(0),
         });
-        lost.calls += 1;
+        lost.calls += calls;
         lost.tokens = lost
             .tokens
             .zip(tokens)
@@ -241,7 +247,7 @@ impl Queue {
         !self.lost.is_empty()
     }
 
-    /// Settled calls dropped, commits that came too late.
+    /// Settled calls and adjustments dropped, commits that came too late.
     pub(crate) fn figures(&self) -> (u64, u64) {
         (self.dropped, self.late)
     }

@@ -129,9 +129,29 @@ fn what_is_dropped_is_summed_up_by_what_it_took() {
             fitted_change: -30,
             was_past: None,
         }),
+        Entry::Adjusted(Adjustment {
+            row: SettledCall {
+                span: None,
+                ..call("e")
+            },
+            adjusts: "b".into(),
+            change: 7,
+            fitted_change: 7,
+            was_past: None,
+        }),
+        Entry::Adjusted(Adjustment {
+            row: SettledCall {
+                organization: "lowered".into(),
+                ..call("f")
+            },
+            adjusts: "b".into(),
+            change: -30,
+            fitted_change: -30,
+            was_past: None,
+        }),
         Entry::Stopped,
     ]);
-    assert_eq!(queue.figures(), (3, 0));
+    assert_eq!(queue.figures(), (6, 0));
     assert!(queue.has_lost());
     queue.put_lost();
     assert!(!queue.has_lost());
@@ -148,7 +168,7 @@ fn what_is_dropped_is_summed_up_by_what_it_took() {
     assert_eq!(
         lost,
         [
-            entry("acme", "small", 3, Some(1_050)),
+            entry("acme", "small", 2, Some(1_057)),
             entry("other", "", 1, None)
         ]
     );
