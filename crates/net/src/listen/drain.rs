@@ -90,7 +90,8 @@ impl Drain {
 
     /// Whether the stage has changed since this drain was cloned: one atomic load, for use on the path of a call.
     pub(crate) fn has_moved(&self) -> bool {
-        self.stage.has_changed().unwrap_or(false)
+        // Whoever gave the last word may be gone since.
+        self.stage.has_changed().unwrap_or(true)
     }
 
     async fn reached(&self, stage: Stage) {

@@ -99,6 +99,28 @@ async fn a_second_word_cuts_at_once() {
 }
 
 #[tokio::test]
+async fn whoever_cuts_need_not_stay() {
+    within(async {
+        let (serving, begun, _end) = waiting_calls().await;
+        let mut busy = Raw::connect(serving.address).await;
+        busy.say(GET).await;
+        begun.notified().await;
+        let Serving {
+            drain,
+            end,
+            figures,
+            ..
+        } = serving;
+        drain.cut_now();
+        drop(drain);
+        assert_eq!(busy.closed().await, "");
+        end.await.unwrap();
+        assert_eq!(figures.cut(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn connections_are_accepted_a_while_longer() {
     within(async {
         let serving = Serving::start(listener(|_| {}).await, echo_path);
