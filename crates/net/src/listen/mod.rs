@@ -4,6 +4,7 @@ mod calls;
 mod client_body;
 mod connection;
 mod drain;
+mod first_bytes;
 mod line;
 mod watch;
 mod watched;
