@@ -256,7 +256,8 @@ impl Connector {
     /// Whether a client's connection is one of ours to upstream: then the client is ourselves.
     #[must_use]
     pub fn is_client(&self, client: &Peer) -> bool {
-        self.shared.origins.contains(client.ends())
+        let origins = &self.shared.origins;
+        origins.have(client.found(), || client.ends())
     }
 
     /// Counts of this connector and its clones.

@@ -28,7 +28,7 @@ use super::drain::Drain;
 use super::first_bytes::{First, Version};
 use super::watch::{Judgement, Overdue, Watch};
 use super::watched::Watched;
-use crate::connect::origins::Ends;
+use crate::connect::origins::{Ends, Found};
 use crate::error::{BoxedError, Break};
 use crate::http1::lines::Lines;
 use crate::listen::{ListenFigures, RefusalAnswer};
@@ -54,6 +54,7 @@ struct Place {
     _permit: OwnedSemaphorePermit,
     drain: Drain,
     figures: Arc<ListenFigures>,
+    found: Found,
 }
 
 impl Drop for Place {
@@ -78,6 +79,7 @@ impl Peer {
                 _permit: permit,
                 drain,
                 figures,
+                found: Found::default(),
             }),
         }
     }
@@ -85,6 +87,11 @@ impl Peer {
     /// Both ends of its connection.
     pub(crate) fn ends(&self) -> Ends {
         Ends::new(self.address, self.local)
+    }
+
+    /// Whether it is ourselves, as far as that was asked.
+    pub(crate) fn found(&self) -> &Found {
+        &self.place.found
     }
 
     /// Waits until no more connections are taken and idle ones are closed.

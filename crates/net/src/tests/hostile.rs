@@ -1,5 +1,6 @@
 //! Upstreams without an end, heads sent ahead without an end, and ourselves as our own client.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     Raw, Serving, connector, listener, post, sending, sockets_seen, text, upstream, within,
 };
-use crate::connect::origins::{Ends, Origins};
+use crate::connect::origins::{Ends, Found, Origins};
 use crate::{ClientBody, ConnectSettings, ListenFigures, Peer, Scheme, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -94,6 +95,31 @@ fn a_port_of_ours_may_lead_to_several_others() {
     assert!(origins.contains(mapped));
     drop(noted);
     assert!(!origins.contains(mapped));
+}
+
+#[test]
+fn a_connection_is_looked_at_once_for_each_connector() {
+    let (before, after): (Arc<Origins>, Arc<Origins>) = Default::default();
+    let end = |text: &str| text.parse().unwrap();
+    let ends = Ends::new(end("127.0.0.1:50000"), end("127.0.0.1:8800"));
+    let looked = Cell::new(0);
+    let asked = |origins: &Origins, found: &Found| {
+        origins.have(found, || {
+            looked.set(looked.get() + 1);
+            ends
+        })
+    };
+    let _noted = before.note(ends);
+    let found = Found::default();
+    for _ in 0..3 {
+        assert!(asked(&before, &found));
+    }
+    assert_eq!(looked.get(), 1);
+    // A reload has its own connections, and this is none of them.
+    for _ in 0..3 {
+        assert!(!asked(&after, &found));
+    }
+    assert_eq!(looked.get(), 2);
 }
 
 /// Heads of a call, in the forms in which a body may end.
