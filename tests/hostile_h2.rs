@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// What a head is cut to in this suite: as long as a flood that makes no call may last.
+/// What a head and a pause are cut to in this suite: together, as long as a flood that makes no call may last.
 const HEAD: Duration = Duration::from_secs(2);
 /// The longest that a flood may go on.
 const MOST: Duration = Duration::from_secs(10);
@@ -150,7 +150,9 @@ async fn flood(proxy: &Proxy, flood: Flood) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_end_and_cost_no_memory() {
     let upstream = Upstream::constant(sized(200, &[], b"{}")).await;
-    let config = format!("[listener]\nhead_timeout = \"{} s\"", HEAD.as_secs());
+    let seconds = HEAD.as_secs();
+    let config =
+        format!("[listener]\nhead_timeout = \"{seconds} s\"\nidle_timeout = \"{seconds} s\"");
     let proxy = Proxy::start(ProxySetup::to(&upstream.url()).config(&config));
     let request = Request::get("/v1/models");
     for (name, pieces) in FLOODS {

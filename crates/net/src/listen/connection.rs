@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -26,11 +27,11 @@ use super::calls::{self, Rules};
 use super::client_body::ClientBody;
 use super::drain::Drain;
 use super::first_bytes::{First, Version};
+use super::streams;
 use super::watch::{Judgement, Overdue, Watch};
 use super::watched::Watched;
 use crate::connect::origins::{Ends, Found};
 use crate::error::{BoxedError, Break};
-use crate::http1::lines::Lines;
 use crate::listen::{ListenFigures, RefusalAnswer};
 use crate::transport::Transport;
 
@@ -180,17 +181,11 @@ where
             drive(connection, close, &watch, &drain).await
         }
         Version::Http2 => {
-            let serving = Arc::clone(&watch);
+            watch.awaiting_request();
+            let asked = Arc::clone(&watch);
             let call = move |request: Request<Incoming>| {
-                serving.serving();
-                let answering = service(request.map(ClientBody::http2), peer.clone());
-                async {
-                    let mut answer = answering.await?;
-                    if let Some(lines) = answer.extensions_mut().remove::<Lines>() {
-                        lines.spread(answer.headers_mut());
-                    }
-                    Ok::<_, Infallible>(answer)
-                }
+                let (request, open) = streams::opened(request, &asked);
+                service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);
             // Boxed, because most connections speak the other version and would carry its room.
@@ -249,13 +244,20 @@ where
     let mut look = pin!(tokio::time::sleep_until(watch.first_look()));
     let mut closing = pin!(drain.closing());
     let mut cut = pin!(drain.cut());
-    let (mut listening, mut closed) = (false, false);
+    let (mut listening, mut closed, mut was_idle) = (false, false, false);
     poll_fn(|cx| {
         // Timer and drain are polled once, which leaves our waker with them, and then only when they have something
         // to say: to a call they cost two atomic loads.
         if !listening || look.is_elapsed() {
             while look.as_mut().poll(cx).is_ready() {
-                match watch.judge(tokio::time::Instant::now()) {
+                let now = tokio::time::Instant::now();
+                match watch.judge(now) {
+                    // Whoever asks at this moment is not to lose its call.
+                    Judgement::Overdue(Overdue::Idle) if !closed => {
+                        (closed, was_idle) = (true, true);
+                        close(connection.as_mut());
+                        look.as_mut().reset(watch.gone_by(now));
+                    }
                     Judgement::Overdue(what) => return Poll::Ready(End::Overdue(what)),
                     Judgement::LookAgain(at) => look.as_mut().reset(at),
                 }
@@ -272,7 +274,10 @@ where
         }
         listening = true;
         let ended = connection.as_mut().poll(cx);
-        ended.map(|end| End::Http(end.map_err(Break::from)))
+        ended.map(|end| match end {
+            Ok(()) if was_idle => End::Overdue(Overdue::Idle),
+            end => End::Http(end.map_err(Break::from)),
+        })
     })
     .await
 }

@@ -6,6 +6,7 @@ mod connection;
 mod drain;
 mod first_bytes;
 mod line;
+mod streams;
 mod watch;
 mod watched;
 
@@ -128,6 +129,7 @@ pub struct ListenFigures {
     failed_tls: AtomicU64,
     spoke_tls: AtomicU64,
     slow_heads: AtomicU64,
+    idle: AtomicU64,
     stalled_writes: AtomicU64,
     accept_errors: AtomicU64,
     pub(crate) cut: AtomicU64,
@@ -151,6 +153,8 @@ impl ListenFigures {
         spoke_tls,
         /// Connections closed because a request head took too long.
         slow_heads,
+        /// Connections closed because no call came for too long.
+        idle,
         /// Connections closed because the client took no byte of its answer for too long.
         stalled_writes,
         /// Errors of accept that made the listener pause, such as too many open files.
@@ -369,7 +373,8 @@ fn record(end: &End, client: SocketAddr, local: SocketAddr, figures: &ListenFigu
         End::Overdue(Overdue::Write) => Some(&figures.stalled_writes),
         End::Tls(_) => Some(&figures.failed_tls),
         End::SpokeTls => Some(&figures.spoke_tls),
-        End::Http(_) | End::Overdue(Overdue::Idle) | End::Silent(_) | End::Drained => None,
+        End::Overdue(Overdue::Idle) => Some(&figures.idle),
+        End::Http(_) | End::Silent(_) | End::Drained => None,
     };
     let before = count.map(|count| count.fetch_add(1, Ordering::Relaxed));
     if let (End::SpokeTls, Some(0)) = (end, before) {

@@ -3,6 +3,7 @@
 //! The path of a call arms no timer: it only stores a number (phase and time), and [`Watch::judge`] looks at it when the
 //! connection's timer fires, which is at least once per head timeout. It must not know sockets.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,10 +14,17 @@ use tokio::time::Instant;
 pub(crate) struct Patience {
     /// For a whole request head, from its first byte; for the first head, from accept.
     pub(crate) head: Duration,
-    /// For the next head's first byte.
+    /// For the next head's first byte; over HTTP/2, for the next request.
     pub(crate) idle: Duration,
     /// For taking at least one byte of what is to be written.
     pub(crate) write: Duration,
+}
+
+impl Patience {
+    /// The shortest of them.
+    fn least(self) -> Duration {
+        self.head.min(self.idle).min(self.write)
+    }
 }
 
 /// What a client kept waiting too long.
@@ -35,8 +43,8 @@ pub(crate) enum Judgement {
     LookAgain(Instant),
 }
 
-/// The state of one connection. All its writers run in the connection's task, so the order of the atomics is relaxed;
-/// they are atomics because its transport and its judge share it.
+/// The state of one connection. All that writes it over HTTP/1.1 runs in the connection's task, so the order of the
+/// atomics is relaxed; they are atomics because its transport and its judge share it.
 #[derive(Debug)]
 pub(crate) struct Watch {
     accepted: Instant,
@@ -45,11 +53,26 @@ pub(crate) struct Watch {
     phase: AtomicU64,
     /// Milliseconds since `accepted` plus one, or zero if the writer is not stalled.
     stalled: AtomicU64,
+    /// Requests that are open at once, over HTTP/2.
+    open: AtomicU64,
 }
 
 const SERVING: u64 = 0;
 const IDLE: u64 = 1;
 const READING: u64 = 2;
+/// Over HTTP/2: since the last request ended, if none is open. Bytes that come then need not begin one.
+const BETWEEN: u64 = 3;
+
+/// A request over HTTP/2, open as long as this lives.
+pub(crate) struct OpenRequest(Arc<Watch>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        // Whoever sees none open sees since when.
+        self.0.awaiting_request();
+        self.0.open.fetch_sub(1, Ordering::Release);
+    }
+}
 
 impl Watch {
     /// A connection just accepted: its first head is awaited from now on.
@@ -59,6 +82,7 @@ impl Watch {
             patience,
             phase: AtomicU64::new(READING),
             stalled: AtomicU64::new(0),
+            open: AtomicU64::new(0),
         }
     }
 
@@ -69,7 +93,25 @@ impl Watch {
 
     /// When to judge for the first time.
     pub(crate) fn first_look(&self) -> Instant {
-        self.accepted + self.patience.head.min(self.patience.write)
+        self.accepted + self.patience.least()
+    }
+
+    /// Until when a connection that was idle too long, and was told to leave, may take to do so: what was on its way to
+    /// us has time for a head.
+    pub(crate) fn gone_by(&self, now: Instant) -> Instant {
+        now + self.patience.head
+    }
+
+    /// Over HTTP/2: the next request is awaited.
+    pub(crate) fn awaiting_request(&self) {
+        self.phase
+            .store(self.millis() << 2 | BETWEEN, Ordering::Relaxed);
+    }
+
+    /// Over HTTP/2, where several requests are open at once, each on a task of its own: one begins.
+    pub(crate) fn opens(self: &Arc<Self>) -> OpenRequest {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        OpenRequest(Arc::clone(self))
     }
 
     /// A request head is complete.
@@ -105,7 +147,7 @@ impl Watch {
     pub(crate) fn judge(&self, now: Instant) -> Judgement {
         let Patience { head, idle, write } = self.patience;
         // A phase that begins just after this look has to be seen before it can be overdue.
-        let mut again = now + head.min(write);
+        let mut again = now + self.patience.least();
         let mut overdue = None;
         let mut due = |since: u64, patience: Duration, what: Overdue| {
             let at = self.accepted + Duration::from_millis(since) + patience;
@@ -118,10 +160,12 @@ impl Watch {
         if let Some(since) = stalled.checked_sub(1) {
             due(since, write, Overdue::Write);
         }
+        let is_open = self.open.load(Ordering::Acquire) > 0;
         let phase = self.phase.load(Ordering::Relaxed);
         match phase & 3 {
             READING => due(phase >> 2, head, Overdue::Head),
             IDLE => due(phase >> 2, idle, Overdue::Idle),
+            BETWEEN if !is_open => due(phase >> 2, idle, Overdue::Idle),
             _ => {}
         }
         overdue.map_or(Judgement::LookAgain(again), Judgement::Overdue)
@@ -206,6 +250,23 @@ mod tests {
         pass(1).await;
         watch.received();
         assert_eq!(watch.judge(at(15)), Judgement::LookAgain(at(16)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_http2_it_is_idle_while_no_request_is_open() {
+        let (watch, at) = watch();
+        let watch = Arc::new(watch);
+        watch.awaiting_request();
+        pass(70).await;
+        watch.received();
+        assert_eq!(watch.judge(at(70)), Judgement::LookAgain(at(75)));
+        let (first, second) = (watch.opens(), watch.opens());
+        pass(100).await;
+        drop(first);
+        assert_eq!(watch.judge(at(1000)), Judgement::LookAgain(at(1015)));
+        drop(second);
+        assert_eq!(watch.judge(at(244)), Judgement::LookAgain(at(245)));
+        assert_eq!(watch.judge(at(245)), Judgement::Overdue(Overdue::Idle));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod connect;
 mod drain;
 mod hostile;
+mod http2;
 mod listen;
 mod through;
 mod tls;
