@@ -14,7 +14,7 @@ use harness::raw::{Connection, Request};
 use harness::upstream::{Upstream, sized};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -301,6 +301,40 @@ async fn a_client_that_reads_nothing_is_cut_and_its_upstream_with_it() {
     harness::patience::eventually("it is cut", stalled).await;
     let (came, _) = until_closed(&mut stream).await;
     assert!(came.len() < length, "all of it came");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_amid_its_request_is_told_so_and_its_upstream_left() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", upstream.local_addr().expect("an address"));
+    let config = "[listener]\nread_stall = \"400 ms\"";
+    let proxy = Proxy::start(ProxySetup::to(&url).config(config));
+    // What a metered call asks is read first; the other goes upstream as it comes.
+    for (path, leaves) in [(PATH, false), ("/v1/files", true)] {
+        let mut stream = TcpStream::connect(proxy.address())
+            .await
+            .expect("a listener");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n");
+        for piece in [head.as_bytes(), b"{\"a\""] {
+            stream.write_all(piece).await.expect("sent");
+        }
+        let began = Instant::now();
+        if leaves {
+            let (mut there, _) = upstream.accept().await.expect("a connection");
+            let (came, _) = until_closed(&mut there).await;
+            let came = String::from_utf8(came).expect("text");
+            assert!(came.ends_with("{\"a\""), "{came}");
+        }
+        let (came, _) = until_closed(&mut stream).await;
+        assert!(began.elapsed() > SMALL / 2, "{path}");
+        let came = String::from_utf8(came).expect("text");
+        let (head, body) = came.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 408 "), "{path}: {head}");
+        assert!(head.contains("x-tollfree-verdict: none"), "{path}: {head}");
+        let error: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(error["error"]["type"], "invalid_request_error", "{error}");
+        assert_eq!(error["error"]["code"], "request_stalled", "{error}");
+    }
 }
 
 #[tokio::test]

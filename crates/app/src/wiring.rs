@@ -134,6 +134,7 @@ pub(crate) fn listen(config: &Config) -> ListenSettings {
         head_timeout: listener.head_timeout,
         idle_timeout: listener.idle_timeout,
         write_stall: listener.write_stall,
+        read_stall: listener.read_stall,
         most_head_bytes: listener.most_head_bytes,
         most_headers: listener.most_headers,
         refusal: proxy::unserved,

@@ -174,6 +174,9 @@ pub enum Break {
     /// The other side closed the connection.
     #[error("it was closed")]
     Closed,
+    /// The client sent no more of its request for too long.
+    #[error("nothing of the request's body came for too long")]
+    Stalled,
     /// The connection failed.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -192,6 +195,18 @@ pub enum Break {
     /// Another protocol began before the request had ended.
     #[error("upstream switched protocols amid the request")]
     Switched,
+}
+
+impl Break {
+    /// Whether the client sent no more of its request for too long.
+    #[must_use]
+    pub fn is_stall(&self) -> bool {
+        match self {
+            Self::Stalled => true,
+            Self::Body(cause) => cause.downcast_ref().is_some_and(Self::is_stall),
+            _ => false,
+        }
+    }
 }
 
 impl SendError {

@@ -73,7 +73,7 @@ impl Asked {
         };
         let mut body = RequestBody::gather(body, memory, bounds)
             .await
-            .map_err(|_| Refusal::RequestBroke)?;
+            .map_err(|broke| Refusal::unfinished(&broke))?;
         let in_hand = Instant::now();
         let Some(bytes) = body.bytes().cloned() else {
             return Ok(unread(body));

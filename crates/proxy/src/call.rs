@@ -439,9 +439,9 @@ impl Call {
                 match error {
                     // The body we passed on broke off, so upstream never had a whole request.
                     SendError::Broke {
-                        source: Break::Body(_),
+                        source: broke @ Break::Body(_),
                         ..
-                    } => Refusal::RequestBroke,
+                    } => Refusal::unfinished(broke),
                     SendError::Broke { sent: true, .. } => Refusal::Broke { cause },
                     error if error.is_timeout() => Refusal::TimedOut { cause },
                     error => Refusal::unreachable(error),

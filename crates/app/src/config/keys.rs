@@ -51,6 +51,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("listener.head_timeout", "TOLLFREE_LISTENER_HEAD_TIMEOUT", "longest wait for a request head"),
     key("listener.idle_timeout", "TOLLFREE_LISTENER_IDLE_TIMEOUT", "longest pause of a connection between two calls"),
     key("listener.write_stall", "TOLLFREE_LISTENER_WRITE_STALL", "longest time a client may take no byte of its answer"),
+    key("listener.read_stall", "TOLLFREE_LISTENER_READ_STALL", "longest time a client may send no byte of its request's body"),
     key("listener.most_head_bytes", "TOLLFREE_LISTENER_MOST_HEAD_BYTES", "longest request head"),
     key("listener.most_headers", "TOLLFREE_LISTENER_MOST_HEADERS", "most header lines of a request"),
     key("upstream.url", "TOLLFREE_UPSTREAM", "base URL of the API"),

@@ -166,6 +166,9 @@ fn listener(reader: &mut Reader<'_>, file: Option<&Path>) -> Listener {
         write_stall: reader
             .value("listener.write_stall", form::duration(WAIT))
             .unwrap_or(default.write_stall),
+        read_stall: reader
+            .value("listener.read_stall", form::duration(WAIT))
+            .unwrap_or(default.read_stall),
         most_head_bytes: reader
             .value("listener.most_head_bytes", form::size(8 * KIB..=MIB))
             .unwrap_or(default.most_head_bytes),

@@ -68,6 +68,8 @@ pub(crate) struct Listener {
     pub(crate) idle_timeout: Duration,
     /// How long a client may refuse to take a single byte of its answer.
     pub(crate) write_stall: Duration,
+    /// How long a client may send not a single byte of a request's body that is waited for.
+    pub(crate) read_stall: Duration,
     /// Bytes of a request head; a longer one is answered 431.
     pub(crate) most_head_bytes: usize,
     /// Header lines of a request head; more are answered 431.
@@ -268,6 +270,7 @@ impl Default for Listener {
             head_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             write_stall: Duration::from_mins(1),
+            read_stall: Duration::from_mins(1),
             most_head_bytes: 64 * KIB,
             most_headers: 100,
         }

@@ -113,12 +113,18 @@ where
             }
             return Ok(());
         }
-        let (is_over, is_ahead) = {
+        let (is_over, is_ahead, has_stalled) = {
             let line = lock(&line);
-            (line.body_is_over, !line.unread.bytes.is_empty())
+            let is_ahead = !line.unread.bytes.is_empty();
+            (line.body_is_over, is_ahead, line.has_stalled())
         };
         if !keeps || !is_over {
-            return end(&line, !is_over || is_ahead).await;
+            end(&line, !is_over || is_ahead).await?;
+            return if has_stalled {
+                Err(Break::Stalled)
+            } else {
+                Ok(())
+            };
         }
         watch.awaiting_head(is_ahead);
     }
@@ -158,7 +164,7 @@ fn opened(
     (request.map(|()| body), upgrade)
 }
 
-/// Sends an answer to its end, unless the client leaves before.
+/// Sends an answer to its end, unless the client leaves before, or the rest of its request does not come.
 async fn send<B>(line: &Mutex<Line>, mut answer: Outgoing<B>) -> Result<(), Break>
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
@@ -166,8 +172,17 @@ where
     lock(line).answers();
     poll_fn(|cx| match answer.poll(&mut Writer(line), cx) {
         Poll::Ready(sent) => Poll::Ready(sent),
-        Poll::Pending if lock(line).has_left(cx) => Poll::Ready(Err(Break::Closed)),
-        Poll::Pending => Poll::Pending,
+        Poll::Pending => {
+            let mut line = lock(line);
+            if line.has_stalled() {
+                // Whatever upstream answers meanwhile, it will never have the whole request.
+                Poll::Ready(Err(Break::Stalled))
+            } else if line.has_left(cx) {
+                Poll::Ready(Err(Break::Closed))
+            } else {
+                Poll::Pending
+            }
+        }
     })
     .await
 }

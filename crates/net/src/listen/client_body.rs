@@ -3,13 +3,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::line::{Line, lock};
+use super::streams::Upload;
 use crate::error::Break;
 use crate::http1::incoming;
 use crate::http1::left::Left;
@@ -27,7 +27,7 @@ enum Shape {
         line: Weak<Mutex<Line>>,
         left: Left,
     },
-    Http2(Incoming),
+    Http2(Box<Upload>),
 }
 
 impl ClientBody {
@@ -39,8 +39,8 @@ impl ClientBody {
         Self(Shape::Line { line, left })
     }
 
-    pub(crate) fn http2(incoming: Incoming) -> Self {
-        Self(Shape::Http2(incoming))
+    pub(crate) fn http2(upload: Upload) -> Self {
+        Self(Shape::Http2(Box::new(upload)))
     }
 }
 
@@ -58,8 +58,15 @@ fn poll_line(
         return Poll::Ready(Some(Err(Break::Closed)));
     };
     let mut line = lock(&line);
+    let Poll::Ready(frame) = incoming::poll_frame(left, &mut *line, cx) else {
+        if !line.stalls() {
+            return Poll::Pending;
+        }
+        *left = Left::Nothing;
+        return Poll::Ready(Some(Err(Break::Stalled)));
+    };
     // Behind a body that broke nothing is to be trusted: it is never over.
-    let frame = ready!(incoming::poll_frame(left, &mut *line, cx)).transpose()?;
+    let frame = frame.transpose()?;
     line.body_is_over = left.is_nothing();
     Poll::Ready(frame.filter(Frame::is_data).map(Ok))
 }
@@ -76,12 +83,7 @@ impl Body for ClientBody {
             Shape::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Shape::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Shape::Line { line, left } => poll_line(line, left, cx),
-            Shape::Http2(incoming) => loop {
-                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-                    Some(Ok(frame)) if !frame.is_data() => {}
-                    next => return Poll::Ready(next.map(|frame| Ok(frame?))),
-                }
-            },
+            Shape::Http2(upload) => upload.poll_frame(cx),
         }
     }
 
@@ -89,7 +91,7 @@ impl Body for ClientBody {
         match &self.0 {
             Shape::Whole(bytes) => bytes.is_empty(),
             Shape::Line { left, .. } => left.is_nothing(),
-            Shape::Http2(incoming) => incoming.is_end_stream(),
+            Shape::Http2(upload) => upload.incoming().is_end_stream(),
         }
     }
 
@@ -97,7 +99,7 @@ impl Body for ClientBody {
         match &self.0 {
             Shape::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Shape::Line { left, .. } => left.size_hint(),
-            Shape::Http2(incoming) => incoming.size_hint(),
+            Shape::Http2(upload) => upload.incoming().size_hint(),
         }
     }
 }

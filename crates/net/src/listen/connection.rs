@@ -182,9 +182,9 @@ where
         }
         Version::Http2 => {
             watch.awaiting_request();
-            let asked = Arc::clone(&watch);
+            let (asked, figures) = (Arc::clone(&watch), Arc::clone(&peer.place.figures));
             let call = move |request: Request<Incoming>| {
-                let (request, open) = streams::opened(request, &asked);
+                let (request, open) = streams::opened(request, &asked, &figures);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);

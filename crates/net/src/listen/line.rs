@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop;
 
 use super::watched::Watched;
 use crate::http1::incoming::Source;
@@ -26,12 +27,20 @@ pub(crate) struct Line {
     pub(crate) unread: Unread,
     /// Nothing of the request is left to be read.
     pub(crate) body_is_over: bool,
-    /// The client left amid its request.
-    has_ended: bool,
+    /// Why no more comes of a request that has not ended.
+    gone: Option<Gone>,
     /// What of an interim answer (100) is still to be written.
     interim: &'static [u8],
     /// It was written, and may wait to leave.
     interim_waits: bool,
+}
+
+/// What became of a client amid its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    Left,
+    /// It sent nothing for too long.
+    Stalled,
 }
 
 /// How far a head is that is waited for.
@@ -63,7 +72,7 @@ impl Line {
             io,
             unread: Unread::new(),
             body_is_over: true,
-            has_ended: false,
+            gone: None,
             interim: b"",
             interim_waits: false,
         }
@@ -118,7 +127,21 @@ impl Line {
                 Poll::Ready(_) => return true,
             }
         }
-        self.has_ended
+        self.gone == Some(Gone::Left)
+    }
+
+    /// Whether the client sent no more of its request for too long.
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.gone == Some(Gone::Stalled)
+    }
+
+    /// Whether nothing came for too long of a body that was looked for just now, and was not there.
+    pub(crate) fn stalls(&mut self) -> bool {
+        // Without budget nobody looked.
+        if self.io.watch().body_is_late() && coop::has_budget_remaining() {
+            self.gone = Some(Gone::Stalled);
+        }
+        self.has_stalled()
     }
 
     /// A body follows whose sender waits to be asked for it.
@@ -165,8 +188,12 @@ impl Source for Line {
     /// Reads on what the client sends, and asks for it first where it waits for that.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        let read = ready!(self.unread.poll_fill(&mut self.io, cx));
-        self.has_ended |= !matches!(read, Ok(1..));
+        let read = self.unread.poll_fill(&mut self.io, cx);
+        self.io.watch().read(read.is_pending());
+        let read = ready!(read);
+        if !matches!(read, Ok(1..)) {
+            self.gone = Some(Gone::Left);
+        }
         Poll::Ready(read)
     }
 }

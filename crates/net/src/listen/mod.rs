@@ -29,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::error::{BoxedError, ListenError};
+use crate::error::{BoxedError, Break, ListenError};
 use crate::http1::request_head::Limits;
 use crate::tls;
 use calls::Rules;
@@ -94,6 +94,8 @@ pub struct ListenSettings {
     pub idle_timeout: Duration,
     /// How long a client may refuse to take a single byte of its answer. Default 60 s.
     pub write_stall: Duration,
+    /// How long a client may send not a single byte of a request's body that is waited for. Default 60 s.
+    pub read_stall: Duration,
     /// Bytes of a request head; more are answered 431. Default 64 KiB, at least 8 KiB.
     pub most_head_bytes: usize,
     /// Headers of a request; more are answered 431. Default 100.
@@ -114,6 +116,7 @@ impl ListenSettings {
             head_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             write_stall: Duration::from_mins(1),
+            read_stall: Duration::from_mins(1),
             most_head_bytes: 64 * 1024,
             most_headers: 100,
             refusal: bare_refusal,
@@ -131,6 +134,7 @@ pub struct ListenFigures {
     slow_heads: AtomicU64,
     idle: AtomicU64,
     stalled_writes: AtomicU64,
+    pub(crate) stalled_reads: AtomicU64,
     accept_errors: AtomicU64,
     pub(crate) cut: AtomicU64,
 }
@@ -157,6 +161,8 @@ impl ListenFigures {
         idle,
         /// Connections closed because the client took no byte of its answer for too long.
         stalled_writes,
+        /// Requests of whose body nothing came for too long; over HTTP/1.1 their connections are closed.
+        stalled_reads,
         /// Errors of accept that made the listener pause, such as too many open files.
         accept_errors,
         /// Connections that the drain cut.
@@ -236,6 +242,7 @@ impl Listener {
             head: settings.head_timeout,
             idle: settings.idle_timeout,
             write: settings.write_stall,
+            read: settings.read_stall,
         };
         loop {
             let accepted = tokio::select! {
@@ -371,6 +378,7 @@ fn record(end: &End, client: SocketAddr, local: SocketAddr, figures: &ListenFigu
     let count = match end {
         End::Overdue(Overdue::Head) => Some(&figures.slow_heads),
         End::Overdue(Overdue::Write) => Some(&figures.stalled_writes),
+        End::Http(Err(Break::Stalled)) => Some(&figures.stalled_reads),
         End::Tls(_) => Some(&figures.failed_tls),
         End::SpokeTls => Some(&figures.spoke_tls),
         End::Overdue(Overdue::Idle) => Some(&figures.idle),

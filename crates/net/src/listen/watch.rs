@@ -4,7 +4,7 @@
 //! connection's timer fires, which is at least once per head timeout. It must not know sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,12 +18,14 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
     /// For taking at least one byte of what is to be written.
     pub(crate) write: Duration,
+    /// For sending at least one byte of a body that is waited for.
+    pub(crate) read: Duration,
 }
 
 impl Patience {
     /// The shortest of them.
     fn least(self) -> Duration {
-        self.head.min(self.idle).min(self.write)
+        self.head.min(self.idle).min(self.write).min(self.read)
     }
 }
 
@@ -53,6 +55,10 @@ pub(crate) struct Watch {
     phase: AtomicU64,
     /// Milliseconds since `accepted` plus one, or zero if the writer is not stalled.
     stalled: AtomicU64,
+    /// The same of a request's body that is waited for.
+    awaited: AtomicU64,
+    /// It was waited for too long when this was last judged.
+    is_late: AtomicBool,
     /// Requests that are open at once, over HTTP/2.
     open: AtomicU64,
 }
@@ -82,6 +88,8 @@ impl Watch {
             patience,
             phase: AtomicU64::new(READING),
             stalled: AtomicU64::new(0),
+            awaited: AtomicU64::new(0),
+            is_late: AtomicBool::new(false),
             open: AtomicU64::new(0),
         }
     }
@@ -143,11 +151,47 @@ impl Watch {
         }
     }
 
+    /// Bytes of a request's body came, or are waited for.
+    pub(crate) fn read(&self, waits: bool) {
+        match (waits, self.awaited.load(Ordering::Relaxed)) {
+            (true, 0) => self.awaited.store(self.millis() + 1, Ordering::Relaxed),
+            (false, since) if since != 0 => {
+                self.awaited.store(0, Ordering::Relaxed);
+                self.is_late.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// How long nothing may come of a request's body that is waited for.
+    pub(crate) fn read_patience(&self) -> Duration {
+        self.patience.read
+    }
+
+    /// Whether a body that is waited for is overdue. Nobody else may say so: whoever does not ask for it just now does
+    /// not know whether it came.
+    pub(crate) fn body_is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
     /// Whether the client has kept us waiting too long at `now`, and if not, when to look again.
     pub(crate) fn judge(&self, now: Instant) -> Judgement {
-        let Patience { head, idle, write } = self.patience;
+        let Patience {
+            head,
+            idle,
+            write,
+            read,
+        } = self.patience;
         // A phase that begins just after this look has to be seen before it can be overdue.
         let mut again = now + self.patience.least();
+        if let Some(since) = self.awaited.load(Ordering::Relaxed).checked_sub(1) {
+            let at = self.accepted + Duration::from_millis(since) + read;
+            if at > now {
+                again = again.min(at);
+            } else {
+                self.is_late.store(true, Ordering::Relaxed);
+            }
+        }
         let mut overdue = None;
         let mut due = |since: u64, patience: Duration, what: Overdue| {
             let at = self.accepted + Duration::from_millis(since) + patience;
@@ -184,12 +228,14 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(15);
     const IDLE: Duration = Duration::from_secs(75);
     const WRITE: Duration = Duration::from_mins(1);
+    const READ: Duration = Duration::from_secs(50);
 
     fn watch() -> (Watch, impl Fn(u64) -> Instant) {
         let watch = Watch::new(Patience {
             head: HEAD,
             idle: IDLE,
             write: WRITE,
+            read: READ,
         });
         let accepted = watch.accepted;
         (watch, move |seconds| {
@@ -281,5 +327,23 @@ mod tests {
         assert_eq!(watch.judge(at(71)), Judgement::Overdue(Overdue::Write));
         watch.wrote(false);
         assert_eq!(watch.judge(at(71)), Judgement::LookAgain(at(86)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_late_until_one_byte_came() {
+        let (watch, at) = watch();
+        watch.serving();
+        pass(10).await;
+        watch.read(true);
+        pass(30).await;
+        watch.read(true);
+        assert_eq!(watch.judge(at(50)), Judgement::LookAgain(at(60)));
+        assert!(!watch.body_is_late());
+        assert_eq!(watch.judge(at(60)), Judgement::LookAgain(at(75)));
+        assert!(watch.body_is_late());
+        watch.read(false);
+        assert!(!watch.body_is_late());
+        assert_eq!(watch.judge(at(100)), Judgement::LookAgain(at(115)));
+        assert!(!watch.body_is_late());
     }
 }

@@ -28,6 +28,11 @@ impl Watched {
         }
     }
 
+    /// Where what happens on it is written down.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// The transport, for another protocol.
     pub(crate) fn into_transport(self) -> Transport {
         self.transport

@@ -7,6 +7,7 @@ mod http2;
 mod listen;
 mod through;
 mod tls;
+mod uploads;
 mod way;
 
 use std::convert::Infallible;

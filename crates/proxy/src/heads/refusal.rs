@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use meter::{Reason, Verdict};
-use net::SendError;
+use net::{Break, SendError};
 use serde::Serialize;
 
 use crate::bodies::answer_body::AnswerBody;
@@ -38,6 +38,11 @@ pub(crate) enum Refusal {
     /// The client's request body broke off.
     #[error("the request body broke off before its end")]
     RequestBroke,
+    /// Nothing of the client's request body came for too long.
+    #[error(
+        "nothing of the request body came for too long. help: send it without long pauses, or raise listener.read_stall"
+    )]
+    RequestStalled,
     /// Upstream is this proxy.
     #[error("upstream {0} is this proxy. help: remove TOLLFREE_UPSTREAM, or name the real API")]
     Loop(Box<str>),
@@ -93,6 +98,15 @@ impl Refusal {
     /// Where to look when nobody answers.
     const NETWORK: &str = "check upstream.url and the network";
 
+    /// The client's request did not come to its end.
+    pub(crate) fn unfinished(broke: &Break) -> Refusal {
+        if broke.is_stall() {
+            Refusal::RequestStalled
+        } else {
+            Refusal::RequestBroke
+        }
+    }
+
     /// Nothing could be sent, because of this.
     pub(crate) fn unreachable(error: &SendError) -> Refusal {
         let help = match error {
@@ -115,6 +129,7 @@ impl Refusal {
             | Refusal::NotHttp
             | Refusal::BadWait(..)
             | Refusal::RequestBroke => StatusCode::BAD_REQUEST,
+            Refusal::RequestStalled => StatusCode::REQUEST_TIMEOUT,
             Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
             Refusal::Method(_) | Refusal::LookupMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -140,6 +155,7 @@ impl Refusal {
             Refusal::TooManyWaits => "too_many_waits",
             Refusal::BadWait(..) => "invalid_wait",
             Refusal::RequestBroke => "request_broke",
+            Refusal::RequestStalled => "request_stalled",
             Refusal::Unreachable { .. } => "upstream_unreachable",
             Refusal::TimedOut { .. } => "upstream_timeout",
             Refusal::Loop(_) => "proxy_loop",
@@ -176,7 +192,11 @@ impl Refusal {
         let mut answer = whole(self.status(), self.text());
         if matches!(
             self,
-            Refusal::Head(_) | Refusal::Unclear(_) | Refusal::Method(_) | Refusal::RequestBroke
+            Refusal::Head(_)
+                | Refusal::Unclear(_)
+                | Refusal::Method(_)
+                | Refusal::RequestBroke
+                | Refusal::RequestStalled
         ) {
             answer
                 .headers_mut()
