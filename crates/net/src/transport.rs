@@ -3,11 +3,29 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::connect::origins::Ends;
+
+/// A connection that is silent so long is asked by TCP for a sign of life.
+pub(crate) const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+/// Without one, it is asked again so much later.
+pub(crate) const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
+/// Asked so often in vain, it is broken.
+pub(crate) const KEEPALIVE_TRIES: u32 = 4;
+
+/// All of it, for a socket. Whoever vanishes without a word is noticed by nothing else on a connection on which nobody
+/// has anything to say: a quiet WebSocket, an answer that is thought about.
+pub(crate) fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_AGAIN)
+        .with_retries(KEEPALIVE_TRIES)
+}
 
 /// A socket, perhaps with TLS on it. TLS state is large and therefore boxed.
 pub(crate) enum Transport {

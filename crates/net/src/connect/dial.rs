@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use super::tunnel;
 use crate::error::{BoxedError, Cause, SendError};
-use crate::transport::Transport;
+use crate::transport::{KEEPALIVE_AFTER, KEEPALIVE_AGAIN, KEEPALIVE_TRIES, Transport};
 
 /// Makes connections to one upstream.
 pub(crate) struct Dialer {
@@ -43,11 +43,15 @@ pub(crate) struct Proxy {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// TCP connections: addresses resolved anew each time, both families (RFC 6555), no delay of small writes.
+/// TCP connections: addresses resolved anew each time, both families (RFC 6555), no delay of small writes, a
+/// sign of life asked for where nothing is said.
 pub(crate) fn tcp() -> HttpConnector<Resolver> {
     let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE_AFTER));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_AGAIN));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_TRIES));
     tcp
 }
 

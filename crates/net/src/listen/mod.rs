@@ -23,6 +23,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,6 +33,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::error::{BoxedError, Break, ListenError};
 use crate::http1::request_head::Limits;
 use crate::tls;
+use crate::transport;
 use calls::Rules;
 pub use client_body::ClientBody;
 pub use connection::Peer;
@@ -194,6 +196,10 @@ impl Listener {
             _ => ListenError::Bind { address, source },
         };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
+        // Each connection inherits it.
+        SockRef::from(&socket)
+            .set_tcp_keepalive(&transport::keepalive())
+            .map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
         Ok(Self {
             socket,

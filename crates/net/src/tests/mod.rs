@@ -4,6 +4,8 @@ mod connect;
 mod drain;
 mod hostile;
 mod http2;
+#[cfg(target_os = "linux")]
+mod keepalive;
 mod listen;
 mod through;
 mod tls;
