@@ -20,6 +20,7 @@ use harness::kept::{KEYS, Kept};
 use harness::note::Note;
 use harness::proxy::Proxy;
 use harness::raw::{self, Request};
+use harness::skip::skipped;
 use harness::sqlite;
 use harness::strace::{self, Fault};
 use serde_json::Value;
@@ -83,7 +84,9 @@ impl Part {
 fn can_trace() -> bool {
     let missing = strace::missing();
     if let Some(why) = &missing {
-        eprintln!("SKIPPED: no fault can be put into a system call here: {why}");
+        skipped(&format!(
+            "no fault can be put into a system call here: {why}"
+        ));
     }
     missing.is_none()
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use harness::chance::Chance;
 use harness::figures::{self, Figures};
 use meter::{
-    AfterCrossing, Certainty, Coverage, Day, Evidence, FinishedCall, InFlight, Meter, Model,
-    ModelGroup, Offer, OfferParts, Organization, Rules, SharedProjects, StreamHead, Terms, Usage,
+    AfterCrossing, CallAhead, Certainty, Coverage, Day, Evidence, FinishedCall, InFlight, Meter,
+    Model, ModelGroup, Offer, OfferParts, Organization, Rules, SharedProjects, Terms, Usage,
     UsageTier, Verdict,
 };
 
@@ -208,8 +208,8 @@ impl World {
         }
     }
 
-    fn head<'a>(&'a self, planned: &Planned, own: Option<&'a InFlight>, at: i64) -> StreamHead<'a> {
-        StreamHead {
+    fn head<'a>(&'a self, planned: &Planned, own: Option<&'a InFlight>, at: i64) -> CallAhead<'a> {
+        CallAhead {
             organization: &self.acme,
             project: None,
             model: Some(planned.kind.model),

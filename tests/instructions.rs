@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use harness::chat::{DATE, JSON};
 use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{Connection, Request};
+use harness::skip::skipped;
 use harness::upstream::{Upstream, sized};
 use harness::{built, callgrind, foreign};
 
@@ -126,9 +127,9 @@ fn judge(counted: &Counts) {
 fn is_here(what: &str) -> bool {
     let here = callgrind::version().is_some();
     if !here {
-        println!(
-            "SKIPPED: valgrind is not installed (Debian: apt-get install valgrind): {what} not counted"
-        );
+        skipped(&format!(
+            "valgrind is not installed (Debian: apt-get install valgrind): {what} not counted"
+        ));
     }
     here
 }

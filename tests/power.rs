@@ -19,6 +19,7 @@ use harness::kept::{KEYS, Kept};
 use harness::note::Note;
 use harness::proxy::Proxy;
 use harness::raw::Request;
+use harness::skip::skipped;
 use harness::sqlite;
 use harness::strace::{self, Fault};
 use harness::trace::{self, Call, What};
@@ -46,7 +47,9 @@ struct Recorded {
 
 async fn recorded() -> Option<Recorded> {
     if let Some(why) = strace::missing() {
-        eprintln!("SKIPPED: the system calls of the program cannot be recorded here: {why}");
+        skipped(&format!(
+            "the system calls of the program cannot be recorded here: {why}"
+        ));
         return None;
     }
     let deep = usize::from(figures::is_deep());
@@ -173,7 +176,9 @@ async fn no_word_leaves_before_it_is_on_the_disk_and_every_cut_leaves_a_sound_le
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_for_on_a_websocket_is_on_the_disk_before_it_goes_up() {
     if let Some(why) = strace::missing() {
-        eprintln!("SKIPPED: the system calls of the program cannot be recorded here: {why}");
+        skipped(&format!(
+            "the system calls of the program cannot be recorded here: {why}"
+        ));
         return;
     }
     let kept = Kept::new(Clock::System, AfterCrossing::Billed).await;

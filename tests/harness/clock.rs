@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use crate::proxy::ProxySetup;
+use crate::skip::skipped;
 
 /// How often a shared clock is set.
 const TICK: Duration = Duration::from_micros(500);
@@ -33,9 +34,9 @@ pub fn library() -> Option<&'static Path> {
 pub fn library_or_skip(not_tried: &str) -> Option<&'static Path> {
     let library = library();
     if library.is_none() {
-        println!(
-            "SKIPPED: libfaketime is not installed (Debian: apt-get install faketime): {not_tried}"
-        );
+        skipped(&format!(
+            "libfaketime is not installed (Debian: apt-get install faketime): {not_tried}"
+        ));
     }
     library
 }

@@ -42,6 +42,7 @@ pub mod reckoning;
 pub mod redis;
 pub mod replay;
 pub mod sdks;
+pub mod skip;
 pub mod sqlite;
 pub mod strace;
 pub mod trace;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::patience::eventually;
+use crate::skip::skipped;
 
 /// A server of the test's own; it is killed when dropped.
 #[derive(Debug)]
@@ -25,9 +26,7 @@ impl Redis {
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let Some(child) = spawned(port, &folder) else {
-            eprintln!(
-                "SKIPPED: no redis-server here, so nothing was proved of replicas that share totals"
-            );
+            skipped("no redis-server here, so nothing was proved of replicas that share totals");
             return None;
         };
         let redis = Redis {

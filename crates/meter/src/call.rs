@@ -70,9 +70,9 @@ pub struct MissingCall<'a> {
     pub at: i64,
 }
 
-/// A call whose answer has begun and whose usage is not known yet.
+/// A call whose usage is not known yet: about to be sent, or its answer under way.
 #[derive(Clone, Copy, Debug)]
-pub struct StreamHead<'a> {
+pub struct CallAhead<'a> {
     /// Whose call it is.
     pub organization: &'a Organization,
     /// The project, where the answer named one.

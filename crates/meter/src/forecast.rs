@@ -4,7 +4,7 @@
 use arc_swap::Guard;
 
 use crate::assumptions::{Assumption, Assumptions};
-use crate::call::StreamHead;
+use crate::call::CallAhead;
 use crate::day::Day;
 use crate::eligibility::{Eligibility, Question};
 use crate::in_flight::{Forecast, InFlight};
@@ -14,10 +14,9 @@ use crate::settlement::Expectation;
 use crate::verdict::{self, Certainty, Verdict};
 
 impl Meter {
-    /// Begins the accounting of a call under way, when its answer's head came; `None` for a call that cannot draw
-    /// on an allowance. Drop the guard after the call is settled.
+    /// Begins the accounting of a call under way, before it is sent; `None` for a call that cannot draw on an allowance. Drop the guard after the call is settled.
     #[must_use]
-    pub fn begin(&self, rules: &Rules, head: &StreamHead<'_>) -> Option<InFlight> {
+    pub fn begin(&self, rules: &Rules, head: &CallAhead<'_>) -> Option<InFlight> {
         let Eligibility::Eligible { group, .. } = Self::judge_head(rules, head) else {
             return None;
         };
@@ -35,13 +34,13 @@ impl Meter {
     }
 
     /// What the call may take: at the most, and by what such calls have really taken.
-    fn forecast(&self, head: &StreamHead<'_>) -> Forecast {
+    fn forecast(&self, head: &CallAhead<'_>) -> Forecast {
         let model = head.model;
         let usual = model.and_then(|model| self.habits.high(head.kind, model));
         Forecast::new(head.bound, usual)
     }
 
-    fn judge_head(rules: &Rules, head: &StreamHead<'_>) -> Eligibility {
+    fn judge_head(rules: &Rules, head: &CallAhead<'_>) -> Eligibility {
         let question = Question {
             organization: head.organization,
             project: head.project,
@@ -57,7 +56,7 @@ impl Meter {
 
     /// What the head of a stream may honestly say before the call's usage is known: a forecast, never a promise.
     #[must_use]
-    pub fn expect(&self, rules: &Rules, head: &StreamHead<'_>) -> Expectation {
+    pub fn expect(&self, rules: &Rules, head: &CallAhead<'_>) -> Expectation {
         let eligibility = Self::judge_head(rules, head);
         let group = eligibility.group();
         let standing =

@@ -37,7 +37,7 @@ mod verdict;
 
 pub use announced::Announcement;
 pub use assumptions::{Assumption, Assumptions};
-pub use call::{Evidence, FinishedCall, MissingCall, StreamHead};
+pub use call::{CallAhead, Evidence, FinishedCall, MissingCall};
 pub use correction::Correction;
 pub use day::Day;
 pub use elsewhere::{Grant, Portion};

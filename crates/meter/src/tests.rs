@@ -19,9 +19,9 @@ mod words;
 use std::sync::Arc;
 
 use crate::{
-    AfterCrossing, Coverage, Day, DeclaredOrganization, Evidence, FinishedCall, GroupId, Meter,
-    MissingCall, Model, ModelGroup, Offer, OfferParts, Organization, Payer, Price, Rates, Reason,
-    Rules, Settlement, SharedProjects, StreamHead, Terms, Usage, UsageTier,
+    AfterCrossing, CallAhead, Coverage, Day, DeclaredOrganization, Evidence, FinishedCall, GroupId,
+    Meter, MissingCall, Model, ModelGroup, Offer, OfferParts, Organization, Payer, Price, Rates,
+    Reason, Rules, Settlement, SharedProjects, Terms, Usage, UsageTier,
 };
 
 pub(crate) const LARGE: GroupId = GroupId(0);
@@ -238,8 +238,8 @@ pub(crate) fn missing(organization: &Organization, at_most: Option<u64>) -> Miss
 }
 
 /// The same at the head of its answer.
-pub(crate) fn head(organization: &Organization, bound: Option<u64>) -> StreamHead<'_> {
-    StreamHead {
+pub(crate) fn head(organization: &Organization, bound: Option<u64>) -> CallAhead<'_> {
+    CallAhead {
         organization,
         project: None,
         model: Some("gpt-6-sol"),

@@ -161,7 +161,7 @@ pub(crate) fn by_totals(
 }
 
 /// What can be said of an eligible call before its tokens are known; `None`: nothing yet. `others` are the calls
-/// under way beside it, `bound` is what it may take itself.
+/// under way beside it, `likely` is what it may take itself.
 pub(crate) fn forecast(
     after_crossing: AfterCrossing,
     standing: &Standing,

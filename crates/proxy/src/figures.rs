@@ -127,7 +127,7 @@ fn place(endpoint: Option<Metered>) -> usize {
     endpoint.map_or(ENDPOINTS - 1, |endpoint| endpoint as usize)
 }
 
-/// The index of a direction: input, output.
+/// The directions of tokens, by their index.
 const DIRECTIONS: [&str; 2] = ["input", "output"];
 
 impl Figures {
@@ -201,7 +201,7 @@ impl Figures {
         }
     }
 
-    /// A call begins; it ends when the guard is dropped.
+    /// A call begins, and is under way until [`ended`](Self::ended).
     pub(crate) fn begun(&self) {
         self.begun.one();
     }

@@ -1,7 +1,7 @@
 //! Organizations by name, and two names that turn out to be one organization.
 
 use super::{LARGE, Scene, TODAY, call, head, missing, paid_by};
-use crate::{FinishedCall, Organizations, Payer, Reason, Span, StreamHead, Verdict};
+use crate::{CallAhead, FinishedCall, Organizations, Payer, Reason, Span, Verdict};
 
 #[test]
 fn names_are_kept_within_their_bounds() {
@@ -112,7 +112,7 @@ fn slack_contradictions_crossing_and_calls_under_way_move_along() {
     let now = standing();
     assert_eq!((now.taken, now.fitted, now.slack.tokens), (10, 10, 30));
     assert_eq!((now.in_flight.tokens, now.contradictions), (40, 1));
-    let own = StreamHead {
+    let own = CallAhead {
         own: Some(&under_way),
         ..head
     };

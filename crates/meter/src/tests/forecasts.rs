@@ -2,11 +2,11 @@
 
 use super::{LARGE, Scene, TODAY, call, head, missing, paid_by};
 use crate::{
-    AfterCrossing, Certainty, Expectation, FinishedCall, Meter, Payer, Reason, StreamHead, Usage,
+    AfterCrossing, CallAhead, Certainty, Expectation, FinishedCall, Meter, Payer, Reason, Usage,
     Verdict,
 };
 
-fn expect(scene: &Scene, head: &StreamHead<'_>) -> Expectation {
+fn expect(scene: &Scene, head: &CallAhead<'_>) -> Expectation {
     scene.meter.expect(&scene.rules, head)
 }
 
@@ -91,7 +91,7 @@ fn a_spent_allowance_is_expected_billed() {
 fn a_call_that_cannot_be_free_is_expected_billed() {
     let scene = Scene::billed_after_crossing();
     let acme = scene.organization("acme");
-    let asked = |model, service_tier| StreamHead {
+    let asked = |model, service_tier| CallAhead {
         model,
         service_tier,
         ..head(&acme, Some(1))
@@ -141,7 +141,7 @@ fn other_calls_under_way_are_held_against_a_forecast() {
     assert_free(
         &expect(
             &scene,
-            &StreamHead {
+            &CallAhead {
                 own: Some(&first_under_way),
                 ..first
             },
@@ -151,7 +151,7 @@ fn other_calls_under_way_are_held_against_a_forecast() {
     let second_under_way = scene.meter.begin(&scene.rules, &second).unwrap();
     assert_pending(&expect(
         &scene,
-        &StreamHead {
+        &CallAhead {
             own: Some(&second_under_way),
             ..second
         },
@@ -159,7 +159,7 @@ fn other_calls_under_way_are_held_against_a_forecast() {
     assert_free(
         &expect(
             &scene,
-            &StreamHead {
+            &CallAhead {
                 own: Some(&second_under_way),
                 bound: Some(400_000),
                 ..second
@@ -171,7 +171,7 @@ fn other_calls_under_way_are_held_against_a_forecast() {
     assert_free(
         &expect(
             &scene,
-            &StreamHead {
+            &CallAhead {
                 own: Some(&second_under_way),
                 ..second
             },
@@ -200,7 +200,7 @@ fn an_unbounded_call_under_way_leaves_every_other_pending() {
         assert_free(
             &expect(
                 &scene,
-                &StreamHead {
+                &CallAhead {
                     own: Some(&unbounded),
                     ..head(&acme, Some(1))
                 },
@@ -229,7 +229,7 @@ fn slack_with_a_bound_takes_room_and_without_one_is_named() {
         &expect(&scene, &head(&nobody, Some(250_000))),
         "enrolment,outside-usage,day-start",
     );
-    let hosted = StreamHead {
+    let hosted = CallAhead {
         hosted_tool: true,
         ..head(&acme, Some(1))
     };
@@ -271,7 +271,7 @@ fn a_call_without_bound_is_forecast_by_what_such_calls_took() {
     assert_free(&expect(&scene, &head(&acme, Some(100_001))), "");
     assert_pending(&expect(
         &scene,
-        &StreamHead {
+        &CallAhead {
             kind: "chat.completions",
             ..head(&acme, None)
         },
@@ -283,7 +283,7 @@ fn a_call_without_bound_is_forecast_by_what_such_calls_took() {
     // 94 others of 1,063 tokens each leave 78 of 100,000.
     assert_pending(&expect(&scene, &head(&acme, None)));
     assert_free(&expect(&scene, &head(&acme, Some(78))), "");
-    let own = StreamHead {
+    let own = CallAhead {
         own: under_way.last(),
         ..head(&acme, None)
     };

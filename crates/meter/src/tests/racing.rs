@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{LARGE, Scene, TODAY, call, head, missing};
-use crate::{AfterCrossing, RunningTotal, Span, StreamHead, Verdict};
+use crate::{AfterCrossing, CallAhead, RunningTotal, Span, Verdict};
 
 const THREADS: u64 = 4;
 const CALLS: u64 = 5_000;
@@ -89,7 +89,7 @@ fn no_settlement_is_lost_while_two_names_become_one_organization() {
                     for n in 0..1_000 {
                         let head = head(organization, Some(5));
                         let under_way = scene.meter.begin(&scene.rules, &head);
-                        let own = StreamHead {
+                        let own = CallAhead {
                             own: under_way.as_ref(),
                             ..head
                         };

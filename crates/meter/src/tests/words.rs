@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{LARGE, MIDNIGHT, MORNING, Scene, TODAY, call, head, missing, paid_by};
 use crate::{
-    Assumption, Assumptions, Certainty, FinishedCall, Meter, MissingCall, Payer, Reason,
-    Settlement, SlackSource, StreamHead, Verdict,
+    Assumption, Assumptions, CallAhead, Certainty, FinishedCall, Meter, MissingCall, Payer, Reason,
+    Settlement, SlackSource, Verdict,
 };
 
 #[test]
@@ -161,7 +161,7 @@ fn a_forecast_is_expected_or_says_nothing() {
         Some("tts-1"),
     ] {
         for bound in [None, Some(1), Some(2_000_000)] {
-            let head = StreamHead {
+            let head = CallAhead {
                 model,
                 ..head(&acme, bound)
             };

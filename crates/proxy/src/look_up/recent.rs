@@ -148,12 +148,15 @@ pub(crate) struct Recent {
     unmetered: Mutex<Shelf>,
 }
 
+/// Hashes of a call's ids: ours, `x-request-id`, response id.
+type Entries = [Option<u64>; 3];
+
 #[derive(Debug)]
 struct Shelf {
     /// Calls kept at most.
     most: usize,
-    /// Oldest first.
-    calls: VecDeque<Arc<RecentCall>>,
+    /// Oldest first, each with the hashes of its ids.
+    calls: VecDeque<(Entries, Arc<RecentCall>)>,
     /// Number of the oldest call in `calls`; numbers only grow.
     first: u64,
     /// Hash of an id to the number of the latest call that has it.
@@ -231,12 +234,15 @@ impl Recent {
             first,
             index,
         } = &mut *guard;
-        if calls.len() == *most
-            && let Some(oldest) = calls.pop_front()
-        {
-            for gone in self.entries(&oldest).into_iter().flatten() {
-                if index.get(&gone) == Some(first) {
-                    index.remove(&gone);
+        let oldest = if calls.len() == *most {
+            calls.pop_front()
+        } else {
+            None
+        };
+        if let Some((names, _)) = &oldest {
+            for gone in names.iter().flatten() {
+                if index.get(gone) == Some(first) {
+                    index.remove(gone);
                 }
             }
             *first += 1;
@@ -245,7 +251,10 @@ impl Recent {
         for name in names.into_iter().flatten() {
             index.insert(name, number);
         }
-        calls.push_back(Arc::clone(&call));
+        calls.push_back((names, Arc::clone(&call)));
+        // What goes is torn down while nobody waits for it.
+        drop(guard);
+        drop(oldest);
         call
     }
 
@@ -264,8 +273,7 @@ impl Recent {
         (named && call.key == Some(key)).then_some(call)
     }
 
-    /// The index entries of a call: by our id, by `x-request-id`, by response id.
-    fn entries(&self, call: &RecentCall) -> [Option<u64>; 3] {
+    fn entries(&self, call: &RecentCall) -> Entries {
         let by_openai_id = |id| self.by_openai_id(call.key, id);
         [
             Some(self.by_call(call.call.as_str())),
@@ -288,7 +296,8 @@ fn at(shelf: &Mutex<Shelf>, entry: u64) -> Option<Arc<RecentCall>> {
     let guard = shelf.lock().unwrap_or_else(PoisonError::into_inner);
     let number = guard.index.get(&entry)?;
     let place = usize::try_from(number - guard.first).ok()?;
-    guard.calls.get(place).map(Arc::clone)
+    let (_, call) = guard.calls.get(place)?;
+    Some(Arc::clone(call))
 }
 
 #[cfg(test)]

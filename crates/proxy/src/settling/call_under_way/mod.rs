@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use meter::{Expectation, InFlight, Rules, StreamHead};
+use meter::{CallAhead, Expectation, InFlight, Rules};
 use net::Peer;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::{End, Metered, ResponseReader};
@@ -173,8 +173,8 @@ impl CallUnderWay {
         }
     }
 
-    fn stream_head(&self, at: i64) -> StreamHead<'_> {
-        StreamHead {
+    fn stream_head(&self, at: i64) -> CallAhead<'_> {
+        CallAhead {
             organization: &self.whose.organization,
             project: self.whose.project.as_deref(),
             model: self.asked.model(),
