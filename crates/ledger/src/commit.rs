@@ -3,8 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+
+/// So long a call waits for its commit; then it leaves all the same, and says that it was not recorded. What is
+/// committed later than this is counted as late.
+pub const DEADLINE: Duration = Duration::from_millis(250);
 
 /// What became of entries given to the ledger.
 #[derive(Debug)]

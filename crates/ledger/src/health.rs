@@ -14,7 +14,8 @@ pub struct Health {
     pub unmoved_bytes: u64,
     /// When entries were last moved into the tables, Unix milliseconds; `None`: not since this program began.
     pub last_moved_at: Option<i64>,
-    /// Entries committed more than 250 ms after they were given: their calls were released without them.
+    /// Entries committed later than [`DEADLINE`](crate::DEADLINE) after they were given: their calls were released
+    /// without them.
     pub late: u64,
 }
 

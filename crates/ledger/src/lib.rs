@@ -28,7 +28,7 @@ mod table;
 mod tail;
 mod writing;
 
-pub use commit::{Commit, Kept};
+pub use commit::{Commit, DEADLINE, Kept};
 pub use day_row::{Crossing, DayRow};
 pub use entry::{Adjustment, Entry, OpenCalls, SettledCall, Slack, Stated, Tokens};
 pub use fold::{fold_tail, state_total};

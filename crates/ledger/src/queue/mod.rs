@@ -7,12 +7,12 @@ mod tests;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use crate::tail::record;
-use crate::{Commit, Entry, SettledCall};
+use crate::{Commit, DEADLINE, Entry, SettledCall};
 
 /// The most entries that wait.
 pub(crate) const MOST_ENTRIES: usize = 65_536;
@@ -21,8 +21,6 @@ pub(crate) const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// The most sums of lost calls that are kept apart, one for each organization, group and day. What finds no room
 /// here either is only in the number of dropped calls.
 const MOST_LOST: usize = 16_384;
-/// A commit that took longer than this was too late for its call: the proxy waits no longer.
-const LATE: Duration = Duration::from_millis(250);
 
 /// What waits. Bytes are counted from the beginning of the program: an entry is committed when as many bytes are
 /// committed as had been given with it.
@@ -191,7 +189,7 @@ impl Queue {
             .waiting
             .pop_front_if(|waiting| waiting.for_bytes <= committed)
         {
-            if done.since.elapsed() > LATE {
+            if done.since.elapsed() > DEADLINE {
                 self.late += 1;
             }
             told.push(done.told);

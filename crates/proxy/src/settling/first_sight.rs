@@ -3,9 +3,8 @@
 //! estimate stays, and only its tokens change. Knows nothing of bodies.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use ledger::{Adjustment, Entry};
+use ledger::{Adjustment, DEADLINE, Entry};
 use meter::{Correction, Evidence, FinishedCall, Grant, Rules, Settlement, Verdict};
 use share::Sight;
 use tokio::sync::mpsc;
@@ -25,9 +24,6 @@ use crate::proxy::Shared;
 use crate::restore;
 use crate::tags::Tags;
 
-/// So long the last bytes of a sight wait until it is settled.
-const DEADLINE: Duration = Duration::from_millis(250);
-
 /// Settles the calls that await these responses, as far as some do and nobody saw them before. Goes on if the sight is
 /// dropped.
 pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<Reported>) {
@@ -40,7 +36,7 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<R
             }
         }
     });
-    // Late or not, the bytes go on.
+    // The last bytes wait for it as a call's own do. Late or not, they go on.
     let _ = timeout(DEADLINE, settling).await;
 }
 

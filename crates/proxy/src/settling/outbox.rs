@@ -4,14 +4,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use ledger::{Entry, Kept, Ledger, OpenCalls, SettledCall};
+use ledger::{DEADLINE, Entry, Kept, Ledger, OpenCalls, SettledCall};
 use meter::{Announcement, Day, GroupId, Organization, Rules};
 use tokio::time::Timeout;
-
-/// So long an answer waits for its commit; then it leaves all the same, and says that it was not recorded.
-const DEADLINE: Duration = Duration::from_millis(250);
 
 /// Where settlements go. Without a ledger nothing is kept, and nothing waits.
 #[derive(Debug)]
