@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode};
-use meter::Day;
+use meter::{Day, Organizations};
 use proxy::Proxy;
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +125,7 @@ impl Api {
             .proxy
             .standings()
             .into_iter()
-            .filter(|one| one.name != "unknown");
+            .filter(|one| one.name != Organizations::UNKNOWN);
         let first = named.next()?;
         named.next().is_none().then_some(first.name)
     }

@@ -50,7 +50,7 @@ impl Assumption {
 
     /// The public contract's word, as in `x-tollfree-assumes`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enrolment => "enrolment",
             Self::Sharing => "sharing",

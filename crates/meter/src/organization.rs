@@ -13,9 +13,6 @@ use crate::totals::AtHand;
 /// Longest name of an organization, in bytes.
 const LONGEST_NAME: usize = 256;
 
-/// Shown as the name of calls whose organization is not known.
-const UNKNOWN: &str = "unknown";
-
 /// The number of the organization `unknown`; others are counted from 1.
 const UNKNOWN_NUMBER: u32 = 0;
 
@@ -152,12 +149,15 @@ pub struct Organizations {
 }
 
 impl Organizations {
+    /// Shown as the name of calls whose organization is not known.
+    pub const UNKNOWN: &str = "unknown";
+
     /// Most names that are kept; calls under further ones belong to the organization `unknown`.
     pub const MOST: u32 = 10_000;
 
     pub(crate) fn new() -> Self {
         Self {
-            unknown: Organization::new(UNKNOWN_NUMBER, UNKNOWN),
+            unknown: Organization::new(UNKNOWN_NUMBER, Self::UNKNOWN),
             by_name: DashMap::default(),
             count: AtomicU32::new(0),
             joining: Mutex::new(()),

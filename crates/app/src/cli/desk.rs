@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use admin::{OrganizationStanding, Sharing};
 use jiff::Timestamp;
 use ledger::{DayRow, ReadError, Reader};
-use meter::{Day, Offer};
+use meter::{Day, Offer, Organizations};
 use thiserror::Error;
 
 use super::control::{Control, Unanswered};
@@ -271,7 +271,7 @@ impl Desk {
         let all: Vec<_> = known.iter().collect();
         match (called.as_slice(), all.as_slice()) {
             ([only], _) | ([], [only]) => Ok((*only).clone()),
-            ([], []) => Ok(self.standing_of_new("unknown")),
+            ([], []) => Ok(self.standing_of_new(Organizations::UNKNOWN)),
             (several @ [_, _, ..], _) | ([], several) => {
                 let some = several.iter().take(MOST_NAMES);
                 let some: Vec<&str> = some.map(|one| one.organization.as_str()).collect();

@@ -1,6 +1,8 @@
 //! The sums of one organization, model group and day, and what each entry does to them: plain arithmetic. Must
 //! not know SQL or files. Sums stop at the greatest number that a column holds; none goes below 0.
 
+use meter::{Payer, Verdict};
+
 use crate::Crossing;
 use crate::{SettledCall, Tokens};
 
@@ -58,12 +60,13 @@ impl Counted {
         saved: Option<u64>,
     ) -> Counted {
         let tokens = usage.map_or(0, |usage| sum(usage.input, usage.output));
-        let (free, billed) = (verdict == "free", verdict == "billed");
+        let is = |one: Verdict| verdict == one.as_str();
+        let (free, billed) = (is(Verdict::Free), is(Verdict::Billed));
         Counted {
             calls: 1,
             free_calls: free.into(),
             billed_calls: billed.into(),
-            unknown_calls: (verdict == "unknown").into(),
+            unknown_calls: is(Verdict::Unknown).into(),
             unpriced_calls: (tokens > 0 && cost.is_none()).into(),
             free_tokens: if free { tokens } else { 0 },
             billed_tokens: if billed { tokens } else { 0 },
@@ -165,10 +168,11 @@ impl Cell {
 
     /// What `OpenAI` said of who pays, beside our own verdict.
     pub(crate) fn hear(&mut self, payer: &str, ours: &str) {
-        match (payer, ours) {
-            ("openai", _) => self.contradictions = 0,
-            ("developer", "free") => self.contradictions = self.contradictions.saturating_add(1),
-            _ => {}
+        let held_free = ours == Verdict::Free.as_str();
+        if payer == Payer::OpenAi.as_str() {
+            self.contradictions = 0;
+        } else if payer == Payer::Developer.as_str() && held_free {
+            self.contradictions = self.contradictions.saturating_add(1);
         }
     }
 

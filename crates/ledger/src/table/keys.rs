@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use meter::Organizations;
 use rusqlite::{Connection, params};
 
 use super::TableError;
@@ -36,7 +37,7 @@ impl Keys {
         let Some(key_hash) = call.key_hash else {
             return Ok(());
         };
-        if !(200..300).contains(&call.status) || call.organization == super::UNKNOWN {
+        if !(200..300).contains(&call.status) || call.organization == Organizations::UNKNOWN {
             return Ok(());
         }
         if let Some(seen) = self.seen.get(&key_hash)

@@ -38,9 +38,6 @@ pub(crate) use self::restore::{carried, totals};
 pub(crate) use self::rows::{COLUMNS as ROW_COLUMNS, row_of};
 pub(crate) use self::schema::{VERSION, version};
 
-/// The name of organizations that nobody named.
-const UNKNOWN: &str = "unknown";
-
 /// So long a transaction waits for somebody else's.
 const BUSY: Duration = Duration::from_secs(1);
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use meter::{Assumption, Payer, Verdict};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::TableError;
@@ -18,10 +19,10 @@ use super::rows::{self, Adjusts, Insert};
 use crate::{Adjustment, Entry, Row, SettledCall, Stated};
 
 /// Where slack comes from that is taken back once its call is known better.
-const UNKNOWN_CALLS: &str = "unknown-calls";
+const UNKNOWN_CALLS: &str = Assumption::UnknownCalls.as_str();
 
 /// Where slack comes from of what was under way when the program died, and of records that were lost.
-pub(super) const UNCLEAN_STOP: &str = "unclean-stop";
+pub(super) const UNCLEAN_STOP: &str = Assumption::UncleanStop.as_str();
 
 /// What the tables say, as far as it is needed again and again. After a failed transaction it no longer says what
 /// they say, and is read anew.
@@ -197,7 +198,7 @@ impl State {
         let paid_at = call
             .payer
             .as_deref()
-            .filter(|payer| *payer == "openai")
+            .filter(|payer| *payer == Payer::OpenAi.as_str())
             .map(|_| call.settled_at);
         let organization = known_as(&self.aliases, &call.organization);
         match self.seen.get_mut(organization) {
@@ -350,7 +351,7 @@ fn known_as<'a>(aliases: &'a HashMap<String, String>, name: &'a str) -> &'a str 
 
 /// Whether a row is summed up under its group, which the column `summary_group` then says.
 fn is_summed(call: &SettledCall<'_>, has_changes: bool) -> bool {
-    call.span.is_some() || has_changes || call.verdict == "unknown"
+    call.span.is_some() || has_changes || call.verdict == Verdict::Unknown.as_str()
 }
 
 /// The group whose slack a row's is; `""`: any.
