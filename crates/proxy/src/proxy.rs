@@ -32,8 +32,9 @@ use crate::settling::learned::Learned;
 use crate::settling::outbox::Outbox;
 use crate::standings::{NotStated, OrganizationStanding, StatedTotal};
 
-/// Look-ups that search the ledger at once; further ones wait their turn.
-const MOST_LEDGER_LOOKUPS: usize = 4;
+/// Look-ups that search the ledger at once: they share its one connection. Further ones wait their turn, and no thread
+/// with them.
+const MOST_LEDGER_LOOKUPS: usize = 1;
 
 /// The proxy: hand it requests, it answers them. Cheap to clone.
 #[derive(Clone)]
