@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use harness::beside::{self, get};
 use harness::chat::{self, MODEL, PATH, ask};
 use harness::coding::Coding;
 use harness::findings::Findings;
@@ -334,6 +335,52 @@ async fn a_client_that_stops_amid_its_request_is_told_so_and_its_upstream_left()
         let error: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(error["error"]["type"], "invalid_request_error", "{error}");
         assert_eq!(error["error"]["code"], "request_stalled", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_closed_at_a_limit_is_counted_by_its_reason() {
+    let upstream = Upstream::constant(sized(200, &[], b"{}")).await;
+    let config =
+        "[listener]\nhead_timeout = \"400 ms\"\nidle_timeout = \"400 ms\"\nread_stall = \"400 ms\"";
+    let setup = ProxySetup::to(&upstream.url()).config(config);
+    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let request = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    let upload = "POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na";
+    for said in [
+        "GET /v1/mod",
+        request,
+        upload,
+        "\u{16}\u{3}\u{1} hello in TLS",
+    ] {
+        let mut stream = TcpStream::connect(proxy.address())
+            .await
+            .expect("a listener");
+        stream.write_all(said.as_bytes()).await.expect("sent");
+        until_closed(&mut stream).await;
+    }
+    let wanted = [
+        "connections_total 4",
+        "connections_closed_total{reason=\"slow-head\"} 1",
+        "connections_closed_total{reason=\"idle\"} 1",
+        "connections_closed_total{reason=\"stalled-read\"} 1",
+        "connections_closed_total{reason=\"spoke-tls\"} 1",
+        "connections_closed_total{reason=\"over-limit\"} 0",
+        "upstream_connections_total{outcome=\"failed\"} 0",
+        "upstream_connections_total{outcome=\"opened\"} 1",
+    ];
+    // Each is counted once its client's connection is gone.
+    let deadline = Instant::now() + LATEST;
+    loop {
+        let metrics = get(beside::address(&proxy), "/metrics").await.text();
+        let is_there = |line: &&str| {
+            let line = format!("tollfree_{line}");
+            metrics.lines().any(|one| one == line)
+        };
+        let Some(missing) = wanted.iter().find(|line| !is_there(line)) else {
+            break;
+        };
+        assert!(Instant::now() < deadline, "no {missing} in\n{metrics}");
     }
 }
 

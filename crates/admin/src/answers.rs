@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use http::StatusCode;
 use ledger::{CallFilter, Health, Ledger, ReadError};
 use meter::Day;
+use net::ListenFigures;
 use proxy::Proxy;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -34,6 +35,7 @@ pub struct Answers {
     ledger: Option<(Ledger, History)>,
     about: Arc<ArcSwap<About>>,
     stopping: Arc<AtomicBool>,
+    connections: Arc<ListenFigures>,
 }
 
 /// What tells one moment from another: if it is the same, nothing changed that a page shows.
@@ -46,7 +48,8 @@ pub(crate) struct Mark {
 }
 
 impl Answers {
-    /// `ledger` with the folder it is in. `about` and `stopping` are changed by whoever gave them.
+    /// `ledger` with the folder it is in. `about` and `stopping` are changed by whoever gave them, `connections` counted
+    /// by the listener of the calls.
     #[must_use]
     pub fn new(
         proxy: Proxy,
@@ -54,6 +57,7 @@ impl Answers {
         ledger: Option<(Ledger, &std::path::Path)>,
         about: Arc<ArcSwap<About>>,
         stopping: Arc<AtomicBool>,
+        connections: Arc<ListenFigures>,
     ) -> Self {
         Self {
             proxy,
@@ -61,6 +65,7 @@ impl Answers {
             ledger: ledger.map(|(ledger, folder)| (ledger, History::new(folder))),
             about,
             stopping,
+            connections,
         }
     }
 
@@ -108,7 +113,8 @@ impl Answers {
 
     /// The figures as Prometheus reads them.
     pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
-        metrics::text(&self.proxy, self.health_of_ledger(), &self.about.load())
+        let (ledger, about) = (self.health_of_ledger(), self.about.load());
+        metrics::text(&self.proxy, ledger, &about, &self.connections)
     }
 
     /// Answers one question; `None`: there is nothing of that name.

@@ -1,10 +1,14 @@
 //! The figures as Prometheus reads them, in the `OpenMetrics` text format. Label values come from closed sets; only
 //! names of organizations are not ours, and of those the first so many are told apart. Must not know a socket.
 
+mod connections;
+
 use std::fmt;
+use std::sync::Arc;
 
 use ledger::{Health, HealthState};
 use meter::Reason;
+use net::ListenFigures;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -27,6 +31,7 @@ struct Reading {
     proxy: Proxy,
     ledger: Option<Health>,
     about: About,
+    connections: Arc<ListenFigures>,
 }
 
 impl fmt::Debug for Reading {
@@ -43,12 +48,14 @@ pub(crate) fn text(
     proxy: &Proxy,
     ledger: Option<Health>,
     about: &About,
+    connections: &Arc<ListenFigures>,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(Reading {
         proxy: proxy.clone(),
         ledger,
         about: about.clone(),
+        connections: Arc::clone(connections),
     }));
     let mut written = String::new();
     text::encode(&mut written, &registry)?;
@@ -127,6 +134,8 @@ impl Collector for Reading {
         calls(&mut families, figures)?;
         heads(&mut families, figures)?;
         speed(&mut families, figures)?;
+        connections::of_clients(&mut families, &self.connections)?;
+        connections::upstream(&mut families, self.proxy.upstream_connections())?;
         self.standings(&mut families)?;
         self.ledger(&mut families)?;
         sharing(&mut families, self.proxy.sharing().as_ref())?;

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use ledger::{Durability, Ledger};
 use meter::{AfterCrossing, Coverage, Day, SharedProjects, Terms, UsageTier};
-use net::{DrainHandle, ListenError, ListenSettings, Listener};
+use net::{DrainHandle, ListenError, ListenFigures, ListenSettings, Listener};
 use proxy::Proxy;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl AdminListener {
         self.listener.local_address()
     }
 
-    /// Begins to answer.
+    /// Begins to answer. `connections` are those of the calls.
     ///
     /// # Errors
     /// [`NoRandomness`] when the system has none to compare a token with.
@@ -69,6 +69,7 @@ impl AdminListener {
         proxy: Proxy,
         api: Api,
         ledger: Option<Ledger>,
+        connections: Arc<ListenFigures>,
     ) -> Result<Serving, NoRandomness> {
         let about = Arc::new(ArcSwap::from_pointee(about(loaded)));
         let stopping = Arc::new(AtomicBool::new(false));
@@ -79,6 +80,7 @@ impl AdminListener {
             ledger,
             Arc::clone(&about),
             Arc::clone(&stopping),
+            connections,
         );
         let settings = &loaded.config.admin;
         let hosts: Vec<String> = settings.hosts.iter().map(ToString::to_string).collect();

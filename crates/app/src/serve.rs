@@ -140,7 +140,16 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let api = Api::new(proxy.clone(), listener.local_address());
     let page = admin.as_ref().map(AdminListener::address);
     let admin = admin
-        .map(|admin| admin.serve(loaded, proxy.clone(), api.clone(), ledger.clone()))
+        .map(|admin| {
+            let connections = listener.figures();
+            admin.serve(
+                loaded,
+                proxy.clone(),
+                api.clone(),
+                ledger.clone(),
+                connections,
+            )
+        })
         .transpose()?;
     let told = admin.as_ref().map(Serving::reloaded);
     let reloaded = move |loaded: &Loaded| {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 use ledger::Opened;
 use meter::{Day, Meter, Rules};
-use net::{ClientBody, Connector, Peer};
+use net::{ClientBody, ConnectFigures, Connector, Peer};
 use share::{Replica, Share, ShareSettings, SharingNow};
 use tokio::sync::Semaphore;
 
@@ -172,7 +172,14 @@ impl Proxy {
         }
         self.shared.settings.store(Arc::new(settings));
         self.shared.rules.store(Arc::new(rules));
+        connector.replaces(&self.shared.connector.load());
         self.shared.connector.store(Arc::new(connector));
+    }
+
+    /// Connections to upstream, in numbers.
+    #[must_use]
+    pub fn upstream_connections(&self) -> ConnectFigures {
+        self.shared.connector.load().figures()
     }
 
     /// Drops the totals of the days before yesterday: no call will be settled on them any more. Yesterday is that of

@@ -73,7 +73,10 @@ impl Running {
         let page = admin.as_ref().map(AdminListener::address);
         let api = Api::new(proxy.clone(), address);
         let admin = admin
-            .map(|admin| admin.serve(&loaded, proxy.clone(), api, ledger.clone()))
+            .map(|admin| {
+                let connections = listener.figures();
+                admin.serve(&loaded, proxy.clone(), api, ledger.clone(), connections)
+            })
             .transpose()?;
         let (drain, drained) = DrainHandle::new();
         tokio::spawn(listener.serve(

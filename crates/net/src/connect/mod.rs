@@ -260,6 +260,14 @@ impl Connector {
         origins.have(client.found(), || client.ends())
     }
 
+    /// Puts it in place of another: its counts go on where that one's are now.
+    pub fn replaces(&self, other: &Connector) {
+        let (shared, before) = (&*self.shared, other.figures());
+        shared.opened.fetch_add(before.opened, Ordering::Relaxed);
+        shared.failed.fetch_add(before.failed, Ordering::Relaxed);
+        shared.pool.was_full(before.turned_away);
+    }
+
     /// Counts of this connector and its clones.
     #[must_use]
     pub fn figures(&self) -> ConnectFigures {

@@ -67,7 +67,7 @@ impl Pool {
         let reap = !std::mem::replace(&mut idle.reaped, true);
         drop(idle);
         if excess.is_some() {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            self.was_full(1);
         }
         if reap {
             let due = Instant::now() + self.idle_timeout;
@@ -78,6 +78,11 @@ impl Pool {
     /// Connections that wait for a call now.
     pub(crate) fn len(&self) -> usize {
         self.lock().connections.len()
+    }
+
+    /// So many connections were closed because the pool was full.
+    pub(crate) fn was_full(&self, closed: u64) {
+        self.turned_away.fetch_add(closed, Ordering::Relaxed);
     }
 
     /// Connections closed because the pool was full.

@@ -12,6 +12,22 @@ use crate::SendError;
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test]
+async fn counts_go_on_where_a_reload_left_them() {
+    within(async {
+        let (listener, settings) = upstream().await;
+        let before = connector(settings.clone());
+        drop(listener);
+        assert!(before.send(post("/", "")).await.is_err());
+        let after = connector(settings);
+        after.replaces(&before);
+        assert!(after.send(post("/", "")).await.is_err());
+        assert_eq!(after.figures().failed, 2);
+        assert_eq!(before.figures().failed, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again() {
     within(async {
         let (listener, settings) = upstream().await;
