@@ -27,10 +27,7 @@ const PATHS: [(&str, &str); 13] = [
     ("/page.css", "text/css; charset=utf-8"),
     ("/main.js", "text/javascript; charset=utf-8"),
     ("/uplot.min.js", "text/javascript; charset=utf-8"),
-    (
-        "/metrics",
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-    ),
+    ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
     ("/healthz", "application/json"),
     ("/readyz", "application/json"),
     ("/api/v1/standing", "application/json"),

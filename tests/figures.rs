@@ -15,7 +15,7 @@ use harness::foreign::{root, run, target};
 use harness::kept::{KEYS, Kept};
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
-use harness::raw::{Connection, Request};
+use harness::raw::{self, Connection, Request};
 use harness::sdks::{MOST_RUN, installed};
 use harness::sqlite::{self, Ledger};
 use harness::upstream::{Step, Upstream, sized};
@@ -25,6 +25,8 @@ use simulator::{AfterCrossing, Clock};
 /// Connections that make calls at once, and calls on each: some thousands in all.
 const CONNECTIONS: usize = 6;
 const CALLS_EACH: usize = 400;
+/// How a reader of metrics asks for the newer of their two formats.
+const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0";
 /// More organizations than have series of their own.
 const ORGANIZATIONS: usize = 70;
 
@@ -44,13 +46,32 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing where the reader cannot be had here.
+    /// Nothing where the reader cannot be had here. The older format must have the same samples.
     async fn of(address: SocketAddr) -> Option<Metrics> {
         if !installed().await {
             return None;
         }
-        let answer = get(address, "/metrics").await;
+        let newer = Metrics::read(address, OPEN_METRICS, &[]).await;
+        let older = Metrics::read(address, "text/plain;version=0.0.4", &["text"]).await;
+        let names = |metrics: &Metrics| -> BTreeSet<_> {
+            let samples = metrics.samples.iter();
+            samples
+                .map(|(name, labels, _)| (name.clone(), labels.clone()))
+                .collect()
+        };
+        assert_eq!(names(&newer), names(&older));
+        Some(newer)
+    }
+
+    async fn read(address: SocketAddr, format: &str, words: &[&str]) -> Metrics {
+        let asked = Request::get("/metrics").header("accept", format);
+        let answer = raw::exchange(address, &asked).await;
         assert_eq!(answer.status(), 200);
+        let said = answer
+            .header("content-type")
+            .expect("a type")
+            .replace("; ", ";");
+        assert!(said.starts_with(format), "{said}");
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("metrics");
         std::fs::write(&file, &answer.body.bytes).expect("a file");
@@ -58,7 +79,8 @@ impl Metrics {
         reader
             .arg("-B")
             .arg(root().join("tests/clients/python/metrics.py"))
-            .arg(&file);
+            .arg(&file)
+            .args(words);
         let read: Value = serde_json::from_str(&run(reader, MOST_RUN).await).expect("JSON");
         let samples = read["samples"]
             .as_array()
@@ -75,7 +97,7 @@ impl Metrics {
                     value,
                 )
             });
-        Some(Metrics {
+        Metrics {
             families: read["families"]
                 .as_object()
                 .expect("families")
@@ -83,7 +105,7 @@ impl Metrics {
                 .cloned()
                 .collect(),
             samples: samples.collect(),
-        })
+        }
     }
 
     /// The sum of the samples of this name that have all of these labels.

@@ -9,6 +9,7 @@ mod call;
 mod control;
 mod csv;
 mod events;
+mod exposition;
 mod guard;
 mod health;
 mod history;

@@ -23,8 +23,6 @@ const MOST_ORGANIZATIONS: usize = 50;
 const OTHER: &str = "other";
 /// In front of every name.
 const PREFIX: &str = "tollfree";
-/// The media type of the text.
-pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// One reading of everything, to be written out.
 struct Reading {

@@ -17,8 +17,9 @@ use net::ClientBody;
 use crate::answers::Answers;
 use crate::api::Answer;
 use crate::events::{Events, Stream};
+use crate::exposition::Format;
 use crate::guard::{Denied, Guard};
-use crate::{metrics, page};
+use crate::page;
 
 /// What a browser may do with what it gets from here: nothing that reaches another host, nothing in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -115,7 +116,7 @@ impl Web {
                 answer.headers_mut().insert(header::ALLOW, allow);
                 answer
             }
-            "/metrics" => self.metrics(),
+            "/metrics" => self.metrics(Format::asked(&head.headers)),
             "/api/v1/events" => self.listen(),
             "/api/v1/calls.csv" => match self.answers.csv(query).await {
                 Ok(file) => said(StatusCode::OK, "text/csv; charset=utf-8", file.into()),
@@ -131,9 +132,9 @@ impl Web {
         }
     }
 
-    fn metrics(&self) -> Response<Said> {
+    fn metrics(&self, format: Format) -> Response<Said> {
         match self.answers.metrics() {
-            Ok(text) => said(StatusCode::OK, metrics::MEDIA_TYPE, text.into()),
+            Ok(text) => said(StatusCode::OK, format.media_type(), format.of(text).into()),
             Err(error) => json(Answer::refusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 error.to_string(),
