@@ -229,6 +229,13 @@ async fn status_report_page_and_metrics_say_the_same_sums() {
     let status = lived.object(&["status", "--json"]);
     let status_rows = rows(&lived.printed(&["status", "--header"]), '\t');
     assert_eq!(as_rows, as_csv);
+    for sum in list(&days, "sums") {
+        let members = [("organization", &sum["organization"])];
+        let total = &one(list(&status, "organizations"), &members)["total"];
+        for name in SUMS[..6].iter().chain(&["cost_usd", "saved_usd"]) {
+            assert_eq!(total[*name], sum[*name], "status: {name} of {sum}");
+        }
+    }
     let days = list(&days, "days");
     assert_eq!(list(&report, "rows").len(), days.len());
     for day in days {

@@ -96,6 +96,10 @@ assert.ok((await text(page, '#calls > a')).startsWith(only.settled_at.slice(11, 
 const small = standing.organizations[0].groups[1];
 assert.equal(small.remaining_tokens, 10_000_000 - 70 * 6_000 - (69 * 70) / 2);
 assert.ok((await text(page, 'article[data-group=small]')).includes(count(small.remaining_tokens)));
+const [sums] = (await asked('days?days=1')).sums;
+const line = await text(page, '#sums');
+for (const money of [sums.cost_text, sums.saved_text]) assert.ok(line.includes(money), `${money} in ${line}`);
+assert.ok((await page.locator('#calls .money').allTextContents()).every((money) => /^(saved )?(<?\$[\d,.]{4,}|\?)$/.test(money)));
 const csv = await page.evaluate(async () => (await fetch(document.getElementById('csv').href)).text());
 assert.equal(csv.trim().split('\r\n').length, 2, csv);
 await close();

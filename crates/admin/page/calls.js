@@ -1,7 +1,7 @@
 // The list of calls and one call in full. Knows no gauge and no curve.
 
 import { el, fill } from './dom.js';
-import { clock, count, dayName, dollars, shortId, verdict } from './format.js';
+import { clock, count, dayName, shortId, verdict } from './format.js';
 
 /** How many calls, in words. */
 export const many = (calls) => `${count(calls)} ${calls === 1 ? 'call' : 'calls'}`;
@@ -31,8 +31,14 @@ function line(call) {
 }
 
 function money(call) {
-  if (call.verdict === 'free') return call.saved_usd === null ? '?' : `saved ${dollars(call.saved_usd)}`;
-  return call.cost_usd === null ? '?' : dollars(call.cost_usd);
+  if (call.verdict === 'free') return call.saved_usd === null ? '?' : `saved ${call.saved_text}`;
+  return call.cost_text;
+}
+
+// Dollars as they are spelled everywhere, and in full where that is more.
+function exact(text, usd) {
+  if (usd === null) return null;
+  return Number(text.replace(/[$,]/g, '')) === Number(usd) ? text : `${text} (exactly $${usd})`;
 }
 
 /** The sum that decided a call, spelled out. */
@@ -67,8 +73,8 @@ const TOLD = [
   ['output', (call) => (call.output_tokens === null ? null : `${count(call.output_tokens)} (reasoning ${count(call.reasoning_tokens)})`)],
   ['certainty', (call) => call.certainty], ['assumes', (call) => words(call.assumes)],
   ['OpenAI says', (call) => call.payer && `${call.payer} pays; ours: ${call.ours}`],
-  ['cost', (call) => (call.cost_usd === null ? null : dollars(call.cost_usd))],
-  ['saved', (call) => (call.saved_usd === null ? null : dollars(call.saved_usd))],
+  ['cost', (call) => exact(call.cost_text, call.cost_usd)],
+  ['saved', (call) => exact(call.saved_text, call.saved_usd)],
   ['service tier', (call) => call.service_tier], ['client', (call) => call.client],
 ];
 

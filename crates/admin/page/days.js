@@ -1,7 +1,7 @@
 // Thirty days, a bar each: free, billed, unused. Knows only days.
 
 import { el, fill } from './dom.js';
-import { count, dayName, dollars } from './format.js';
+import { count, dayName } from './format.js';
 
 /** Draws the days of a group, oldest first; the chosen one is marked. */
 export function draw(box, legend, days, chosen) {
@@ -10,7 +10,7 @@ export function draw(box, legend, days, chosen) {
   fill(box, days.map((day) => {
     const unused = day.unused_free_tokens === null ? 'open' : count(day.unused_free_tokens);
     const text = `${dayName(day.day)} UTC: ${count(day.free_tokens)} free, ${count(day.billed_tokens)} billed, ${unused} unused, `
-      + `cost ${dollars(day.cost_usd)}, saved ${dollars(day.saved_usd)}`;
+      + `cost ${day.cost_text}, saved ${day.saved_text}`;
     return el('button', { type: 'button', title: text, 'aria-label': text, 'data-day': day.day, 'aria-pressed': String(day.day === chosen) },
       part('unused', day.unused_free_tokens ?? 0), part('billed', day.billed_tokens), part('free', day.free_tokens));
   }));

@@ -12,15 +12,6 @@ export function short(n) {
   return String(n);
 }
 
-/** Dollars given as an exact decimal text: two decimals from a cent up, else four; never rounded to nothing. */
-export function dollars(text) {
-  if (text === null || text === undefined) return '?';
-  const amount = Number(text);
-  if (amount === 0) return '$0';
-  if (amount >= 0.01) return `$${amount.toFixed(2)}`;
-  return amount >= 0.0001 ? `$${amount.toFixed(4)}` : `$${text}`;
-}
-
 /** `23:10:04` UTC of an RFC 3339 instant. */
 export const clock = (instant) => instant.slice(11, 19);
 

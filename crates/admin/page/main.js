@@ -5,7 +5,7 @@ import * as calls from './calls.js';
 import * as curve from './curve.js';
 import * as days from './days.js';
 import { el, fill, get, say } from './dom.js';
-import { count, dayName, dollars, short, span } from './format.js';
+import { count, dayName, short, span } from './format.js';
 import * as gauges from './gauges.js';
 import { listen } from './live.js';
 import { read, write } from './state.js';
@@ -16,9 +16,13 @@ const REASONS = ['within-allowance', 'crossing-call', 'allowance-spent', 'model-
   'organization-not-enrolled', 'service-tier', 'batch', 'payer-says-free', 'payer-says-billed', 'usage-missing', 'not-asked',
   'unreadable-body', 'client-gone', 'upstream-broke'];
 
+// A day without calls.
+const NOTHING = { calls: 0, free_tokens: 0, billed_tokens: 0, unused_free_tokens: 0, unknown_calls: 0, cost_text: '$0.00', saved_text: '$0.00' };
+
 let standing = null;
 let health = null;
 let month = [];
+let sums = [];
 let rows = [];
 let waiting = [];
 let paused = false;
@@ -77,31 +81,17 @@ function drawGauges() {
 }
 
 function drawSums() {
-  const mine = month.filter((day) => day.day === chosenDay() && day.organization === organization()?.organization);
-  const total = (field) => mine.reduce((sum, day) => sum + (day[field] ?? 0), 0);
-  const money = (field) => {
-    const known = dollars(cents(mine, field));
-    if (mine.every((day) => day[field] !== null)) return known;
-    return known === '$0' ? '?' : `more than ${known}`;
-  };
-  const not = mine.filter((day) => !day.group);
+  const isMine = (one) => one.day === chosenDay() && one.organization === organization()?.organization;
+  const all = sums.find(isMine) ?? NOTHING;
+  const not = month.find((day) => isMine(day) && !day.group) ?? NOTHING;
   const facts = [
-    ['cost', money('cost_usd')], ['saved', money('saved_usd')],
-    ['not eligible', `${calls.many(not.reduce((sum, day) => sum + day.calls, 0))}, ${count(not.reduce((sum, day) => sum + day.billed_tokens, 0))} tokens`],
-    ['unknown', count(total('unknown_calls'))], ['OpenAI differs', count(health?.payer_differs ?? 0)],
+    ['cost', all.cost_text], ['saved', all.saved_text],
+    ['not eligible', `${calls.many(not.calls)}, ${count(not.billed_tokens)} tokens`],
+    ['unknown', count(all.unknown_calls)], ['OpenAI differs', count(health?.payer_differs ?? 0)],
   ];
   const { sharing } = standing;
   if (sharing) facts.push(['replicas', `${count(sharing.replicas)}, ${sharing.in_step ? 'in step' : 'not in step'}`]);
   fill(get('sums'), facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
-}
-
-// The server gives exact decimals; two or three of them are added here for one line, in whole picodollars.
-function cents(list, field) {
-  const pico = list.reduce((sum, day) => {
-    const [whole, rest = ''] = (day[field] ?? '0').split('.');
-    return sum + BigInt(whole) * 10n ** 12n + BigInt(rest.padEnd(12, '0').slice(0, 12));
-  }, 0n);
-  return `${pico / 10n ** 12n}.${String(pico % 10n ** 12n).padStart(12, '0')}`;
 }
 
 function drawGroups() {
@@ -127,7 +117,7 @@ function drawMonth() {
   const today = Date.parse(`${standing.day}T00:00:00Z`);
   const all = [...Array(30).keys()].map((back) => {
     const day = new Date(today - (29 - back) * 86400e3).toISOString().slice(0, 10);
-    return by.get(day) ?? { day, free_tokens: 0, billed_tokens: 0, unused_free_tokens: 0, cost_usd: '0', saved_usd: '0' };
+    return by.get(day) ?? { day, ...NOTHING };
   });
   days.draw(get('days'), get('legend'), all, chosenDay());
 }
@@ -200,7 +190,10 @@ function drawAll() {
 async function whole() {
   try {
     const asked = Date.now();
-    [standing, month, health] = await Promise.all([ask('standing'), ask('days', { days: 30 }).then((said) => said.days), ask('state')]);
+    let said;
+    [standing, said, health] = await Promise.all([ask('standing'), ask('days', { days: 30 }), ask('state')]);
+    month = said.days;
+    sums = said.sums;
     skew = Date.parse(health.now) - (asked + Date.now()) / 2;
     drawAll();
     await Promise.all([drawCurve(), loadCalls(), drawOffer()]);
@@ -248,15 +241,21 @@ function changed(change) {
   standing = change.standing ?? standing;
   health = change.state ?? health;
   skew = Date.parse(health.now) - Date.now();
-  for (const day of change.days ?? []) {
-    const same = (one) => one.day === day.day && one.group === day.group && one.organization === day.organization;
-    const place = month.findIndex(same);
-    if (place < 0) month.push(day);
-    else month[place] = day;
-  }
+  put(month, change.days ?? []);
+  put(sums, change.sums ?? []);
   waiting.unshift(...(change.calls ?? []).filter(matches));
   waiting.length = Math.min(waiting.length, 1000);
   due ??= setTimeout(paint, 500);
+}
+
+// Newer days in the place of older ones.
+function put(list, days) {
+  for (const day of days) {
+    const same = (one) => one.day === day.day && one.group === day.group && one.organization === day.organization;
+    const place = list.findIndex(same);
+    if (place < 0) list.push(day);
+    else list[place] = day;
+  }
 }
 
 function isHeld() {

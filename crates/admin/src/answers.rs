@@ -309,6 +309,7 @@ impl Answers {
             "standing": self.api.standings(),
             "state": self.state_value(last),
             "days": days.get("days"),
+            "sums": days.get("sums"),
             "calls": calls,
         });
         (last, change)

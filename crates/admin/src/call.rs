@@ -7,6 +7,7 @@ use meter::{Day, Dollars};
 use serde_json::{Map, Value, json};
 
 use crate::csv_line;
+use crate::money::dollars;
 
 /// Name and value of each field, in the order of the columns; null where not known or not applicable. Instants are
 /// RFC 3339 in UTC, dollars exact decimals as text.
@@ -69,11 +70,17 @@ pub fn fields(row: &Row) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The fields as one object.
+/// The fields as one object, and dollars once more as people read them.
 #[must_use]
 pub(crate) fn of_row(row: &Row) -> Value {
+    let text = |amount: Option<u64>| json!(amount.map_or_else(|| "?".to_owned(), dollars));
+    let texts = [
+        ("cost_text", text(row.call.cost)),
+        ("saved_text", text(row.call.saved)),
+    ];
     let members = fields(row)
         .into_iter()
+        .chain(texts)
         .map(|(name, value)| (name.to_owned(), value));
     Value::Object(members.collect::<Map<_, _>>())
 }

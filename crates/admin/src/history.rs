@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::{CallFilter, DayRow, ReadError, Reader, Row};
-use meter::{Day, Dollars};
+use meter::Day;
 use serde_json::{Value, json};
 
 use crate::call::{instant, of_row};
 use crate::standing::SCHEMA;
+use crate::sums::{Amount, sums};
 
 /// Calls in one answer at most.
 pub(crate) const MOST_CALLS: usize = 500;
@@ -86,7 +87,7 @@ impl History {
         Ok(rows.last().map(of_row))
     }
 
-    /// Days with their sums, oldest first.
+    /// Days, oldest first: each group by itself, and what an organization's groups come to together.
     pub(crate) fn days(
         &self,
         from: Day,
@@ -95,7 +96,7 @@ impl History {
     ) -> Result<Value, ReadError> {
         let rows = self.read(|reader| reader.days(from.number(), to.number(), organization))?;
         let days: Vec<Value> = rows.iter().map(|row| day(row, to)).collect();
-        Ok(json!({ "schema": SCHEMA, "days": days }))
+        Ok(json!({ "schema": SCHEMA, "days": days, "sums": sums(&rows) }))
     }
 
     /// When on that day nobody took calls here, in Unix milliseconds.
@@ -127,11 +128,7 @@ impl History {
 /// One day of one organization and group; `today` is still open.
 pub(crate) fn day(row: &DayRow, today: Day) -> Value {
     let day = Day::of_number(row.day);
-    // Nothing is not the same as not known.
-    let dollars = |pico: u64, calls: u64| {
-        let unknown = pico == 0 && calls > 0 && row.unpriced_calls > 0;
-        (!unknown).then(|| Dollars(pico.into()).to_string())
-    };
+    let (cost, saved) = Amount::of(row);
     let crossing = row.crossing.as_ref().map(|crossing| {
         json!({
             "call": crossing.call,
@@ -161,8 +158,10 @@ pub(crate) fn day(row: &DayRow, today: Day) -> Value {
         "allowance_tokens": row.last_allowance,
         "unused_free_tokens": unused,
         "unpriced_calls": row.unpriced_calls,
-        "cost_usd": dollars(row.cost_pico, row.billed_calls),
-        "saved_usd": dollars(row.saved_pico, row.free_calls),
+        "cost_usd": cost.exact(),
+        "cost_text": cost.text(),
+        "saved_usd": saved.exact(),
+        "saved_text": saved.text(),
         "crossing": crossing,
     })
 }

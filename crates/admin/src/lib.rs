@@ -14,8 +14,10 @@ mod guard;
 mod health;
 mod history;
 mod metrics;
+mod money;
 mod page;
 mod standing;
+mod sums;
 mod total;
 mod web;
 
@@ -25,6 +27,7 @@ pub use api::{Answer, Api, Refusal, STANDING, TOTALS, Why};
 pub use call::{fields, instant};
 pub use control::{Control, SOCKET};
 pub use csv::{is_command, line as csv_line};
+pub use money::{dollars, dollars_and_more};
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, Sharing, SlackStanding,
     Standings,
