@@ -1,38 +1,16 @@
 //! Amounts as people read them: dollars, shares, spans of time, instants. It must not know what they are amounts of.
 
+/// Dollars for people, as the page spells them too.
+pub(crate) use admin::dollars;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use meter::Day;
 
 use super::layout::grouped;
 
-/// Picodollars (1e-12 USD) in a dollar, a cent, and a hundredth of a cent.
-const DOLLAR: u64 = 1_000_000_000_000;
-const CENT: u64 = DOLLAR / 100;
-const FOURTH_DECIMAL: u64 = CENT / 100;
-
 /// What stands where a number is not known, and where none applies.
 pub(crate) const UNKNOWN: &str = "?";
 pub(crate) const NOT_APPLICABLE: &str = "-";
-
-/// Dollars for people: two decimals from one cent up, else four, and `$0.00` only for nothing at all.
-pub(crate) fn dollars(picodollars: u64) -> String {
-    if picodollars == 0 {
-        return "$0.00".to_owned();
-    }
-    if picodollars >= CENT {
-        let cents = rounded(picodollars, CENT);
-        return format!("${}.{:02}", grouped(cents / 100), cents % 100);
-    }
-    match rounded(picodollars, FOURTH_DECIMAL) {
-        0 => "<$0.0001".to_owned(),
-        fourths => format!("$0.{fourths:04}"),
-    }
-}
-
-fn rounded(amount: u64, unit: u64) -> u64 {
-    amount / unit + u64::from(amount % unit >= unit / 2)
-}
 
 /// Dollars for programs: the exact decimal, such as `0.0042`.
 pub(crate) fn exact_dollars(picodollars: u64) -> String {
@@ -101,22 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dollars_have_two_decimals_from_a_cent_up_and_are_zero_only_if_they_are() {
-        for (picodollars, shown) in [
-            (0, "$0.00"),
-            (1, "<$0.0001"),
-            (49_999_999, "<$0.0001"),
-            (50_000_000, "$0.0001"),
-            (4_200_000_000, "$0.0042"),
-            (9_999_999_999, "$0.0100"),
-            (10_000_000_000, "$0.01"),
-            (4_624_999_999_999, "$4.62"),
-            (4_625_000_000_000, "$4.63"),
-            (1_234_567_000_000_000, "$1,234.57"),
-            (u64::MAX, "$18,446,744.07"),
-        ] {
-            assert_eq!(dollars(picodollars), shown);
-        }
+    fn programs_are_told_exact_dollars() {
         assert_eq!(exact_dollars(4_200_000_000), "0.0042");
     }
 
