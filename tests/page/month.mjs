@@ -50,4 +50,29 @@ for (const colorScheme of ['light', 'dark']) {
   assert.ok(page.url().includes(`day=${before}`));
   await close();
 }
-passed(2);
+
+// What is not known is no zero: a day before counting began, a day to come, an organization that nobody is.
+const began = (await asked('days?days=30')).counting_began_at;
+const dayFrom = (days) => new Date(Date.parse(began) + days * 86400e3).toISOString().slice(0, 10);
+for (const [hash, words] of [
+  [`#day=${dayFrom(-2)}`, `counting began ${began.slice(0, 10)} ${began.slice(11, 16)} UTC`],
+  [`#day=${dayFrom(400)}`, 'has not begun'],
+  ['#organization=zzz', 'No organization zzz here. Known: acme.'],
+]) {
+  const { page, close } = await open({ hash });
+  await says(page, '#live', 'live');
+  await says(page, '#curve-none', words);
+  await says(page, '#calls-empty', words);
+  await says(page, '#sums', 'cost?saved?not eligible? calls, ? tokensunknown?');
+  assert.ok(await page.locator('#curve').isHidden());
+  assert.equal(await page.locator('#gauges').isHidden(), hash.includes('zzz'));
+  await picture(page, `unknown-${hash.slice(1, 4)}`);
+  await close();
+}
+const first = await open({});
+await says(first.page, '#live', 'live');
+await until(first.page, () => document.querySelectorAll('#days button').length === 30);
+const early = first.page.locator('#days button').first();
+assert.ok((await early.getAttribute('aria-label')).endsWith('before counting began'));
+await first.close();
+passed(3);

@@ -9,7 +9,7 @@ export function draw(box, legend, days, chosen) {
   const part = (name, tokens) => tokens > 0 && el('i', { class: name, style: { height: `${Math.max(2, (tokens / height) * 90)}px` } });
   fill(box, days.map((day) => {
     const unused = day.unused_free_tokens === null ? 'open' : count(day.unused_free_tokens);
-    const text = `${dayName(day.day)} UTC: ${count(day.free_tokens)} free, ${count(day.billed_tokens)} billed, ${unused} unused, `
+    const text = day.calls === null ? `${dayName(day.day)} UTC: before counting began` : `${dayName(day.day)} UTC: ${count(day.free_tokens)} free, ${count(day.billed_tokens)} billed, ${unused} unused, `
       + `cost ${day.cost_text}, saved ${day.saved_text}`;
     return el('button', { type: 'button', title: text, 'aria-label': text, 'data-day': day.day, 'aria-pressed': String(day.day === chosen) },
       part('unused', day.unused_free_tokens ?? 0), part('billed', day.billed_tokens), part('free', day.free_tokens));

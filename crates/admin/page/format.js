@@ -15,6 +15,9 @@ export function short(n) {
 /** `23:10:04` UTC of an RFC 3339 instant. */
 export const clock = (instant) => instant.slice(11, 19);
 
+/** `2026-11-21 16:06` UTC of an RFC 3339 instant. */
+export const moment = (instant) => `${instant.slice(0, 10)} ${instant.slice(11, 16)}`;
+
 /** `Sat 21 Nov 2026` of a day `2026-11-21`, in no time zone at all. */
 export const dayName = (day) =>
   new Intl.DateTimeFormat('en-GB', {

@@ -5,7 +5,7 @@ import * as calls from './calls.js';
 import * as curve from './curve.js';
 import * as days from './days.js';
 import { el, fill, get, say } from './dom.js';
-import { count, dayName, short, span } from './format.js';
+import { count, dayName, moment, short, span } from './format.js';
 import * as gauges from './gauges.js';
 import { listen } from './live.js';
 import { read, write } from './state.js';
@@ -16,13 +16,15 @@ const REASONS = ['within-allowance', 'crossing-call', 'allowance-spent', 'model-
   'organization-not-enrolled', 'service-tier', 'batch', 'payer-says-free', 'payer-says-billed', 'usage-missing', 'not-asked',
   'unreadable-body', 'client-gone', 'upstream-broke'];
 
-// A day without calls.
+// A day without calls, and one of which nothing is known.
+const UNKNOWN = { calls: null, free_tokens: 0, billed_tokens: null, unused_free_tokens: 0, unknown_calls: null, cost_text: '?', saved_text: '?' };
 const NOTHING = { calls: 0, free_tokens: 0, billed_tokens: 0, unused_free_tokens: 0, unknown_calls: 0, cost_text: '$0.00', saved_text: '$0.00' };
 
 let standing = null;
 let health = null;
 let month = [];
 let sums = [];
+let began = null;
 let rows = [];
 let waiting = [];
 let paused = false;
@@ -33,10 +35,22 @@ const now = () => Date.now() + skew;
 const wish = () => read();
 const organization = () => {
   const wanted = wish().organization;
-  return standing?.organizations.find((one) => one.organization === wanted) ?? standing?.organizations[0];
+  return standing?.organizations.find((one) => !wanted || one.organization === wanted);
 };
 const group = () => wish().group || organization()?.groups[0]?.group || '';
 const chosenDay = () => wish().day || standing?.day;
+// Why nothing can be said of what the address bar asks for; nothing where it can.
+function unknown() {
+  const { organization: wanted } = wish();
+  if (wanted && !organization()) {
+    const names = standing.organizations.map((one) => one.organization).join(', ');
+    return `No organization ${wanted} here. ${names ? `Known: ${names}.` : 'No call has named one yet.'}`;
+  }
+  const day = chosenDay();
+  if (day > standing.day) return `${dayName(day)} (UTC) has not begun.`;
+  if (began && day < began.slice(0, 10)) return `Nothing is known of ${dayName(day)}: counting began ${moment(began)} UTC.`;
+  return '';
+}
 
 // ---- drawing -------------------------------------------------------------------------------------------------------
 
@@ -82,12 +96,13 @@ function drawGauges() {
 
 function drawSums() {
   const isMine = (one) => one.day === chosenDay() && one.organization === organization()?.organization;
-  const all = sums.find(isMine) ?? NOTHING;
-  const not = month.find((day) => isMine(day) && !day.group) ?? NOTHING;
+  const none = unknown() ? UNKNOWN : NOTHING;
+  const all = sums.find(isMine) ?? none;
+  const not = month.find((day) => isMine(day) && !day.group) ?? none;
   const facts = [
     ['cost', all.cost_text], ['saved', all.saved_text],
     ['not eligible', `${calls.many(not.calls)}, ${count(not.billed_tokens)} tokens`],
-    ['unknown', count(all.unknown_calls)], ['OpenAI differs', count(health?.payer_differs ?? 0)],
+    ['unknown', count(all.unknown_calls)], ['OpenAI differs', count(health?.payer_differs)],
   ];
   const { sharing } = standing;
   if (sharing) facts.push(['replicas', `${count(sharing.replicas)}, ${sharing.in_step ? 'in step' : 'not in step'}`]);
@@ -101,13 +116,24 @@ function drawGroups() {
 
 async function drawCurve() {
   const mine = organization();
-  if (!mine) return;
+  say(get('today-title'), chosenDay() === standing.day ? 'Today, running total' : `${dayName(chosenDay())} UTC, running total`);
+  showCurve();
+  if (unknown() || !mine) return;
   const asked = { organization: mine.organization, group: group(), day: chosenDay() };
   const answer = await ask('curve', asked);
-  const title = chosenDay() === standing.day ? 'Today, running total' : `${dayName(chosenDay())} UTC, running total`;
-  say(get('today-title'), title);
   curve.draw(get('curve'), answer, now() / 1000);
-  if (!get('curve-table').hidden) curve.table(get('curve-table'));
+  if (asTable()) curve.table(get('curve-table'));
+}
+
+const asTable = () => get('as-table').getAttribute('aria-pressed') === 'true';
+
+// The curve, the table, or why there is neither.
+function showCurve() {
+  const why = unknown();
+  get('curve').hidden = Boolean(why) || asTable();
+  get('curve-table').hidden = Boolean(why) || !asTable();
+  get('curve-none').hidden = !why;
+  say(get('curve-none'), why);
 }
 
 function drawMonth() {
@@ -117,7 +143,7 @@ function drawMonth() {
   const today = Date.parse(`${standing.day}T00:00:00Z`);
   const all = [...Array(30).keys()].map((back) => {
     const day = new Date(today - (29 - back) * 86400e3).toISOString().slice(0, 10);
-    return by.get(day) ?? { day, ...NOTHING };
+    return by.get(day) ?? { day, ...(began && day < began.slice(0, 10) ? UNKNOWN : NOTHING) };
   });
   days.draw(get('days'), get('legend'), all, chosenDay());
 }
@@ -135,16 +161,24 @@ function drawCalls() {
   if (current) get('calls').querySelector(`[data-call="${CSS.escape(current)}"]`)?.focus();
   const empty = rows.length === 0;
   get('calls-empty').hidden = !empty;
-  const { verdict, reason, search } = wish();
-  if (empty) say(get('calls-empty'), verdict || reason || search ? 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.' : 'No calls today (UTC).');
+  if (empty) say(get('calls-empty'), noCalls());
   get('fresh').hidden = waiting.length === 0;
   say(get('fresh'), `${waiting.length} new`);
+}
+
+function noCalls() {
+  const { verdict, reason, search, day } = wish();
+  if (unknown()) return unknown();
+  if (verdict || reason || search) return 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.';
+  return day && day !== standing.day ? `No calls on ${dayName(day)} (UTC).` : 'No calls today (UTC).';
 }
 
 function drawWelcome() {
   const never = health?.calls_ever === false;
   get('welcome').hidden = !never;
   for (const id of ['gauges', 'today', 'list', 'month']) get(id).hidden = never;
+  // Of an organization that is not known there is nothing to draw.
+  if (wish().organization && !organization()) for (const id of ['gauges', 'month']) get(id).hidden = true;
   if (!never || get('welcome').childElementCount) return;
   const use = `export OPENAI_BASE_URL=http://${standing.proxy.address}/v1`;
   const copy = el('button', { type: 'button' }, 'copy');
@@ -187,13 +221,20 @@ function drawAll() {
   drawMonth();
 }
 
+// As far back as is shown: thirty days, or to the day that is chosen, of which the API tells 400 at most.
+function daysBack() {
+  const chosen = Date.parse(`${wish().day}T00:00:00Z`) || Date.now();
+  return Math.min(400, Math.max(30, Math.ceil((Date.now() - chosen) / 86400e3) + 2));
+}
+
 async function whole() {
   try {
     const asked = Date.now();
     let said;
-    [standing, said, health] = await Promise.all([ask('standing'), ask('days', { days: 30 }), ask('state')]);
+    [standing, said, health] = await Promise.all([ask('standing'), ask('days', { days: daysBack() }), ask('state')]);
     month = said.days;
     sums = said.sums;
+    began = said.counting_began_at;
     skew = Date.parse(health.now) - (asked + Date.now()) / 2;
     drawAll();
     await Promise.all([drawCurve(), loadCalls(), drawOffer()]);
@@ -318,11 +359,9 @@ function move(by) {
 }
 
 function tableToggle() {
-  const table = get('curve-table');
-  table.hidden = !table.hidden;
-  get('curve').hidden = !table.hidden;
-  get('as-table').setAttribute('aria-pressed', String(!table.hidden));
-  if (!table.hidden) curve.table(table);
+  get('as-table').setAttribute('aria-pressed', String(!asTable()));
+  showCurve();
+  if (asTable()) curve.table(get('curve-table'));
   else curve.redraw(get('curve'), now() / 1000);
 }
 

@@ -2,9 +2,10 @@
 
 const FIELDS = ['organization', 'group', 'day', 'verdict', 'reason', 'search', 'call'];
 
-/** The wishes of the address bar; empty texts where it says nothing. */
+/** The wishes of the address bar; empty texts where it says nothing, or a day that is none. */
 export function read() {
   const asked = new URLSearchParams(location.hash.slice(1));
+  if (!/^\d{4}-\d\d-\d\d$/.test(asked.get('day')) || Number.isNaN(Date.parse(asked.get('day')))) asked.delete('day');
   return Object.fromEntries(FIELDS.map((field) => [field, asked.get(field) ?? '']));
 }
 

@@ -94,9 +94,17 @@ impl History {
         to: Day,
         organization: Option<&str>,
     ) -> Result<Value, ReadError> {
-        let rows = self.read(|reader| reader.days(from.number(), to.number(), organization))?;
+        let (rows, began) = self.read(|reader| {
+            let rows = reader.days(from.number(), to.number(), organization)?;
+            Ok((rows, reader.began_at()?))
+        })?;
         let days: Vec<Value> = rows.iter().map(|row| day(row, to)).collect();
-        Ok(json!({ "schema": SCHEMA, "days": days, "sums": sums(&rows) }))
+        Ok(json!({
+            "schema": SCHEMA,
+            "counting_began_at": began.map(instant),
+            "days": days,
+            "sums": sums(&rows),
+        }))
     }
 
     /// When on that day nobody took calls here, in Unix milliseconds.
