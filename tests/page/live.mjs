@@ -80,5 +80,12 @@ assert.ok(words.includes('? unknown') && !/\b0\b/.test(words.replace(/\d\d:\d\d:
 writeFileSync(process.env.STOP, '');
 await says(page, '#live', 'stopped');
 assert.match(await text(page, '#live'), /stopped \d\d:\d\d:\d\d UTC/);
+await says(page, '#notice', 'start tollfree');
+// Nor is a browser's own error shown where something is asked for all the same.
+await page.locator('#groups button').last().click();
+await page.locator('#calls [data-call]').first().click();
+await says(page, '#detail', 'the proxy does not answer');
+assert.match(await text(page, '#notice'), /^stopped \d\d:\d\d:\d\d UTC: what is shown is as of then\. help: /);
+await picture(page, 'stopped');
 await close();
 passed(9);

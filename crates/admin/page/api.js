@@ -10,9 +10,17 @@ export function path(name, limits = {}) {
   return `api/v1/${name}${query ? `?${query}` : ''}`;
 }
 
-/** Asks; an answer that refuses is an error with its own words. */
+/** Nobody answers: the proxy ended, or is not back yet. */
+export class Silent extends Error {}
+
+/** Asks; an answer that refuses is an error with its own words, and `Silent` is one where none comes. */
 export async function ask(name, limits) {
-  const answer = await fetch(path(name, limits), { cache: 'no-store' });
+  let answer;
+  try {
+    answer = await fetch(path(name, limits), { cache: 'no-store' });
+  } catch {
+    throw new Silent('the proxy does not answer. help: start tollfree; this page goes on by itself');
+  }
   const said = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(said?.error?.message ?? `${answer.status} ${answer.statusText}`);
   return said;

@@ -1,6 +1,6 @@
 // The page: what is asked, what is drawn when, what the keys do.
 
-import { ask, path } from './api.js';
+import { ask, path, Silent } from './api.js';
 import * as calls from './calls.js';
 import * as curve from './curve.js';
 import * as days from './days.js';
@@ -28,6 +28,7 @@ let began = null;
 let rows = [];
 let waiting = [];
 let paused = false;
+let stopped = '';
 let skew = 0;
 let crossed = new Set();
 
@@ -74,7 +75,8 @@ function tick() {
 }
 
 function drawNotice() {
-  const lines = health?.notices ?? [];
+  const gone = stopped && `${stopped}: what is shown is as of then. help: start tollfree; this page goes on by itself`;
+  const lines = gone ? [gone] : (health?.notices ?? []);
   get('notice').hidden = lines.length === 0;
   fill(get('notice'), lines.map((line) => el('span', { style: { display: 'block' } }, line)));
 }
@@ -244,7 +246,9 @@ async function whole() {
   }
 }
 
+// That nobody answers is said by the word beside the dot, and by the notice once it is certain.
 function problem(error) {
+  if (error instanceof Silent && standing) return;
   get('notice').hidden = false;
   say(get('notice'), error.message);
 }
@@ -265,8 +269,8 @@ async function showCall() {
     const call = await ask(`calls/${encodeURIComponent(id)}`);
     calls.detail(box, call, `http://${standing.proxy.address}`);
   } catch (error) {
-    fill(box, el('h2', { id: 'detail-title' }, 'No such call'), el('p', {}, error.message),
-      el('p', {}, 'Accepted: x-tollfree-call, OpenAI\'s response id, x-request-id.'), el('button', { type: 'button', class: 'close' }, 'back'));
+    const heading = error instanceof Silent ? 'Not to be seen now' : 'No such call';
+    fill(box, el('h2', { id: 'detail-title' }, heading), el('p', {}, error.message), el('button', { type: 'button', class: 'close' }, 'back'));
   }
   box.hidden = false;
   box.focus();
@@ -429,6 +433,8 @@ function word(text) {
   say(dot.firstElementChild, live ? '●' : '○');
   say(dot.lastElementChild, text);
   document.body.classList.toggle('dimmed', !live);
+  stopped = text.startsWith('stopped') ? text : '';
+  drawNotice();
 }
 
 hands();
