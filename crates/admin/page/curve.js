@@ -26,10 +26,11 @@ export function draw(box, curve, now) {
   const drawn = broken(points, curve.down);
   const x = drawn.map(([at]) => at);
   const allowance = curve.allowance_tokens;
-  const crossedAt = curve.crossing ? Date.parse(curve.crossing.at) / 1000 : Infinity;
+  const crossedAt = curve.crossing ? Math.floor(Date.parse(curve.crossing.at) / 1000) : Infinity;
   const free = drawn.map(([at, total]) => (at <= crossedAt ? total : null));
   const billed = drawn.map(([at, total]) => (at >= crossedAt ? total : null));
-  const most = Math.max(allowance, top) * 1.05 || 1;
+  // Above the allowance is room for its name.
+  const most = Math.max(allowance * 1.12, top * 1.05) || 1;
   const options = {
     width: box.clientWidth || 640,
     height: 220,
@@ -130,6 +131,9 @@ function label(ctx, words, x, y, wide) {
 function marks(u, curve, allowance, crossedAt) {
   const { ctx, bbox } = u;
   const y = u.valToPos(allowance, 'y', true);
+  const gap = 8 * devicePixelRatio;
+  const isCrossed = crossedAt !== Infinity;
+  const x = isCrossed ? u.valToPos(crossedAt, 'x', true) : Infinity;
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = css('--text');
   ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
@@ -139,28 +143,46 @@ function marks(u, curve, allowance, crossedAt) {
   ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.setLineDash([]);
-  ctx.textAlign = 'left';
-  ctx.fillText('allowance', bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
-  if (crossedAt !== Infinity) {
-    const x = u.valToPos(crossedAt, 'x', true);
-    ctx.lineWidth = devicePixelRatio / 2;
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-    const { call, at, tokens } = curve.crossing;
-    const whole = `◆ ${shortId(call)}, ${clock(at)}, ${count(tokens)} tokens`;
-    const gap = 8 * devicePixelRatio;
-    const right = x > bbox.left + bbox.width / 2;
-    const room = (right ? x - bbox.left : bbox.left + bbox.width - x) - gap;
-    ctx.textAlign = right ? 'right' : 'left';
-    const words = [ctx.measureText(whole).width <= room ? whole : `◆ ${clock(at)}`, x + (right ? -gap : gap), y + 16 * devicePixelRatio];
-    // Readable over the curve too.
-    ctx.lineWidth = 4 * devicePixelRatio;
-    ctx.lineJoin = 'round';
-    ctx.strokeStyle = css('--background');
-    ctx.strokeText(...words);
-    ctx.fillText(...words);
-  }
+  const written = ctx.measureText('allowance').width + 2 * gap;
+  // Above its line, where the total never is before the crossing; after an early one there is room only below, at the end.
+  const early = x < bbox.left + written;
+  write(ctx, 'allowance', early ? bbox.left + bbox.width - gap : bbox.left + gap, early ? y + 2 * gap : y - 0.75 * gap, early);
+  if (isCrossed) crossing(ctx, bbox, curve.crossing, { x, y, gap, written });
+  ctx.restore();
+}
+
+// The crossing is a point: its diamond stands on it, its words beside it, where the total is not.
+function crossing(ctx, bbox, { call, at, tokens }, { x, y, gap, written }) {
+  ctx.lineWidth = devicePixelRatio / 2;
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  const whole = `${shortId(call)}, ${clock(at)}, ${count(tokens)} tokens`;
+  const fits = (words, room) => ctx.measureText(words).width + 2 * gap <= room;
+  const left = [whole, clock(at)].find((words) => fits(words, x - bbox.left - written));
+  const right = [whole, clock(at)].find((words) => fits(words, bbox.left + bbox.width - x));
+  // Before it the total is below the allowance, so above is room; after it the other way round.
+  if (left) write(ctx, left, x - 1.5 * gap, y - 0.75 * gap, true);
+  else write(ctx, right, x + 1.5 * gap, y + 2 * gap, false);
+  const size = 6 * devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(x, y - size); ctx.lineTo(x + size, y); ctx.lineTo(x, y + size); ctx.lineTo(x - size, y);
+  ctx.closePath();
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.strokeStyle = css('--background');
+  ctx.fill();
+  ctx.stroke();
+}
+
+// Words that can be read over what is filled, too; `ends`: they end at x.
+function write(ctx, words, x, y, ends) {
+  ctx.save();
+  ctx.textAlign = ends ? 'right' : 'left';
+  ctx.lineWidth = 4 * devicePixelRatio;
+  ctx.lineJoin = 'round';
+  ctx.strokeStyle = css('--background');
+  ctx.strokeText(words, x, y);
+  ctx.fillText(words, x, y);
   ctx.restore();
 }
 
