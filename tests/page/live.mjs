@@ -24,6 +24,10 @@ assert.equal(await page.title(), '880k remaining · tollfree');
 const row = await text(page, `#calls [data-call="${first.call}"]`);
 for (const words of ['120,000', '● free', 'within-allowance']) assert.ok(row.includes(words), row);
 
+// Before the first start nothing stood still: counting had not begun.
+await until(page, () => /; counting began \d\d:\d\d:\d\d UTC\. /.test(document.getElementById('curve').getAttribute('aria-label') ?? ''));
+assert.ok(!(await page.locator('#curve').getAttribute('aria-label')).includes('not running'));
+
 // The crossing: said aloud once, and the same id, time and tokens everywhere.
 await call('gpt-5.6', 855_000);
 const crossing = await call('gpt-5.6', 30_000);

@@ -11,10 +11,11 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 /**
  * Draws a day. `curve`: { day, group, allowance_tokens, points: [[unix seconds, total after]], crossing, down: [[from, to]] },
- * points rising in time, at most one a minute beside the crossing; `down` is when the proxy was not running.
+ * points rising in time, at most one a minute beside the crossing; `down` is when the proxy was not running. `began`: Unix
+ * seconds at which counting began; a band that ends there is no time in which anything stood still.
  */
-export function draw(box, curve, now) {
-  shown = curve;
+export function draw(box, curve, now, began) {
+  shown = { ...curve, began };
   cursor = -1;
   const start = Date.parse(`${curve.day}T00:00:00Z`) / 1000;
   const end = start + 86400;
@@ -51,12 +52,12 @@ export function draw(box, curve, now) {
       { stroke: css('--free'), width: 2, fill: `${css('--free')}33`, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
       { stroke: css('--billed'), width: 2, fill: hatch, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
     ],
-    hooks: { drawAxes: [(u) => bands(u, curve.down)], draw: [(u) => marks(u, curve, allowance, crossedAt)] },
+    hooks: { drawAxes: [(u) => bands(u, shown)], draw: [(u) => marks(u, curve, allowance, crossedAt)] },
   };
   if (plot) plot.destroy();
   fill(box);
   plot = new uPlot(options, [x, free, billed], box);
-  box.setAttribute('aria-label', sentence(curve, top, allowance));
+  box.setAttribute('aria-label', sentence(shown, top, allowance));
 }
 
 // No line leads across a time in which nobody counted: the total stands at both ends of it, and nothing between.
@@ -71,7 +72,7 @@ function broken(points, down) {
 
 /** The same day again, in a box of another width or in other colours. */
 export function redraw(box, now) {
-  if (shown) draw(box, shown, now);
+  if (shown) draw(box, shown, now, shown.began);
 }
 
 function sentence(curve, top, allowance) {
@@ -82,11 +83,15 @@ function sentence(curve, top, allowance) {
 
 const time = (seconds) => clock(new Date(seconds * 1000).toISOString());
 
-// When the proxy was not running, in words; nothing if it always was.
-function silence({ day, down }) {
+// Whether a band ends where counting began: nobody knows what was called before.
+const isBefore = ([, to], began) => to === began;
+
+// When counting began, and when the proxy was not running, in words; nothing if it always was.
+function silence({ day, down, began }) {
   const end = Date.parse(`${day}T00:00:00Z`) / 1000 + 86400;
-  const times = down.map(([from, to]) => `${time(from)} to ${to === end ? '24:00:00' : time(to)}`);
-  return times.length ? `not running ${times.join(', ')} UTC` : '';
+  const first = down.some((band) => isBefore(band, began)) ? [`counting began ${time(began)} UTC`] : [];
+  const times = down.filter((band) => !isBefore(band, began)).map(([from, to]) => `${time(from)} to ${to === end ? '24:00:00' : time(to)}`);
+  return [...first, ...(times.length ? [`not running ${times.join(', ')} UTC`] : [])].join('; ');
 }
 
 function hatch(u) {
@@ -101,8 +106,8 @@ function hatch(u) {
   return u.ctx.createPattern(tile, 'repeat');
 }
 
-// A grey band where the proxy was not running.
-function bands(u, down) {
+// A grey band where the proxy was not running, and before counting began.
+function bands(u, { down, began }) {
   const { ctx, bbox } = u;
   ctx.save();
   for (const [from, to] of down) {
@@ -110,7 +115,8 @@ function bands(u, down) {
     const right = u.valToPos(to, 'x', true);
     ctx.fillStyle = css('--grid');
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    label(ctx, 'not running', (left + right) / 2, bbox.top + bbox.height / 2, right - left);
+    const words = isBefore([from, to], began) ? `counting began ${time(began).slice(0, 5)}` : 'not running';
+    label(ctx, words, (left + right) / 2, bbox.top + bbox.height / 2, right - left);
   }
   ctx.restore();
 }

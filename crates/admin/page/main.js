@@ -123,7 +123,7 @@ async function drawCurve() {
   if (unknown() || !mine) return;
   const asked = { organization: mine.organization, group: group(), day: chosenDay() };
   const answer = await ask('curve', asked);
-  curve.draw(get('curve'), answer, now() / 1000);
+  curve.draw(get('curve'), answer, now() / 1000, began && Math.floor(Date.parse(began) / 1000));
   if (asTable()) curve.table(get('curve-table'));
 }
 
