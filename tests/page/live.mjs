@@ -20,7 +20,8 @@ const first = await call('gpt-5.6', 120_000);
 await page.locator(`[data-call="${first.call}"]`).first().waitFor();
 assert.ok(await page.locator('#welcome').isHidden());
 await says(page, '[data-group=large] .figure', count(880_000));
-assert.equal(await page.title(), '880k remaining · tollfree');
+// The group that ends first is named.
+assert.match(await page.title(), /^large: (at most )?880k remaining · tollfree$/);
 const row = await text(page, `#calls [data-call="${first.call}"]`);
 for (const words of ['120,000', '● free', 'within-allowance']) assert.ok(row.includes(words), row);
 
@@ -38,11 +39,12 @@ assert.equal(await link.getAttribute('data-call'), crossing.call);
 const told = await asked(`calls/${crossing.call}`);
 const at = told.settled_at.slice(11, 19);
 const gauge = await text(page, 'article[data-group=large]');
-for (const words of ['■ spent', at, '30,000', '0 tokens remaining', 'Until 00:00 UTC']) assert.ok(gauge.includes(words), gauge);
+for (const words of ['■ spent', at, '30,000', '0 of 1,000,000 tokens remaining', 'Until 00:00 UTC']) assert.ok(gauge.includes(words), gauge);
 await until(page, (time) => document.getElementById('curve').getAttribute('aria-label')?.includes(`crossed at ${time}`), at);
 const list = await text(page, `#calls [data-call="${crossing.call}"]`);
 for (const words of [at, '30,000', '■ BILLED', 'crossing-call']) assert.ok(list.includes(words), list);
 assert.ok((await page.locator('#said').textContent()).includes('large is spent'));
+assert.match(await page.title(), /^small: .*10M remaining · tollfree$/);
 
 // A list that is being read is not moved.
 await page.locator('#pause').click();

@@ -8,6 +8,17 @@ export function draw(box, organization, crossings) {
   fill(box, organization.groups.map((group) => gauge(group, crossings[group.group])));
 }
 
+/** What a tab says: the group that ends first, of those that are not spent; `wanted` before all others. */
+export function title(organization, wanted) {
+  const groups = organization?.groups ?? [];
+  const share = (group) => group.remaining_tokens / (group.allowance_tokens || 1);
+  const open = groups.filter((group) => group.remaining_tokens > 0).sort((one, other) => share(one) - share(other));
+  const group = groups.find((one) => one.group === wanted) ?? open[0] ?? groups[0];
+  if (!group) return 'tollfree';
+  const most = group.at_most && group.remaining_tokens > 0 ? 'at most ' : '';
+  return `${group.group}: ${most}${short(group.remaining_tokens)} remaining · tollfree`;
+}
+
 function gauge(group, crossing) {
   const spent = group.remaining_tokens === 0;
   const name = group.group;
@@ -17,7 +28,7 @@ function gauge(group, crossing) {
     el('div', { class: 'head' }, el('h3', {}, name),
       el('span', { class: spent ? 'billed' : 'free' }, spent ? '■ spent' : '● free')),
     el('div', { class: 'figure' }, count(group.remaining_tokens), ' ',
-      el('small', {}, `tokens remaining${atMost ? ' (at most)' : ''}`)),
+      el('small', {}, `of ${count(group.allowance_tokens)} tokens remaining${atMost ? ' (at most)' : ''}`)),
     bar(group, spent),
     ...words.map((line) => el('p', {}, ...line)),
     slack(group));

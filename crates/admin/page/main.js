@@ -5,7 +5,7 @@ import * as calls from './calls.js';
 import * as curve from './curve.js';
 import * as days from './days.js';
 import { el, fill, get, say } from './dom.js';
-import { count, dayName, moment, short, span } from './format.js';
+import { count, dayName, moment, span } from './format.js';
 import * as gauges from './gauges.js';
 import { listen } from './live.js';
 import { read, write } from './state.js';
@@ -92,8 +92,7 @@ function drawGauges() {
       say(get('said'), `The allowance of ${name} is spent: until 00:00 UTC every call is billed.`);
     }
   }
-  const first = mine?.groups.find((one) => one.group === group()) ?? mine?.groups[0];
-  document.title = first ? `${short(first.remaining_tokens)} remaining · tollfree` : 'tollfree';
+  document.title = gauges.title(mine, wish().group);
 }
 
 function drawSums() {
