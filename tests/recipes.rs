@@ -3,10 +3,11 @@
 //!
 //! Knows which programs there are and what their last line is; how they come to it is their own affair.
 
+use std::path::Path;
 use std::process::Command;
 
 use harness::day::{ACME, Day, GLOBEX};
-use harness::foreign::{root, run};
+use harness::foreign::{root, run, target};
 use harness::sdks::{self, MOST_RUN, base_url, installed, node, python};
 use simulator::{AfterCrossing, PayerShown};
 
@@ -84,6 +85,35 @@ async fn with_vercels_ai_sdk() {
     if installed().await {
         says_the_verdict_and_runs_without(|| node("ai_sdk.mjs")).await;
     }
+}
+
+/// The program that the page shows while no call was made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_page_without_a_call() {
+    if !installed().await {
+        return;
+    }
+    let page = std::fs::read_to_string(root().join("crates/admin/page/main.js")).expect("text");
+    let (_, rest) = page.split_once("const PYTHON = `").expect("a program");
+    let (program, _) = rest.split_once("`;").expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("program.py");
+    std::fs::write(&file, program).expect("a file");
+    let day = begin().await;
+    for (address, word) in [
+        (day.proxy.address(), "free "),
+        (day.simulator.address(), "None "),
+    ] {
+        let command = sdks::alone(python_on(&file), ACME, &base_url(address));
+        let output = run(command, MOST_RUN).await;
+        assert!(output.starts_with(word), "{output}");
+    }
+}
+
+fn python_on(file: &Path) -> Command {
+    let mut python = Command::new(target().join("clients/python/bin/python"));
+    python.arg("-B").arg(file);
+    python
 }
 
 #[test]

@@ -29,8 +29,9 @@ for (const [width, height] of [[1280, 900], [360, 740]]) {
       assert.ok(bottom <= height, `${group} at ${width}: ${bottom}`);
     }
     assert.ok((await text(page, 'article[data-group=small]')).includes('Largest free call: '));
+    assert.ok(!(await text(page, 'article[data-group=large]')).includes('Not counted'), 'what is spent needs no doubt');
     await picture(page, `day-${width}-${colorScheme}`);
-    const low = await page.evaluate(() => [...document.querySelectorAll('button, select, input, #calls > a')]
+    const low = await page.evaluate(() => [...document.querySelectorAll('button, select, input, .title a, #calls > a')]
       .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 24).map((one) => one.outerHTML));
     assert.deepEqual(low, [], 'targets are at least 24 px high');
     await page.locator(`#calls > a`).first().click();

@@ -68,17 +68,18 @@ function lastWords(crossing) {
 }
 
 const WHY = {
-  'outside-usage': 'traffic that does not pass here', 'day-start': 'the day before counting began',
-  'unknown-calls': 'calls whose usage never came', 'unclean-stop': 'calls open at an unclean stop',
-  enrolment: 'calls held not enrolled', sharing: 'projects held not shared',
-  'model-list': 'models the list may not know', 'service-tier': 'other service tiers',
-  'shared-totals': 'what other replicas take',
+  'outside-usage': 'calls that do not pass through this proxy', 'day-start': 'calls made today before counting began',
+  'unknown-calls': 'calls whose usage never came', 'unclean-stop': 'calls that were open when the proxy was killed',
+  enrolment: 'calls counted as not enrolled', sharing: 'calls of projects counted as not shared',
+  'model-list': 'models newer than the model list', 'service-tier': 'calls in other service tiers',
+  'shared-totals': 'calls through other replicas',
 };
 
 function slack(group) {
   const { tokens, without_limit: open, sources } = group.slack;
-  if (!sources.length) return null;
-  const why = sources.map((source) => WHY[source] ?? source).join('; ');
-  const most = open ? 'not counted, without limit' : `not counted, at most ${short(tokens)} tokens`;
-  return el('p', { class: 'muted' }, `? ${most}: ${why}.`);
+  // Of what is spent nothing can be less.
+  if (!sources.length || group.remaining_tokens === 0) return null;
+  const why = sources.map((source) => WHY[source] ?? source).join(', ');
+  const most = open ? 'Not counted' : `Not counted, at most ${short(tokens)} tokens`;
+  return el('p', { class: 'muted' }, `${most}: ${why}.`);
 }

@@ -20,6 +20,15 @@ const REASONS = ['within-allowance', 'crossing-call', 'allowance-spent', 'model-
 const UNKNOWN = { calls: null, free_tokens: 0, billed_tokens: null, unused_free_tokens: 0, unknown_calls: null, cost_text: '?', saved_text: '?' };
 const NOTHING = { calls: 0, free_tokens: 0, billed_tokens: 0, unused_free_tokens: 0, unknown_calls: 0, cost_text: '$0.00', saved_text: '$0.00' };
 
+// Runs as it stands, with a proxy and without.
+const PYTHON = `from openai import OpenAI
+
+raw = OpenAI().chat.completions.with_raw_response.create(
+    model="gpt-5-mini", messages=[{"role": "user", "content": "Greet me in one word."}]
+)
+print(raw.headers.get("x-tollfree-verdict"), raw.parse().choices[0].message.content)
+`;
+
 let standing = null;
 let health = null;
 let month = [];
@@ -185,8 +194,7 @@ function drawWelcome() {
   const copy = el('button', { type: 'button' }, 'copy');
   copy.addEventListener('click', () => navigator.clipboard.writeText(use).then(() => say(copy, 'copied'), () => {}));
   fill(get('welcome'), el('h2', {}, 'No call yet'), el('p', {}, 'Where your program runs: '), el('pre', {}, use), copy,
-    el('p', {}, 'Then, in Python:'),
-    el('pre', {}, 'r = client.chat.completions.with_raw_response.create(model=m, messages=ms)\nprint(r.headers.get("x-tollfree-verdict"))\nanswer = r.parse()'));
+    el('p', {}, 'Then, in Python:'), el('pre', { id: 'python' }, PYTHON));
 }
 
 // ---- asking --------------------------------------------------------------------------------------------------------
