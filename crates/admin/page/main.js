@@ -36,6 +36,8 @@ let sums = [];
 let began = null;
 let rows = [];
 let waiting = [];
+// Models of which calls were listed: those the list can be narrowed to.
+const models = new Set();
 let paused = false;
 let stopped = '';
 let skew = 0;
@@ -159,13 +161,22 @@ function drawMonth() {
 }
 
 function matches(call) {
-  const { verdict, reason, search, day, organization: of } = wish();
+  const { verdict, model, reason, search, day, organization: of } = wish();
   const words = [call.call, call.response_id, call.request_id, call.model, call.model_asked].filter(Boolean).join(' ');
-  return (!verdict || call.verdict === verdict) && (!reason || call.reason === reason) && (!day || call.day === day)
+  return (!verdict || call.verdict === verdict) && (!model || call.model === model) && (!reason || call.reason === reason) && (!day || call.day === day)
     && (!of || call.organization === of) && (!search || words.includes(search));
 }
 
+function drawModels() {
+  const before = models.size;
+  for (const model of [wish().model, ...rows.map((call) => call.model)]) if (model) models.add(model);
+  if (models.size === before && get('model').childElementCount) return;
+  choices(get('model'), 'any model', [...models].sort());
+  get('model').value = wish().model;
+}
+
 function drawCalls() {
+  drawModels();
   const current = document.activeElement?.dataset?.call;
   fill(get('calls'), calls.lines(rows, standing.day));
   if (current) get('calls').querySelector(`[data-call="${CSS.escape(current)}"]`)?.focus();
@@ -177,9 +188,9 @@ function drawCalls() {
 }
 
 function noCalls() {
-  const { verdict, reason, search, day } = wish();
+  const { verdict, model, reason, search, day } = wish();
   if (unknown()) return unknown();
-  if (verdict || reason || search) return 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.';
+  if (verdict || model || reason || search) return 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.';
   return day && day !== standing.day ? `No calls on ${dayName(day)} (UTC).` : 'No calls today (UTC).';
 }
 
@@ -200,8 +211,8 @@ function drawWelcome() {
 // ---- asking --------------------------------------------------------------------------------------------------------
 
 function limits(more = {}) {
-  const { verdict, reason, search, day } = wish();
-  return { organization: wish().organization, verdict, reason, search, day, limit: PAGE, ...more };
+  const { organization: of, verdict, model, reason, search, day } = wish();
+  return { organization: of, verdict, model, reason, search, day, limit: PAGE, ...more };
 }
 
 async function loadCalls() {
@@ -384,9 +395,10 @@ const KEYS = {
 function hands() {
   choices(get('verdict'), 'any verdict', VERDICTS);
   choices(get('reason'), 'any reason', REASONS);
+  drawModels();
   for (const id of ['verdict', 'reason', 'search']) get(id).value = wish()[id];
   get('organization').addEventListener('change', (event) => again({ organization: event.target.value }, drawCurve, loadCalls));
-  for (const id of ['verdict', 'reason']) get(id).addEventListener('change', (event) => again({ [id]: event.target.value }, loadCalls));
+  for (const id of ['verdict', 'model', 'reason']) get(id).addEventListener('change', (event) => again({ [id]: event.target.value }, loadCalls));
   get('search').addEventListener('change', (event) => again({ search: event.target.value.trim() }, loadCalls));
   get('groups').addEventListener('click', (event) => event.target.dataset.group && again({ group: event.target.dataset.group }, drawCurve));
   get('days').addEventListener('click', (event) => {

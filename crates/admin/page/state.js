@@ -1,6 +1,6 @@
 // What is shown, as the address bar holds it: organization, day, filters and call, so that a link shows the same.
 
-const FIELDS = ['organization', 'group', 'day', 'verdict', 'reason', 'search', 'call'];
+const FIELDS = ['organization', 'group', 'day', 'verdict', 'model', 'reason', 'search', 'call'];
 
 /** The wishes of the address bar; empty texts where it says nothing, or a day that is none. */
 export function read() {
