@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use socket2::TcpKeepalive;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::connect::origins::Ends;
@@ -38,6 +39,12 @@ impl Transport {
     pub(crate) fn ends(&self) -> Option<Ends> {
         let socket = self.socket();
         Ends::of(socket.local_addr(), socket.peer_addr())
+    }
+
+    /// Whether its other side has ended it, as far as the system has told: what it sent before may not be read yet.
+    pub(crate) fn is_ended(&self) -> bool {
+        let ready = self.socket().ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
     /// Once it is closed, its other side is told that something is missing.

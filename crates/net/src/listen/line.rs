@@ -112,9 +112,9 @@ impl Line {
         }
     }
 
-    /// Whether the client has left. What it sends ahead is kept.
+    /// Whether the client has left. What it sends ahead is kept. Behind what is not read yet it is seen when the
+    /// connection is looked at for another reason, at the latest by its timer.
     pub(crate) fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
-        // Behind a body that is not read yet nobody can look.
         while self.body_is_over && self.unread.bytes.len() < MOST_AHEAD {
             // Most send nothing ahead: nothing is set aside for it.
             let mut room = [0; 128];
@@ -127,7 +127,7 @@ impl Line {
                 Poll::Ready(_) => return true,
             }
         }
-        self.gone == Some(Gone::Left)
+        self.gone == Some(Gone::Left) || self.io.is_ended()
     }
 
     /// Whether the client sent no more of its request for too long.

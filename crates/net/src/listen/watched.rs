@@ -38,6 +38,11 @@ impl Watched {
         self.transport
     }
 
+    /// Whether the client has ended it, whatever of it is not read yet.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.transport.is_ended()
+    }
+
     /// Whoever reads it is told, once it is closed, that something is missing.
     pub(crate) fn reset_at_close(&self) {
         self.transport.reset_at_close();

@@ -412,6 +412,36 @@ async fn a_client_that_leaves_takes_its_call_with_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_behind_what_nobody_reads_takes_its_call_with_it() {
+    within(async {
+        let (gone, mut told) = mpsc::unbounded_channel();
+        let serving = Serving::start(
+            listener(|settings| settings.head_timeout = Duration::from_millis(200)).await,
+            move |request: Request<ClientBody>, _: Peer| {
+                let gone = Gone(gone.clone());
+                async move {
+                    pending::<()>().await;
+                    drop((request, gone));
+                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                }
+            },
+        );
+        let ahead = "x".repeat(100_000);
+        for request in [
+            format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n{ahead}"),
+            format!("{GET}{ahead}"),
+        ] {
+            let mut client = Raw::connect(serving.address).await;
+            client.say(request).await;
+            super::sockets_seen().await;
+            drop(client);
+            told.recv().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_port_is_taken() {
     let taken = listener(|_| {}).await;
     let error = Listener::bind(ListenSettings::new(taken.local_address()))
