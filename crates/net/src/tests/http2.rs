@@ -64,7 +64,6 @@ async fn who_asks_late_is_served_and_who_asks_no_more_is_told_to_leave() {
         connection.await.unwrap().unwrap();
         let took = idle.elapsed();
         assert!(took + Duration::from_millis(20) > IDLE, "{took:?}");
-        assert!(took < IDLE * 3, "{took:?}");
         serving.figure(ListenFigures::idle, 1).await;
         assert_eq!(serving.figures.slow_heads(), 0);
     })
@@ -139,7 +138,7 @@ async fn who_does_not_leave_is_closed() {
             let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, SETTINGS).await;
         }
         let took = begun.elapsed();
-        assert!(took > IDLE && took < IDLE * 4, "{took:?}");
+        assert!(took > IDLE, "{took:?}");
         serving.figure(ListenFigures::idle, 1).await;
     })
     .await;
