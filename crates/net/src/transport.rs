@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use socket2::TcpKeepalive;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
 use crate::connect::origins::Ends;
@@ -44,7 +44,7 @@ impl Transport {
     /// Whether its other side has ended it, as far as the system has told: what it sent before may not be read yet.
     pub(crate) fn is_ended(&self) -> bool {
         let ready = self.socket().ready(Interest::READABLE).now_or_never();
-        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
     }
 
     /// Once it is closed, its other side is told that something is missing.
