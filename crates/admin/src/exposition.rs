@@ -73,9 +73,17 @@ fn as_text(open_metrics: &str) -> String {
         });
         if let Some((name, help)) = counter {
             lines.next();
-            text.push_str(&format!(
-                "# HELP {name}_total {help}\n# TYPE {name}_total counter\n"
-            ));
+            for part in [
+                "# HELP ",
+                name,
+                "_total ",
+                help,
+                "\n# TYPE ",
+                name,
+                "_total counter\n",
+            ] {
+                text.push_str(part);
+            }
         } else if !line.starts_with("# UNIT ") && line != "# EOF" {
             text.push_str(line);
             text.push('\n');
