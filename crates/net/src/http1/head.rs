@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr_iter;
 
 /// Headers that whoever passes a head on may add before its map has to grow.
-const ROOM: usize = 16;
+const ROOM: usize = 2;
 
 /// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

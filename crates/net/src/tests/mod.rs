@@ -6,6 +6,7 @@ mod hostile;
 mod http2;
 #[cfg(target_os = "linux")]
 mod keepalive;
+mod leavers;
 mod listen;
 mod through;
 mod tls;
