@@ -94,6 +94,18 @@ impl Lived {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
     }
 
+    /// What the only sample of the metric says that has all of these labels.
+    async fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> String {
+        let text = get(self.address, "/metrics").await.text();
+        let has = |line: &str| {
+            let labelled =
+                |(label, value): &(&str, &str)| line.contains(&format!("{label}=\"{value}\""));
+            line.starts_with(&format!("{name}{{")) && labels.iter().all(labelled)
+        };
+        let line = text.lines().find(|line| has(line)).expect("a sample");
+        line.rsplit(' ').next().expect("a value").to_owned()
+    }
+
     /// The sum of the metric's samples that have all of these labels.
     async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let text = get(self.address, "/metrics").await.text();
@@ -311,5 +323,73 @@ async fn metrics_agree(lived: &Lived, days: &[Value], total: &Value) {
             sum,
             "{verdict}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_openai_says_it_bills_is_free_nowhere() {
+    let mut settings = harness::kept::settings(Clock::System, AfterCrossing::Billed);
+    settings.show_payer = PayerShown::Always;
+    for organization in &mut settings.organizations {
+        organization.enrolled = false;
+    }
+    let kept = Kept::of(settings).await;
+    let setup = kept.setup();
+    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let mut remaining = None;
+    for _ in 0..5 {
+        let request = keyed(
+            Way::Response.request("gpt-4o-mini", "[tokens in=90 out=10]"),
+            ACME,
+        );
+        let answer = proxy.exchange(&request).await;
+        assert_eq!(answer.header("x-tollfree-verdict"), Some("billed"));
+        remaining = answer
+            .header("x-tollfree-remaining-tokens")
+            .map(ToOwned::to_owned);
+    }
+    assert_eq!(remaining.as_deref(), Some("0"));
+    let stream = keyed(
+        Way::ResponseStream.request("gpt-4o-mini", "[tokens in=90 out=10]"),
+        ACME,
+    );
+    let head = proxy.exchange(&stream).await;
+    assert_eq!(head.header("x-tollfree-reason"), Some("payer-says-billed"));
+    assert_eq!(head.header("x-tollfree-remaining-tokens"), Some("0"));
+    let lived = Lived {
+        address: beside::address(&proxy),
+        crossing: head,
+        kept,
+        _proxy: proxy,
+    };
+    let standing = json(lived.address, "/api/v1/standing").await;
+    let members = [("organization", &Value::from("acme"))];
+    let stands = one(list(&standing, "organizations"), &members);
+    let small = one(list(stands, "groups"), &[("group", &Value::from("small"))]);
+    assert_eq!(small["remaining_tokens"], 0);
+    assert_eq!(small["largest_free_call_tokens"], 0);
+    assert_eq!(small["payer_says_billed"], true);
+    let labels = [("organization", "acme"), ("group", "small")];
+    assert_eq!(
+        lived.gauge("tollfree_remaining_tokens", &labels).await,
+        "0.0"
+    );
+    assert_eq!(
+        lived.printed(&["status", "--remaining", "small"]).trim(),
+        "0"
+    );
+    const SAID: &str = "OpenAI bills group small of acme until 00:00 UTC";
+    let folder = lived.kept.folder().display().to_string();
+    let upstream = format!("http://{}", lived.kept.simulator.address());
+    let check = Task::new(&["check"])
+        .variable("TOLLFREE_DATA_DIR", &folder)
+        .variable("TOLLFREE_UPSTREAM", &upstream)
+        .run();
+    let status = Task::new(&["status"])
+        .variable("TOLLFREE_DATA_DIR", &folder)
+        .run();
+    let health = get(lived.address, "/healthz").await.text();
+    for said in [&health, &check.output, &status.errors] {
+        assert!(said.contains(SAID), "{said}");
     }
 }

@@ -153,6 +153,15 @@ impl Standings {
 }
 
 impl OrganizationStanding {
+    /// What people are told of groups that OpenAI bills although their allowance is not spent.
+    #[must_use]
+    pub fn payer_says_billed<'a>(all: impl Iterator<Item = &'a Self>) -> Option<String> {
+        proxy::payer_says_billed(all.flat_map(|one| {
+            let billed = one.groups.iter().filter(|group| group.payer_says_billed);
+            billed.map(|group| (one.organization.as_str(), group.group.as_str()))
+        }))
+    }
+
     /// As the proxy has it.
     #[must_use]
     pub fn of(standing: &proxy::OrganizationStanding) -> Self {

@@ -71,8 +71,11 @@ pub struct GroupStanding {
     pub allowance_tokens: u64,
     /// Tokens of every eligible call: the running total.
     pub taken_tokens: u64,
-    /// Allowance less running total, never below 0; 0 once the allowance is spent.
+    /// Allowance less running total, never below 0; 0 once the allowance is spent, or OpenAI bills the group.
     pub remaining_tokens: u64,
+    /// Nothing remains although the running total leaves something: OpenAI bills this group until 00:00 UTC.
+    #[serde(default)]
+    pub payer_says_billed: bool,
     /// The largest call that is still free: what remains less what the calls in flight may take.
     pub largest_free_call_tokens: u64,
     /// Both are at most so much: tokens may have been taken uncounted, or a call in flight has no bound.
@@ -116,6 +119,7 @@ impl GroupStanding {
             allowance_tokens: standing.allowance,
             taken_tokens: standing.taken,
             remaining_tokens: standing.remaining,
+            payer_says_billed: standing.payer_says_billed,
             largest_free_call_tokens: group.largest_free_call(),
             at_most: group.is_at_most(),
             slack: SlackStanding::of(&standing.slack),

@@ -12,6 +12,7 @@ use crate::standing::{Carried, Forecasts, SlackNow, Standing};
 use crate::sync::Ordering;
 use crate::terms::Coverage;
 use crate::totals::DayTotals;
+use crate::verdict;
 
 /// What is known better about a settled call: a later whole sight of an estimate, or a mistake found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,7 @@ impl Meter {
         // A call that ends is taken first and leaves flight second: looked at the other way round, none is missed.
         let in_flight = totals.map_or_else(Forecasts::default, DayTotals::in_flight);
         let (taken, fitted) = totals.map_or((0, 0), |totals| (totals.taken(), totals.fitted()));
-        let remaining = match rules.after_crossing() {
+        let left = match rules.after_crossing() {
             AfterCrossing::Billed if totals.is_some_and(|totals| totals.was_past(allowance)) => 0,
             AfterCrossing::Billed => allowance.saturating_sub(taken),
             AfterCrossing::FreeIfItFits => allowance.saturating_sub(fitted),
@@ -169,11 +170,13 @@ impl Meter {
         }
         let contradictions =
             totals.map_or(0, |totals| totals.contradictions.load(Ordering::Acquire));
+        let remaining = verdict::remaining(left, contradictions);
         Standing {
             allowance,
             taken,
             fitted,
             remaining,
+            payer_says_billed: remaining < left,
             slack,
             in_flight,
             contradictions,

@@ -121,7 +121,8 @@ impl Meter {
         if_free.insert_if(call.hosted_tool, Assumption::HostedTool);
         if_free.insert_if(settling.straddles, Assumption::Straddles);
         let ours = verdict::by_totals(rules.after_crossing(), &taken, if_free);
-        learn_from_payer(&totals, ours.verdict, payer);
+        let contradictions =
+            learn_from_payer(&totals, ours.verdict, payer).unwrap_or(taken.contradictions);
         let rest = settling.rest();
         if rest != Some(0) {
             totals.slack.add(SlackSource::UnknownCalls, rest);
@@ -134,11 +135,12 @@ impl Meter {
         settlement.slack = rest;
         settlement.disputed = verdict::disputed(&taken);
         settlement.allowance = Some(allowance);
-        settlement.remaining = Some(match rules.after_crossing() {
+        let left = match rules.after_crossing() {
             AfterCrossing::Billed if taken.crossed => 0,
             AfterCrossing::Billed => allowance.saturating_sub(span.after),
             AfterCrossing::FreeIfItFits => allowance.saturating_sub(fit.after),
-        });
+        };
+        settlement.remaining = Some(verdict::remaining(left, contradictions));
         settlement
     }
 
@@ -363,13 +365,18 @@ fn most_of_missing(rules: &Rules, call: &MissingCall<'_>) -> Option<u64> {
     )
 }
 
-/// Counts contradictions: `OpenAI` billed what we held free. Its word that it pays ends the row.
-fn learn_from_payer(totals: &DayTotals, ours: Verdict, payer: Option<Payer>) {
+/// Counts contradictions: `OpenAI` billed what we held free. Its word that it pays ends the row. How many there are now,
+/// where that changed.
+fn learn_from_payer(totals: &DayTotals, ours: Verdict, payer: Option<Payer>) -> Option<u32> {
     match payer {
-        Some(Payer::OpenAi) => totals.contradictions.store(0, Ordering::Release),
-        Some(Payer::Developer) if ours == Verdict::Free => {
-            totals.contradictions.fetch_add(1, Ordering::AcqRel);
+        Some(Payer::OpenAi) => {
+            totals.contradictions.store(0, Ordering::Release);
+            Some(0)
         }
-        Some(Payer::Developer) | None => {}
+        Some(Payer::Developer) if ours == Verdict::Free => {
+            let before = totals.contradictions.fetch_add(1, Ordering::AcqRel);
+            Some(before.saturating_add(1))
+        }
+        Some(Payer::Developer) | None => None,
     }
 }

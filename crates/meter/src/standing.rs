@@ -49,6 +49,9 @@ pub struct Standing {
     pub fitted: u64,
     /// What remains by the configured reading, never below 0. At 0 no call of a token or more can be free any more.
     pub remaining: u64,
+    /// Nothing remains although the totals leave something: `OpenAI` billed so many calls in a row that we held free
+    /// that all are billed until 00:00 UTC, or until it says again that it pays.
+    pub payer_says_billed: bool,
     /// What may have been taken uncounted; outside usage included where it is not ruled out.
     pub slack: SlackNow,
     /// Calls under way.

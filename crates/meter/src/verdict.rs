@@ -97,7 +97,7 @@ impl Certainty {
 }
 
 /// So many contradictions in a row, and our rule is no longer believed for the rest of the day.
-pub(crate) const CONTRADICTIONS_BELIEVED: u32 = 3;
+const CONTRADICTIONS_BELIEVED: u32 = 3;
 
 /// The state of the day that a call met, and what it took of it.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +160,15 @@ pub(crate) fn by_totals(
     }
 }
 
+/// What remains of an allowance of which the totals leave so much: nothing while `OpenAI` is believed to bill all.
+pub(crate) fn remaining(left: u64, contradictions: u32) -> u64 {
+    if contradictions >= CONTRADICTIONS_BELIEVED {
+        0
+    } else {
+        left
+    }
+}
+
 /// What can be said of an eligible call before its tokens are known; `None`: nothing yet. `others` are the calls
 /// under way beside it, `likely` is what it may take itself.
 pub(crate) fn forecast(
@@ -176,11 +185,11 @@ pub(crate) fn forecast(
             assumes,
         })
     };
+    if standing.payer_says_billed {
+        return billed(Reason::PayerSaysBilled, Assumption::Payer.into());
+    }
     if standing.remaining == 0 {
         return billed(Reason::AllowanceSpent, Assumptions::NONE);
-    }
-    if standing.contradictions >= CONTRADICTIONS_BELIEVED {
-        return billed(Reason::PayerSaysBilled, Assumption::Payer.into());
     }
     let total = match after_crossing {
         AfterCrossing::Billed => standing.taken,

@@ -31,5 +31,7 @@ pub use heads::refusal::unserved;
 pub use proxy::Proxy;
 pub use settings::{ClientGone, Settings};
 pub use share::SharingNow;
-pub use standings::{GroupStanding, NotStated, OrganizationStanding, StatedTotal, standings_of};
+pub use standings::{
+    GroupStanding, NotStated, OrganizationStanding, StatedTotal, payer_says_billed, standings_of,
+};
 pub use tags::CALL_HEADER;

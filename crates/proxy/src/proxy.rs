@@ -221,6 +221,12 @@ impl Proxy {
         self.shared.standings()
     }
 
+    /// What people are told while `OpenAI` bills groups whose allowance is not spent.
+    #[must_use]
+    pub fn payer_says_billed(&self) -> Option<String> {
+        self.shared.payer_says_billed()
+    }
+
     /// States today's total of an organization's group as read on OpenAI's dashboard, in tokens: it holds from now
     /// on, and what may have been taken uncounted is in it.
     ///

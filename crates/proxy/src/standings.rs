@@ -9,6 +9,9 @@ use meter::{Day, Meter, Organization, Rules, Standing};
 use crate::proxy::Shared;
 use crate::restore::restore_totals;
 
+/// Groups that a notice names.
+const MOST_NAMED: usize = 3;
+
 /// How one organization stands today.
 #[derive(Clone, Debug)]
 pub struct OrganizationStanding {
@@ -61,6 +64,31 @@ impl GroupStanding {
         } = self.standing;
         taken == 0 && in_flight.tokens == 0 && in_flight.unbounded == 0
     }
+}
+
+/// What people are told of groups that `OpenAI` bills although their totals leave something, the same words everywhere;
+/// each is named by its organization and its own name. Nothing where there is none.
+pub fn payer_says_billed<'a>(
+    groups: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Option<String> {
+    let mut groups = groups.into_iter();
+    let mut named: Vec<String> = groups
+        .by_ref()
+        .take(MOST_NAMED)
+        .map(|(organization, group)| format!("group {group} of {organization}"))
+        .collect();
+    let further = groups.count();
+    if further > 0 {
+        named.push(format!("{further} more"));
+    }
+    (!named.is_empty()).then(|| {
+        format!(
+            "OpenAI bills {} until 00:00 UTC, though the allowance is not spent: it said so of several calls in a row. \
+             help: see under Settings > Data controls on platform.openai.com that the organization is enrolled and the \
+             project shares",
+            named.join(", ")
+        )
+    })
 }
 
 /// What a stated total changed.
@@ -153,6 +181,17 @@ fn standing_of(
 }
 
 impl Shared {
+    /// What people are told of groups that `OpenAI` bills although their totals leave something.
+    pub(crate) fn payer_says_billed(&self) -> Option<String> {
+        let standings = self.standings();
+        let groups = standings.iter().flat_map(|one| {
+            let billed = |group: &&GroupStanding| group.standing.payer_says_billed;
+            let groups = one.groups.iter().filter(billed);
+            groups.map(|group| (one.name.as_str(), group.group.as_str()))
+        });
+        payer_says_billed(groups)
+    }
+
     /// How all stand now.
     pub(crate) fn standings(&self) -> Vec<OrganizationStanding> {
         standings(&self.meter, &self.rules.load(), Day::at(self.clock.now()))

@@ -1,6 +1,6 @@
 //! `OpenAI`'s own word on who pays: it wins, and contradictions move the standing.
 
-use super::{MORNING, SMALL, Scene, call, paid_by};
+use super::{LARGE, MORNING, SMALL, Scene, TODAY, call, paid_by};
 use crate::{Certainty, Evidence, FinishedCall, Payer, Reason, Verdict};
 
 #[test]
@@ -70,8 +70,13 @@ fn after_a_contradiction_free_is_assumed_and_after_three_it_is_billed() {
         };
         assert_eq!((settled.verdict, settled.reason), expected);
     }
+    // Nothing is left to be free, and the totals are not the reason.
+    let standing = scene.meter.standing(&scene.rules, &acme, LARGE, TODAY());
+    assert_eq!((standing.remaining, standing.taken), (0, 60));
+    assert!(standing.payer_says_billed);
     // Ours now agrees with OpenAI's word, which is no further contradiction.
     let settled = scene.settle(&billed_by_openai);
+    assert_eq!(settled.remaining, Some(0));
     assert_eq!(
         (settled.ours, settled.payer_differs),
         (Verdict::Billed, false)
@@ -111,7 +116,9 @@ fn openais_word_that_it_pays_ends_the_row() {
                 ..call(&acme, 10)
             },
         ));
-        assert_eq!(scene.take(10).certainty, Some(Certainty::Final));
+        let settled = scene.take(10);
+        assert_eq!(settled.certainty, Some(Certainty::Final));
+        assert!(settled.remaining > Some(0));
     }
 }
 
@@ -128,10 +135,11 @@ fn a_call_billed_by_the_totals_is_not_blamed_on_the_payer() {
         (settled.reason, settled.certainty),
         (Reason::AllowanceSpent, Some(Certainty::Final))
     );
-    let standing = scene
-        .meter
-        .standing(&scene.rules, &acme, super::LARGE, super::TODAY());
-    assert_eq!(standing.contradictions, 2);
+    let standing = scene.meter.standing(&scene.rules, &acme, LARGE, TODAY());
+    assert_eq!(
+        (standing.contradictions, standing.payer_says_billed),
+        (2, false)
+    );
 }
 
 #[test]

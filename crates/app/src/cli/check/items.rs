@@ -26,8 +26,10 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = config(loaded);
     findings.push(offer(loaded));
     findings.push(clock(&asked));
+    let running = running(loaded);
+    findings.extend(running.as_ref().and_then(payer));
     findings.push(ledger(&loaded.config.data_dir));
-    findings.extend(ports(loaded).await);
+    findings.extend(ports(loaded, running).await);
     findings.push(upstream(loaded, asked));
     findings
 }
@@ -164,11 +166,22 @@ fn writable(folder: &Path) -> std::io::Result<()> {
     made.and_then(|_| std::fs::remove_file(&probe))
 }
 
-async fn ports(loaded: &Loaded) -> Vec<Finding> {
+/// What the proxy says that runs on the data directory.
+fn running(loaded: &Loaded) -> Option<admin::Standings> {
+    let folder = loaded.config.data_dir.folder()?;
+    Control::reach(folder)?.get(admin::STANDING).ok()
+}
+
+/// OpenAI bills what the offer says is free.
+fn payer(running: &admin::Standings) -> Option<Finding> {
+    let organizations = running.organizations.iter();
+    let text = admin::OrganizationStanding::payer_says_billed(organizations)?;
+    Some(Finding::told("offer", State::Warn, &text))
+}
+
+async fn ports(loaded: &Loaded, running: Option<admin::Standings>) -> Vec<Finding> {
     let config = &loaded.config;
-    let running = config.data_dir.folder().and_then(Control::reach);
-    let said = running.map(|proxy| proxy.get::<admin::Standings>(admin::STANDING));
-    if let Some(Ok(said)) = said {
+    if let Some(said) = running {
         let proxy = said.proxy;
         let text = format!(
             "{} in use by this tollfree (pid {})",

@@ -183,12 +183,13 @@ fn group_lines(
 }
 
 fn is_spent(group: &GroupStanding) -> bool {
-    group.remaining_tokens == 0
+    group.remaining_tokens == 0 && !group.payer_says_billed
 }
 
 /// Tokens of the allowance that are gone: up to the crossing call where there is one that ended it.
 fn taken(group: &GroupStanding, crossing: Option<&Crossing>) -> u64 {
     match crossing {
+        _ if group.payer_says_billed => group.taken_tokens.min(group.allowance_tokens),
         _ if !is_spent(group) => group.allowance_tokens - group.remaining_tokens,
         Some(crossing) => crossing.before,
         None => group.taken_tokens,
@@ -199,6 +200,9 @@ fn taken(group: &GroupStanding, crossing: Option<&Crossing>) -> u64 {
 fn sentence(group: &GroupStanding, crossing: Option<&Crossing>, terminal: &Terminal) -> String {
     if group.allowance_tokens == 0 {
         return "no free tokens: declared as not enrolled".to_owned();
+    }
+    if group.payer_says_billed {
+        return "OpenAI bills this group until 00:00 UTC: every call is billed".to_owned();
     }
     let crossed = crossing.map(|crossing| {
         format!(
@@ -266,6 +270,10 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     notes.extend(status.sharing.as_ref().map(admin::Sharing::line));
     let correction = status.clock_correction;
     notes.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
+    let organizations = status.organizations.iter().map(|one| &one.standing);
+    notes.extend(admin::OrganizationStanding::payer_says_billed(
+        organizations,
+    ));
     if total.unknown_calls > 0 {
         notes.push(format!(
             "{} without usage: see tollfree calls --verdict unknown",

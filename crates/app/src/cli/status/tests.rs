@@ -1,5 +1,6 @@
 //! A status as it is seen, wide and narrow, with and without colour and glyphs, and by programs.
 
+mod payer;
 mod sharing;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ fn large() -> GroupStanding {
         allowance_tokens: 1_000_000,
         taken_tokens: 1_005_000,
         remaining_tokens: 0,
+        payer_says_billed: false,
         largest_free_call_tokens: 0,
         at_most: false,
         slack: SlackStanding::default(),
@@ -39,6 +41,7 @@ fn small() -> GroupStanding {
         allowance_tokens: 10_000_000,
         taken_tokens: 6_118_420,
         remaining_tokens: 3_881_580,
+        payer_says_billed: false,
         largest_free_call_tokens: 3_869_580,
         at_most: true,
         slack: SlackStanding {

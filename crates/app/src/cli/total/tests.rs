@@ -15,6 +15,7 @@ fn group(name: &str, taken: u64, allowance: u64) -> GroupStanding {
         allowance_tokens: allowance,
         taken_tokens: taken,
         remaining_tokens: allowance.saturating_sub(taken),
+        payer_says_billed: false,
         largest_free_call_tokens: allowance.saturating_sub(taken),
         at_most: false,
         slack: SlackStanding::default(),
