@@ -181,7 +181,7 @@ async fn while_it_runs_and_after_it_stopped_commands_say_what_the_bill_says() {
     says_that_day(&run, &ids, false);
     let told = run.run(&["status"]);
     assert!(
-        told.errors.contains("proxy not running; ledger as of "),
+        told.errors.contains("no proxy on this ledger; as of "),
         "{}",
         told.errors
     );

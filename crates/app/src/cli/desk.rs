@@ -1,6 +1,9 @@
 //! Where the commands that read get their answers: from the running proxy where there is one, and from the ledger. It
 //! must not know how anything is shown.
 
+mod kept_terms;
+mod known;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -91,6 +94,8 @@ pub(crate) struct Standings {
     pub(crate) base_url: String,
     /// By name.
     pub(crate) organizations: Vec<OrganizationStanding>,
+    /// Usage tiers are those of the proxy that wrote the ledger: none is declared here.
+    pub(crate) has_kept_terms: bool,
     /// How they are shared with other replicas; nothing where they are not, or no proxy runs.
     pub(crate) sharing: Option<Sharing>,
 }
@@ -149,11 +154,16 @@ impl Desk {
         self.settle_tail();
         let now = now();
         let reader = self.reader()?;
+        let mut has_kept_terms = false;
         let (as_of, organizations) = match &reader {
             None => (None, Vec::new()),
             Some(reader) => {
                 let restored = reader.restored(now * 1000)?;
-                let rules = wiring::rules(&self.loaded.config, &self.loaded.offer);
+                let today = Day::at(now).number();
+                let days = reader.days(today.saturating_sub(kept_terms::DAYS), today, None)?;
+                let mut config = self.loaded.config.clone();
+                has_kept_terms = kept_terms::put(&mut config, &self.loaded.offer, &days);
+                let rules = wiring::rules(&config, &self.loaded.offer);
                 let standings = proxy::standings_of(&restored, &rules, now);
                 let standings = standings.iter().map(OrganizationStanding::of).collect();
                 (reader.last_settled_at()?, standings)
@@ -166,6 +176,7 @@ impl Desk {
             clock_correction: 0,
             base_url: self.base_url(None),
             organizations,
+            has_kept_terms,
             sharing: None,
         })
     }
@@ -181,6 +192,7 @@ impl Desk {
             clock_correction: said.clock_correction_milliseconds,
             base_url: self.base_url(Some(&said.proxy.address)),
             organizations: said.organizations,
+            has_kept_terms: false,
             sharing: said.sharing,
         })
     }

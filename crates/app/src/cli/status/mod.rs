@@ -62,6 +62,8 @@ pub(crate) struct Status {
     pub(crate) organizations: Vec<OrganizationNow>,
     /// How many more there are than are shown.
     pub(crate) further: usize,
+    /// Usage tiers are those of the proxy that wrote the ledger.
+    pub(crate) has_kept_terms: bool,
     /// How totals are shared with other replicas.
     pub(crate) sharing: Option<admin::Sharing>,
 }
@@ -164,7 +166,7 @@ fn aside(status: &Status) {
         .organizations
         .is_empty()
         .then(|| "no calls today (UTC)".to_owned());
-    for note in show::stopped(status)
+    for note in show::stopped(status.source, status.day)
         .into_iter()
         .chain(nothing)
         .chain(show::notes(status))
@@ -267,6 +269,7 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
         base_url: standings.base_url,
         organizations,
         further: 0,
+        has_kept_terms: standings.has_kept_terms,
         sharing: standings.sharing,
     })
 }

@@ -4,6 +4,7 @@
 use admin::{GroupStanding, InFlight};
 use jiff::tz::TimeZone;
 use ledger::Crossing;
+use meter::Day;
 
 use super::{OrganizationNow, Status};
 use crate::cli::bar::{Bar, CELLS};
@@ -35,7 +36,7 @@ const TODAY: [Column; 7] = [
 /// For people.
 pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) -> String {
     let mut out = String::new();
-    if let Some(line) = stopped(status) {
+    if let Some(line) = stopped(status.source, status.day) {
         out.push_str(&wrapped(&line, terminal.width));
     }
     for (place, organization) in status.organizations.iter().enumerate() {
@@ -67,24 +68,35 @@ pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) 
     out
 }
 
-/// What comes first where no proxy runs.
-pub(super) fn stopped(status: &Status) -> Option<String> {
-    let Source::Stopped { as_of } = status.source else {
+/// What comes first where no proxy runs on the ledger. One may run beside it that has another, or cannot write this one.
+pub(super) fn stopped(source: Source, today: Day) -> Option<String> {
+    let Source::Stopped { as_of } = source else {
         return None;
     };
     Some(match as_of {
-        None => "proxy not running; no ledger yet".to_owned(),
-        Some(at) if figures::day_of(at) == status.day => {
+        None => "no proxy on this ledger, and no calls in it".to_owned(),
+        Some(at) if figures::day_of(at) == today => {
             format!(
-                "proxy not running; ledger as of {} UTC",
+                "no proxy on this ledger; as of {} UTC",
                 figures::time_of_day(at)
             )
         }
         Some(at) => format!(
-            "proxy not running; ledger as of {} {} UTC",
+            "no proxy on this ledger; as of {} {} UTC",
             figures::day_of(at),
             figures::time_of_day(at)
         ),
+    })
+}
+
+/// What left tokens uncounted, if anything did.
+pub(super) fn uncounted<'a>(sources: impl Iterator<Item = &'a String>) -> Option<String> {
+    let sources: Vec<&str> = sources.map(String::as_str).collect();
+    (!sources.is_empty()).then(|| {
+        format!(
+            "at most, since tokens may have been taken uncounted: {}",
+            one_line(&sources.join(", "))
+        )
     })
 }
 
@@ -280,7 +292,7 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
             counted(total.unknown_calls, "call")
         ));
     }
-    let mut sources: Vec<&str> = Vec::new();
+    let mut sources: Vec<&String> = Vec::new();
     let groups = status
         .organizations
         .iter()
@@ -288,15 +300,15 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     for source in groups.flat_map(|group| &group.slack.sources) {
         // Calls without usage have a note of their own.
         let told = source == "unknown-calls" && total.unknown_calls > 0;
-        if !told && !sources.contains(&source.as_str()) {
+        if !told && !sources.contains(&source) {
             sources.push(source);
         }
     }
-    if !sources.is_empty() {
-        notes.push(format!(
-            "at most, since tokens may have been taken uncounted: {}",
-            one_line(&sources.join(", "))
-        ));
+    notes.extend(uncounted(sources.into_iter()));
+    if status.has_kept_terms {
+        notes.push(
+            "usage tiers are those of the ledger's last calls: none is declared here".to_owned(),
+        );
     }
     if total.lacks_prices() {
         notes.push("the price of some models is not known: ? and > in dollars".to_owned());

@@ -115,6 +115,7 @@ fn status() -> Status {
             rows: rows(),
         }],
         further: 0,
+        has_kept_terms: false,
         sharing: None,
     }
 }
@@ -351,15 +352,18 @@ fn a_stopped_proxy_is_told_first() {
     let first = |status: &Status| seen(status, 80).lines().next().map(str::to_owned).unwrap();
     assert_eq!(
         first(&status),
-        "proxy not running; ledger as of 23:14:09 UTC"
+        "no proxy on this ledger; as of 23:14:09 UTC"
     );
     status.source = as_of(Some((NOW - 86_400) * 1000));
     assert_eq!(
         first(&status),
-        "proxy not running; ledger as of 2026-11-20 23:14:09 UTC"
+        "no proxy on this ledger; as of 2026-11-20 23:14:09 UTC"
     );
     status.source = as_of(None);
-    assert_eq!(first(&status), "proxy not running; no ledger yet");
+    assert_eq!(
+        first(&status),
+        "no proxy on this ledger, and no calls in it"
+    );
 }
 
 #[test]
@@ -372,7 +376,7 @@ fn a_day_without_calls_says_what_to_do_and_shows_no_zeros() {
     ");
     status.source = Source::Stopped { as_of: None };
     assert_snapshot!(seen(&status, 80), @"
-    proxy not running; no ledger yet
+    no proxy on this ledger, and no calls in it
     No calls today (UTC).
     start tollfree, then: export OPENAI_BASE_URL=http://127.0.0.1:8800/v1
     ");

@@ -127,7 +127,7 @@ fn show(desk: &Desk, options: &Show, terminal: &Terminal) -> Result<ExitCode, No
 fn for_people(standings: &Standings, table: &Table, terminal: &Terminal) -> String {
     let stopped = match standings.source {
         Source::Running => "",
-        Source::Stopped { .. } => ", proxy not running",
+        Source::Stopped { .. } => ", no proxy on this ledger",
     };
     let head = format!("tokens of {} UTC{stopped}", standings.day);
     let mut out = wrapped(&head, terminal.width);

@@ -42,6 +42,7 @@ fn standings() -> Standings {
             usage_tier_declared: true,
             groups: vec![group("large", 1_005_000, 1_000_000), small],
         }],
+        has_kept_terms: false,
         sharing: None,
     }
 }

@@ -1,0 +1,48 @@
+//! Which organizations there are: those that called once, and those that are declared. It must not know how they stand.
+
+use super::{Desk, MOST_NAMES, NoAnswer};
+
+/// Stands for the calls that nobody named; it is always there.
+const UNKNOWN: &str = "unknown";
+
+impl Desk {
+    /// That there is such an organization, if one is named.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Asked`]: a name that was never seen is a slip, and no sums of it are zero.
+    pub(crate) fn known(&self, named: Option<&str>) -> Result<(), NoAnswer> {
+        let Some(name) = named.filter(|name| *name != UNKNOWN && !self.is_declared(name)) else {
+            return Ok(());
+        };
+        let mut all = Vec::new();
+        if let Some(reader) = self.reader()? {
+            if !reader.days(i32::MIN, i32::MAX, Some(name))?.is_empty() {
+                return Ok(());
+            }
+            all = reader.organizations()?;
+        }
+        // The running proxy may know what is not in the tables yet.
+        for one in self.standings()?.organizations {
+            if one.organization == name {
+                return Ok(());
+            }
+            if !all.contains(&one.organization) {
+                all.push(one.organization);
+            }
+        }
+        all.truncate(MOST_NAMES);
+        let help = if all.is_empty() {
+            "none was seen yet, its first call makes it known; or declare it under [[organizations]]".to_owned()
+        } else {
+            format!("there is {}", all.join(", "))
+        };
+        Err(NoAnswer::Asked(format!(
+            "no organization `{name}`. help: {help}"
+        )))
+    }
+
+    fn is_declared(&self, name: &str) -> bool {
+        let mut declared = self.loaded.config.organizations.iter();
+        declared.any(|one| *one.name == *name || one.aliases.iter().any(|alias| **alias == *name))
+    }
+}
