@@ -8,6 +8,7 @@ use std::path::Path;
 use harness::command::{Ended, Task};
 use harness::day::{ACME, Way, keyed, taking};
 use harness::kept::Kept;
+use harness::patience::eventually;
 use harness::proxy::Proxy;
 use simulator::{AfterCrossing, Clock};
 
@@ -49,4 +50,54 @@ async fn after_a_stop_the_allowance_is_the_one_that_was_in_force() {
             .contains("usage tiers are those of the ledger"),
         "{status:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
+    let kept = kept().await;
+    let proxy = Proxy::start(kept.setup());
+    call(&proxy, 1_000).await;
+    eventually("the call in the tables", || {
+        let listed = bare(kept.folder(), &["calls"]);
+        (listed.output.lines().count() == 1).then_some(())
+    })
+    .await;
+    for command in [
+        &["status"][..],
+        &["status", "--remaining", "large"],
+        &["calls"],
+        &["report"],
+        &["total"],
+        &["export"],
+    ] {
+        let named = |name: &str| {
+            let mut arguments = command.to_vec();
+            arguments.extend(["--organization", name]);
+            bare(kept.folder(), &arguments)
+        };
+        let slip = named("acmee");
+        assert_eq!((slip.code, &*slip.output), (Some(64), ""), "{command:?}");
+        assert!(
+            slip.errors
+                .contains("no organization `acmee`. help: there is acme"),
+            "{slip:?}"
+        );
+        assert_eq!(named("acme").code, Some(0), "{command:?}");
+        assert_eq!(named("unknown").code, Some(0), "{command:?}");
+    }
+    for words in [
+        ["--verdict", "freee"],
+        ["--certainty", "sure"],
+        ["--reason", "foo"],
+    ] {
+        let slip = bare(kept.folder(), &["calls", words[0], words[1]]);
+        assert_eq!(slip.code, Some(64), "{slip:?}");
+        assert!(slip.errors.contains("[possible values: "), "{slip:?}");
+    }
+    drop(proxy);
+    let nothing = kept.folder().join("nothing");
+    let remaining = bare(&nothing, &["status", "--remaining", "large"]);
+    assert_eq!(remaining.output, "250000\n");
+    let said = "note: no proxy on this ledger, and no calls in it";
+    assert!(remaining.errors.contains(said), "{remaining:?}");
 }

@@ -15,15 +15,12 @@ use tokio::task::spawn_blocking;
 
 use crate::about::About;
 use crate::api::{Answer, Api};
+use crate::asked::{Asked, CALLS, names, percent_decoded};
 use crate::health::{self, Status};
-use crate::history::{History, MOST_CALLS, MOST_DAYS, Wanted};
+use crate::history::{History, MOST_CALLS, Wanted};
 use crate::standing::SCHEMA;
 use crate::{call, metrics};
 
-/// Days shown where no number is asked for.
-const USUAL_DAYS: i32 = 30;
-/// Calls shown where no number is asked for.
-const USUAL_CALLS: usize = 50;
 /// Calls in a file at most.
 const MOST_IN_FILE: usize = 100_000;
 
@@ -121,6 +118,11 @@ impl Answers {
     pub(crate) async fn answer(&self, path: &str, query: &str) -> Option<Answer> {
         let asked = Asked(query);
         let name = path.strip_prefix("/api/v1/")?;
+        if let Some(names) = names(name)
+            && let Err(refused) = asked.only(names)
+        {
+            return Some(refused);
+        }
         Some(match name {
             "standing" => Answer::of(&self.api.standings()),
             "state" => self.state().await,
@@ -317,131 +319,10 @@ impl Answers {
 
     /// The calls that are asked for, as a file.
     pub(crate) async fn csv(&self, query: &str) -> Result<String, Answer> {
-        let wanted = Asked(query).wanted()?;
+        let asked = Asked(query);
+        asked.only(CALLS)?;
+        let wanted = asked.wanted()?;
         self.read(move |history| Ok(call::csv(&history.rows(&wanted, MOST_IN_FILE)?)))
             .await
-    }
-}
-
-/// The part of a target after its question mark.
-struct Asked<'q>(&'q str);
-
-impl Asked<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
-        pairs
-            .filter(|(key, value)| *key == name && !value.is_empty())
-            .map(|(_, value)| percent_decoded(&value.replace('+', " ")))
-            .next()
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Answer> {
-        self.text(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    Answer::refusal(
-                        StatusCode::BAD_REQUEST,
-                        format!("{name} is no number: {text}"),
-                    )
-                })
-            })
-            .transpose()
-    }
-
-    fn day(&self) -> Result<Option<Day>, Answer> {
-        self.text("day")
-            .map(|text| {
-                let date: Option<jiff::civil::Date> = text.parse().ok();
-                let day = date.and_then(|date| {
-                    Day::of_date(
-                        u16::try_from(date.year()).ok()?,
-                        u8::try_from(date.month()).ok()?,
-                        u8::try_from(date.day()).ok()?,
-                    )
-                });
-                day.ok_or_else(|| {
-                    let why = format!("day is no date: {text}. help: day=2026-11-21");
-                    Answer::refusal(StatusCode::BAD_REQUEST, why)
-                })
-            })
-            .transpose()
-    }
-
-    fn days(&self) -> Result<i32, Answer> {
-        let days = self.number("days")?.unwrap_or(USUAL_DAYS);
-        if (1..=MOST_DAYS).contains(&days) {
-            return Ok(days);
-        }
-        let why = format!("days is 1 to {MOST_DAYS}");
-        Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
-    }
-
-    fn wanted(&self) -> Result<Wanted, Answer> {
-        let day = self.day()?.map(|day| (day.number(), day.number()));
-        Ok(Wanted {
-            filter: CallFilter {
-                days: day,
-                verdict: self.text("verdict"),
-                certainty: self.text("certainty"),
-                organization: self.text("organization"),
-                model: self.text("model"),
-                model_part: None,
-                reason: self.text("reason"),
-                group: self.text("group"),
-                below: self.number("below")?,
-                above: self.number("above")?,
-                at_most: self.number("limit")?.unwrap_or(USUAL_CALLS),
-            },
-            search: self.text("search"),
-        })
-    }
-}
-
-/// A text of a target with its `%20`s undone; what is no such thing stays.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_is_read_as_browsers_write_it() {
-        let asked = Asked("organization=a%26b+c&day=2026-11-21&limit=7&verdict=&search=gpt-5.4%2F");
-        assert_eq!(asked.text("organization").as_deref(), Some("a&b c"));
-        assert_eq!(asked.text("verdict"), None);
-        assert_eq!(asked.text("search").as_deref(), Some("gpt-5.4/"));
-        let wanted = asked.wanted().ok().unwrap();
-        assert_eq!(wanted.filter.at_most, 7);
-        let day = Day::of_date(2026, 11, 21).unwrap().number();
-        assert_eq!(wanted.filter.days, Some((day, day)));
-        assert_eq!(percent_decoded("100%"), "100%");
-        assert_eq!(percent_decoded("%zz%41"), "%zzA");
-    }
-
-    #[test]
-    fn what_is_no_number_or_date_is_said() {
-        for wrong in ["limit=many", "day=yesterday", "day=2026-02-30", "below=x"] {
-            assert!(Asked(wrong).wanted().is_err(), "{wrong}");
-        }
-        assert!(Asked("days=0").days().is_err());
-        assert!(Asked("days=9999").days().is_err());
-        assert_eq!(Asked("").days().ok(), Some(USUAL_DAYS));
     }
 }

@@ -5,6 +5,7 @@
 mod about;
 mod answers;
 mod api;
+mod asked;
 mod call;
 mod control;
 mod csv;

@@ -35,7 +35,7 @@ impl Verdict {
 
     /// The public contract's word, as in `x-tollfree-verdict`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
             Self::Billed => "billed",
@@ -79,7 +79,7 @@ impl Certainty {
 
     /// The public contract's word, as in `x-tollfree-certainty`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
             Self::Final => "final",

@@ -64,7 +64,9 @@ fn calls(
     output: &mut impl Write,
 ) -> Result<io::Result<()>, NoAnswer> {
     let (from, to) = options.period.days(desk.today()?, USUAL_DAYS)?;
-    let Some(reader) = desk.whole_reader()? else {
+    let reader = desk.whole_reader()?;
+    desk.known(options.organization.as_deref())?;
+    let Some(reader) = reader else {
         return Ok(write_header(options.format, output).and_then(|()| output.flush()));
     };
     let mut outcome = write_header(options.format, output);

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use ledger::{CallFilter, Reader, Row};
-use meter::Day;
+use meter::{Certainty, Day, Reason, Verdict};
 
 use super::desk::{Desk, NoAnswer};
 use super::figures::{self, NOT_APPLICABLE, UNKNOWN};
@@ -25,6 +26,19 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Rows read at once while following.
 const MOST_AT_ONCE: usize = 1_000;
 
+/// What a settled call can be; the others are words of a call under way, or of one that is never settled.
+const VERDICTS: [&str; 3] = [
+    Verdict::Free.as_str(),
+    Verdict::Billed.as_str(),
+    Verdict::Unknown.as_str(),
+];
+const CERTAINTIES: [&str; 4] = [
+    Certainty::Final.as_str(),
+    Certainty::Assumed.as_str(),
+    Certainty::Confirmed.as_str(),
+    Certainty::Estimated.as_str(),
+];
+
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct Options {
@@ -32,16 +46,16 @@ pub(crate) struct Options {
     #[arg(value_name = "CALL", conflicts_with_all = ["verdict", "certainty", "model", "reason", "organization", "day", "limit", "watch"])]
     pub(crate) call: Option<String>,
     /// Only free, billed or unknown ones
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", hide_possible_values = true, value_parser = PossibleValuesParser::new(VERDICTS))]
     pub(crate) verdict: Option<String>,
     /// Only final, assumed, confirmed or estimated ones
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", hide_possible_values = true, value_parser = PossibleValuesParser::new(CERTAINTIES))]
     pub(crate) certainty: Option<String>,
     /// Only this model, by its exact id
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Only this reason, like crossing-call
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", hide_possible_values = true, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::as_str)))]
     pub(crate) reason: Option<String>,
     /// Only this organization
     #[arg(long, value_name = "NAME")]
@@ -127,6 +141,10 @@ fn find(reader: &Reader, id: &str) -> Result<Vec<Row>, NoAnswer> {
 
 fn list(desk: &Desk, options: &Options, terminal: &Terminal) -> Result<ExitCode, NoAnswer> {
     let today = desk.today()?;
+    // Who watches may wait for an organization's first call.
+    if !options.watch {
+        desk.known(options.organization.as_deref())?;
+    }
     let day = options.day.unwrap_or(today);
     let filter = options.filter(Some(day));
     let mut rows = match desk.whole_reader()? {

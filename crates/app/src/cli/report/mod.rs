@@ -86,6 +86,7 @@ fn report<'d>(desk: &'d Desk, options: &Options) -> Result<Report<'d>, NoAnswer>
     let today = desk.today()?;
     let from = Day::of_number(today.number().saturating_sub(i32::from(options.days) - 1));
     desk.whole_reader()?;
+    desk.known(options.organization.as_deref())?;
     let mut report = Report {
         rows: desk.days(from, today, options.organization.as_deref())?,
         from,

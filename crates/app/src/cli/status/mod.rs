@@ -139,6 +139,12 @@ impl OrganizationNow {
 /// Answers.
 pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCode {
     let zone = TimeZone::system();
+    // Who watches may wait for an organization's first call.
+    if !options.watch
+        && let Err(why) = desk.known(options.organization.as_deref())
+    {
+        return why.refuse();
+    }
     if let Some(group) = &options.remaining {
         return remaining(desk, options, group);
     }
@@ -224,6 +230,11 @@ fn remaining(desk: &Desk, options: &Options, group: &str) -> ExitCode {
         .iter()
         .find(|standing| standing.group == group);
     if let Some(standing) = standing {
+        // A number alone cannot say what it rests on.
+        let unsure = show::uncounted(standing.slack.sources.iter());
+        for note in show::stopped(all.source, all.day).into_iter().chain(unsure) {
+            refuse(&format!("note: {note}\n"), 0);
+        }
         return print(&format!("{}\n", standing.remaining_tokens));
     }
     // It was started with another offer.

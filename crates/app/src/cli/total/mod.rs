@@ -99,6 +99,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 fn show(desk: &Desk, options: &Show, terminal: &Terminal) -> Result<ExitCode, NoAnswer> {
+    desk.known(options.organization.as_deref())?;
     let mut standings = desk.standings()?;
     if let Some(name) = &options.organization {
         standings

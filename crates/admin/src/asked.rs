@@ -1,0 +1,201 @@
+//! What a question is asked by: the part of a target after its question mark, read as browsers write it. Must not know any
+//! answer.
+
+use http::StatusCode;
+use ledger::CallFilter;
+use meter::{Certainty, Day, Reason, Verdict};
+
+use crate::api::Answer;
+use crate::history::{MOST_DAYS, Wanted};
+
+/// Days shown where no number is asked for.
+const USUAL_DAYS: i32 = 30;
+/// Calls shown where no number is asked for.
+const USUAL_CALLS: usize = 50;
+
+/// What calls are asked by.
+pub(crate) const CALLS: &[&str] = &[
+    "day",
+    "verdict",
+    "certainty",
+    "organization",
+    "model",
+    "reason",
+    "group",
+    "search",
+    "below",
+    "above",
+    "limit",
+];
+
+/// What each answer is asked by; `None`: one that looks at nothing.
+pub(crate) fn names(answer: &str) -> Option<&'static [&'static str]> {
+    match answer {
+        "days" => Some(&["days", "organization"]),
+        "calls" => Some(CALLS),
+        "curve" => Some(&["organization", "group", "day"]),
+        _ => None,
+    }
+}
+
+/// The part of a target after its question mark.
+pub(crate) struct Asked<'q>(pub(crate) &'q str);
+
+impl Asked<'_> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .filter(|(key, value)| *key == name && !value.is_empty())
+            .map(|(_, value)| percent_decoded(&value.replace('+', " ")))
+            .next()
+    }
+
+    /// That nothing else is asked by: what is not read would be answered as if it had not been said. The token is the
+    /// guard's.
+    pub(crate) fn only(&self, names: &[&str]) -> Result<(), Answer> {
+        let pairs = self.0.split('&').filter(|pair| !pair.is_empty());
+        let mut asked = pairs.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+        let odd = asked.find(|name| *name != "token" && !names.contains(name));
+        odd.map_or(Ok(()), |odd| {
+            let why = format!(
+                "{} is not asked by here. help: there is {}",
+                percent_decoded(odd),
+                names.join(", ")
+            );
+            Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
+        })
+    }
+
+    /// One of these words.
+    fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, Answer> {
+        let said = self.text(name);
+        match &said {
+            Some(word) if !words.contains(&word.as_str()) => {
+                let words = words.join(", ");
+                let why = format!("{name} is no such word: {word}. help: there is {words}");
+                Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
+            }
+            _ => Ok(said),
+        }
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Answer> {
+        self.text(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    Answer::refusal(
+                        StatusCode::BAD_REQUEST,
+                        format!("{name} is no number: {text}"),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    pub(crate) fn day(&self) -> Result<Option<Day>, Answer> {
+        self.text("day")
+            .map(|text| {
+                let date: Option<jiff::civil::Date> = text.parse().ok();
+                let day = date.and_then(|date| {
+                    Day::of_date(
+                        u16::try_from(date.year()).ok()?,
+                        u8::try_from(date.month()).ok()?,
+                        u8::try_from(date.day()).ok()?,
+                    )
+                });
+                day.ok_or_else(|| {
+                    let why = format!("day is no date: {text}. help: day=2026-11-21");
+                    Answer::refusal(StatusCode::BAD_REQUEST, why)
+                })
+            })
+            .transpose()
+    }
+
+    pub(crate) fn days(&self) -> Result<i32, Answer> {
+        let days = self.number("days")?.unwrap_or(USUAL_DAYS);
+        if (1..=MOST_DAYS).contains(&days) {
+            return Ok(days);
+        }
+        let why = format!("days is 1 to {MOST_DAYS}");
+        Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
+    }
+
+    pub(crate) fn wanted(&self) -> Result<Wanted, Answer> {
+        let day = self.day()?.map(|day| (day.number(), day.number()));
+        Ok(Wanted {
+            filter: CallFilter {
+                days: day,
+                verdict: self.word("verdict", &Verdict::ALL.map(Verdict::as_str))?,
+                certainty: self.word("certainty", &Certainty::ALL.map(Certainty::as_str))?,
+                organization: self.text("organization"),
+                model: self.text("model"),
+                model_part: None,
+                reason: self.word("reason", &Reason::ALL.map(Reason::as_str))?,
+                group: self.text("group"),
+                below: self.number("below")?,
+                above: self.number("above")?,
+                at_most: self.number("limit")?.unwrap_or(USUAL_CALLS),
+            },
+            search: self.text("search"),
+        })
+    }
+}
+
+/// A text of a target with its `%20`s undone; what is no such thing stays.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read_as_browsers_write_it() {
+        let asked = Asked("organization=a%26b+c&day=2026-11-21&limit=7&verdict=&search=gpt-5.4%2F");
+        assert_eq!(asked.text("organization").as_deref(), Some("a&b c"));
+        assert_eq!(asked.text("verdict"), None);
+        assert_eq!(asked.text("search").as_deref(), Some("gpt-5.4/"));
+        let wanted = asked.wanted().ok().unwrap();
+        assert_eq!(wanted.filter.at_most, 7);
+        let day = Day::of_date(2026, 11, 21).unwrap().number();
+        assert_eq!(wanted.filter.days, Some((day, day)));
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%zz%41"), "%zzA");
+    }
+
+    #[test]
+    fn what_is_no_number_or_date_is_said() {
+        for wrong in [
+            "limit=many",
+            "day=yesterday",
+            "day=2026-02-30",
+            "below=x",
+            "verdict=freee",
+            "certainty=sure",
+            "reason=foo",
+        ] {
+            assert!(Asked(wrong).wanted().is_err(), "{wrong}");
+        }
+        assert!(Asked("verdikt=free").only(CALLS).is_err());
+        assert!(Asked("verdict=free&token=x&").only(CALLS).is_ok());
+        assert!(Asked("days=0").days().is_err());
+        assert!(Asked("days=9999").days().is_err());
+        assert_eq!(Asked("").days().ok(), Some(USUAL_DAYS));
+    }
+}
