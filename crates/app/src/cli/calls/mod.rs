@@ -78,12 +78,13 @@ pub(crate) struct Options {
 }
 
 const COLUMNS: [Column; 8] = [
-    Column::new("NO", "number", Kind::Number, Some(3)),
+    Column::new("NO", "number", Kind::Number, Some(1)),
     Column::new("UTC", "settled_at", Kind::Word, None),
     Column::new("MODEL", "model", Kind::Name, None),
     Column::new("TOKENS", "tokens", Kind::Number, None),
     Column::new("VERDICT", "verdict", Kind::Word, None),
-    Column::new("CERTAINTY", "certainty", Kind::Word, Some(1)),
+    // An assumed verdict without it looks like a final one.
+    Column::new("CERTAINTY", "certainty", Kind::Word, Some(3)),
     Column::new("REASON", "reason", Kind::Word, Some(2)),
     Column::new("CALL", "call", Kind::Word, Some(0)),
 ];

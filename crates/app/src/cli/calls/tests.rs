@@ -180,18 +180,18 @@ fn a_call_that_was_settled_on_another_day_says_which() {
 }
 
 #[test]
-fn narrow_lists_lose_ids_certainty_and_reason_but_no_digit() {
+fn narrow_lists_lose_ids_and_numbers_before_certainty_and_no_digit() {
     assert_snapshot!(listed(80), @"
-      NO  UTC       MODEL                    TOKENS  VERDICT  REASON
-    1217  23:10:04  gpt-5.6-sol              30,000  BILLED   crossing-call
-    1218  23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown  client-gone
-    1219  23:12:04  gpt-5.6-sol               1,204  BILLED   allowance-spent
+    UTC       MODEL                    TOKENS  VERDICT  CERTAINTY  REASON
+    23:10:04  gpt-5.6-sol              30,000  BILLED   confirmed  crossing-call
+    23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown  -          client-gone
+    23:12:04  gpt-5.6-sol               1,204  BILLED   final      allowance-spent
     ");
     assert_snapshot!(listed(60), @"
-      NO  UTC       MODEL                    TOKENS  VERDICT
-    1217  23:10:04  gpt-5.6-sol              30,000  BILLED
-    1218  23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown
-    1219  23:12:04  gpt-5.6-sol               1,204  BILLED
+    UTC       MODEL                    TOKENS  VERDICT
+    23:10:04  gpt-5.6-sol              30,000  BILLED
+    23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown
+    23:12:04  gpt-5.6-sol               1,204  BILLED
     ");
     assert_snapshot!(listed(40), @"
     UTC       MODEL          TOKENS  VERDICT
