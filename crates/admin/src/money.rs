@@ -21,11 +21,11 @@ pub fn dollars(picodollars: u64) -> String {
     }
 }
 
-/// The same where some of it may be missing, since a price is not known: `>$0.14`, and `?` where nothing is known.
+/// The same where some of it may be missing, since a price is not known: `>$0.14`, and `?` where nothing can be shown.
 #[must_use]
 pub fn dollars_and_more(picodollars: u64, is_more: bool) -> String {
     match (picodollars, is_more) {
-        (0, true) => "?".to_owned(),
+        (some, true) if rounded(some, FOURTH_DECIMAL) == 0 => "?".to_owned(),
         (some, true) => format!(">{}", dollars(some)),
         (some, false) => dollars(some),
     }
@@ -76,6 +76,7 @@ mod tests {
     fn what_is_missing_is_told() {
         assert_eq!(dollars_and_more(0, false), "$0.00");
         assert_eq!(dollars_and_more(0, true), "?");
+        assert_eq!(dollars_and_more(49_999_999, true), "?");
         assert_eq!(dollars_and_more(180_000_000_000, true), ">$0.18");
         assert_eq!(dollars_and_more(180_000_000_000, false), "$0.18");
     }

@@ -131,11 +131,10 @@ impl Sums {
 fn dollars(picodollars: u64, is_more: bool) -> Cell {
     match (picodollars, is_more) {
         (0, true) => Cell::same(UNKNOWN),
-        (some, true) => {
-            let exact = figures::exact_dollars(some);
-            Cell::of(format!(">{}", figures::dollars(some)), exact)
-        }
-        (some, false) => Cell::of(figures::dollars(some), figures::exact_dollars(some)),
+        (some, is_more) => Cell::of(
+            admin::dollars_and_more(some, is_more),
+            figures::exact_dollars(some),
+        ),
     }
 }
 
@@ -182,10 +181,15 @@ mod tests {
         assert_eq!(sums.as_members()["cost_usd"], Value::Null);
         let priced = Sums::of(&DayRow {
             cost_pico: 140_000_000_000,
-            ..row
+            ..row.clone()
         });
         assert_eq!(priced.cost_cell().shown, ">$0.14");
         assert_eq!(priced.as_members()["cost_usd"], "0.14");
+        let little = Sums::of(&DayRow {
+            cost_pico: 1,
+            ..row
+        });
+        assert_eq!(little.cost_cell().shown, "?");
         assert!(sums.plus(Sums::default()).lacks_prices());
     }
 }
