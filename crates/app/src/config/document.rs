@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::form::Raw;
+use super::keys::is_switch;
 use super::mistake::{Excerpt, Mistake, Wrong};
 
 /// Names further apart than this share of the longer one are not proposed.
@@ -61,7 +62,8 @@ impl<'t> Document<'t> {
                 continue;
             }
             let rest = document.text.get(span.start..).unwrap_or_default();
-            let (message, form) = syntax(error.message(), rest);
+            let key = document.key_before(&span);
+            let (message, form) = syntax(error.message(), key, rest);
             mistakes.push(document.mistake(span, Wrong::because(message, form)));
             document.broken.push(number);
         }
@@ -93,6 +95,13 @@ impl<'t> Document<'t> {
             (None, None) => return 0..0,
         };
         start..start + name.len()
+    }
+
+    /// The name of the key whose value is at this place; empty where none is.
+    fn key_before(&self, span: &Range<usize>) -> &'t str {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let head = before.rsplit('\n').next().unwrap_or_default();
+        head.split_once('=').map_or("", |(key, _)| key.trim())
     }
 
     /// A mistake at a place of this file.
@@ -133,8 +142,26 @@ impl<'t> Document<'t> {
     }
 }
 
-/// A syntax mistake in our words where the parser's would mislead. `rest` is the text from there on.
-fn syntax(message: &str, rest: &str) -> (String, String) {
+/// What stands for true and for false elsewhere.
+const TRUE: [&str; 3] = ["true", "yes", "on"];
+const FALSE: [&str; 3] = ["false", "no", "off"];
+
+/// The right form of what was written for true or false.
+fn switched(word: &str) -> String {
+    let is_one_of = |words: [&str; 3]| words.iter().any(|one| one.eq_ignore_ascii_case(word));
+    let form = if is_one_of(TRUE) {
+        "true"
+    } else if is_one_of(FALSE) {
+        "false"
+    } else {
+        "true or false, without quotes"
+    };
+    form.to_owned()
+}
+
+/// A syntax mistake in our words where the parser's would mislead. `rest` is the text from there on, `key` stands in front
+/// of it.
+fn syntax(message: &str, key: &str, rest: &str) -> (String, String) {
     let unquoted = message.starts_with(UNQUOTED) || message.starts_with("invalid boolean");
     let word = rest.split(['\n', '#']).next().unwrap_or_default().trim();
     if unquoted && word.is_empty() {
@@ -142,6 +169,10 @@ fn syntax(message: &str, rest: &str) -> (String, String) {
             "a value is missing".to_owned(),
             "such as true, 3 or \"text\"".to_owned(),
         );
+    }
+    if unquoted && is_switch(key) {
+        let message = format!("`{word}` is neither true nor false");
+        return (message, switched(word));
     }
     if unquoted {
         return ("text needs quotes".to_owned(), format!("\"{word}\""));

@@ -89,6 +89,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.filter", "TOLLFREE_LOG_FILTER", "which log lines: info (also one a call), or proxy=debug"),
 ];
 
+/// Whether a key of this name is true or false: its line says what one of them does.
+pub(crate) fn is_switch(name: &str) -> bool {
+    let mut named = KEYS.iter().filter(|key| name_of(key.path) == name);
+    named.any(|key| key.about.starts_with("true: ") || key.about.starts_with("false: "))
+}
+
 /// The section of a path; empty for the top of the file.
 pub(crate) fn section_of(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(section, _)| section)

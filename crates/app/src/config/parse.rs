@@ -402,20 +402,30 @@ pub(super) fn existing(
     }
 }
 
-/// An upstream that is our own listener would answer each call with itself.
+/// An upstream that is our own listener would answer each call with itself, one that is our page none.
 fn loop_to_itself(reader: &mut Reader<'_>, flags: &Flags, config: &Config) {
-    if !config.upstream.url.is_listener(config.listen) {
+    let url = &config.upstream.url;
+    let page = config.admin.listen.filter(|page| url.is_listener(*page));
+    let (is, form) = if url.is_listener(config.listen) {
+        (
+            "this proxy",
+            format!("tollfree itself listens on {}", config.listen),
+        )
+    } else if let Some(page) = page {
+        (
+            "this proxy's page",
+            format!("tollfree itself has its page on {page}"),
+        )
+    } else {
         return;
-    }
+    };
     let by_variable = reader.is_from_variable("upstream.url");
     let help = match (&flags.upstream, by_variable) {
         (Some(_), _) => "remove --upstream, or name the real API",
         (None, true) => "remove TOLLFREE_UPSTREAM, or name the real API",
         (None, false) => "remove url from [upstream], or name the real API",
     };
-    let message = format!("upstream {} is this proxy", config.upstream.url);
-    let form = format!("tollfree itself listens on {}", config.listen);
-    let wrong = Wrong::because(message, form).help(help);
+    let wrong = Wrong::because(format!("upstream {url} is {is}"), form).help(help);
     match &flags.upstream {
         Some(url) => reader.refuse_flag("--upstream", &url.to_string(), wrong),
         None => reader.refuse("upstream.url", wrong),

@@ -285,6 +285,35 @@ fn an_upstream_that_is_this_proxy_is_a_loop() {
     1 mistake, nothing was started. All keys: tollfree help config
     help: remove --upstream, or name the real API
     "#);
+    let the_page = Setting::with("", &[("TOLLFREE_UPSTREAM", "http://127.0.0.1:8801")]);
+    assert_snapshot!(the_page.mistakes(), @r#"
+    error: upstream http://127.0.0.1:8801 is this proxy's page
+     --> TOLLFREE_UPSTREAM
+        | http://127.0.0.1:8801
+        | ^^^^^^^^^^^^^^^^^^^^^ tollfree itself has its page on 127.0.0.1:8801
+    1 mistake, nothing was started. All keys: tollfree help config
+    help: remove TOLLFREE_UPSTREAM, or name the real API
+    "#);
+}
+
+#[test]
+fn a_key_that_is_true_or_false_is_not_told_to_take_quotes() {
+    let file = "enrolled = yes\n[streams]\ncomment = Off\nclient_gone = finish\n";
+    assert_snapshot!(Setting::of(file).mistakes(), @r#"
+    error: `yes` is neither true nor false
+     --> tollfree.toml:1:12
+      1 | enrolled = yes
+        |            ^^^ true
+    error: `Off` is neither true nor false
+     --> tollfree.toml:3:11
+      3 | comment = Off
+        |           ^^^ false
+    error: text needs quotes
+     --> tollfree.toml:4:15
+      4 | client_gone = finish
+        |               ^^^^^^ "finish"
+    3 mistakes, nothing was started. All keys: tollfree help config
+    "#);
 }
 
 #[test]
