@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use harness::command::{Ended, Task};
+use harness::beside::{self, get};
+use harness::command::{self, Ended, Task};
 use harness::day::{ACME, Way, keyed, taking};
 use harness::kept::Kept;
 use harness::patience::eventually;
@@ -100,4 +101,39 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
     assert_eq!(remaining.output, "250000\n");
     let said = "note: no proxy on this ledger, and no calls in it";
     assert!(remaining.errors.contains(said), "{remaining:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_reload_could_not_do_is_said_until_it_can() {
+    let kept = kept().await;
+    let setup = kept.setup().config("[log]\nfilter = \"info\"");
+    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let page = beside::address(&proxy);
+    let file = proxy.folder().join("tollfree.toml");
+    let notices = async || get(page, "/healthz").await.text();
+    let until = async |said: &str, is_said: bool| {
+        for _ in 0..600 {
+            if notices().await.contains(said) == is_said {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{said}: {}\n{}", notices().await, proxy.log());
+    };
+    std::fs::write(&file, "usage_tier = 7\n").expect("a file");
+    until("the configuration was not reloaded", true).await;
+    let log = proxy.log();
+    assert!(log.contains("1 mistake, nothing was changed."), "{log}");
+    assert!(!log.contains("nothing was started"), "{log}");
+    std::fs::write(&file, "[log]\nfilter = \"warn\"\n").expect("a file");
+    until("another [log] than is in force", true).await;
+    command::signal(proxy.id(), "HUP");
+    eventually("a second reload", || {
+        let count = proxy.log().matches("holds only after a restart").count();
+        (count >= 2).then_some(())
+    })
+    .await;
+    until("another [log] than is in force", true).await;
+    std::fs::write(&file, "[log]\nfilter = \"info\"\n").expect("a file");
+    until("another [log] than is in force", false).await;
 }

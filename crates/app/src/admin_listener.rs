@@ -112,7 +112,11 @@ impl Serving {
     /// Puts what a reload changed in place.
     pub(crate) fn reloaded(&self) -> impl Fn(&Loaded) + Send + 'static {
         let place = Arc::clone(&self.about);
-        move |loaded| place.store(Arc::new(about(loaded)))
+        move |loaded, notice| {
+            let mut about = about(loaded);
+            about.notices.extend(notice.map(str::to_owned));
+            place.store(Arc::new(about));
+        }
     }
 
     /// Calls are no longer taken: whoever asks whether they can be is told.

@@ -20,7 +20,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 const DAILY: Duration = Duration::from_hours(24);
 
 /// Begins to watch for SIGHUP and for changes of the files that were read; `reloaded` is told of each new
-/// configuration.
+/// configuration, and what is to be said about the last one that was read.
 ///
 /// # Errors
 /// When the system refuses to tell of SIGHUP, which would then end the program.
@@ -28,13 +28,16 @@ pub(crate) fn watch(
     sources: Sources,
     loaded: Loaded,
     proxy: Proxy,
-    reloaded: impl Fn(&Loaded) + Send + 'static,
+    reloaded: impl Fn(&Loaded, Option<&str>) + Send + 'static,
 ) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut daily = tokio::time::interval(DAILY);
     // One waiting word is enough: the files are read after it is taken.
     let (word, mut words) = mpsc::channel(1);
+    // What is read once at start is this one's until the end.
+    let started = loaded.config.clone();
     let mut running = loaded;
+    let mut notice: Option<String> = None;
     let mut known = files(&running);
     let mut watcher = watch_files(&known, word.clone());
     tokio::spawn(async move {
@@ -47,16 +50,19 @@ pub(crate) fn watch(
                     if let Some(warning) = offer_is_old(&running.offer, today()) {
                         tracing::warn!("{warning}");
                     }
-                    reloaded(&running);
+                    reloaded(&running, notice.as_deref());
                     continue;
                 }
             }
             while words.try_recv().is_ok() {}
-            let Some(loaded) = reload(&sources, &running.config, &proxy) else {
-                continue;
-            };
-            reloaded(&loaded);
-            running = loaded;
+            match reload(&sources, &started, &proxy) {
+                Ok((loaded, fixed)) => {
+                    running = loaded;
+                    notice = fixed;
+                }
+                Err(why) => notice = Some(why),
+            }
+            reloaded(&running, notice.as_deref());
             let named = files(&running);
             if named != known {
                 // The old one ends first, or one change would be told twice.
@@ -112,49 +118,56 @@ fn concerns(path: &Path, files: &[PathBuf]) -> bool {
     })
 }
 
-/// Puts the configuration in place as it now stands, and gives it back.
-fn reload(sources: &Sources, running: &Config, proxy: &Proxy) -> Option<Loaded> {
-    let loaded = match load(sources) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            tracing::error!(
-                "the configuration was not reloaded, the running one stays:\n{mistakes}"
-            );
-            return None;
-        }
-    };
-    match wiring::parts(&loaded) {
-        Ok(parts) => {
-            proxy.reload(parts.settings, parts.rules, parts.connector);
-            let fixed = needs_restart(running, &loaded.config);
-            if fixed.is_empty() {
-                tracing::info!("configuration reloaded, totals stay");
-            } else {
-                tracing::warn!(
-                    needs_restart = fixed.join(", "),
-                    "configuration reloaded, totals stay; some of it holds only after a restart"
-                );
-            }
-            Some(loaded)
-        }
-        Err(error) => {
-            tracing::error!(%error, "the configuration was not reloaded, the running one stays");
-            None
-        }
+/// Puts the configuration in place as it now stands, and gives it back with what of it waits for a restart; or says why
+/// the running one stays.
+fn reload(
+    sources: &Sources,
+    started: &Config,
+    proxy: &Proxy,
+) -> Result<(Loaded, Option<String>), String> {
+    let loaded = load(sources).map_err(|mistakes| {
+        tracing::error!(
+            "the configuration was not reloaded, the running one stays:\n{}",
+            mistakes.of_reload()
+        );
+        stays(&mistakes.in_brief())
+    })?;
+    let parts = wiring::parts(&loaded).map_err(|error| {
+        tracing::error!(%error, "the configuration was not reloaded, the running one stays");
+        stays(&error.to_string())
+    })?;
+    proxy.reload(parts.settings, parts.rules, parts.connector);
+    let fixed = needs_restart(started, &loaded.config).join(", ");
+    if fixed.is_empty() {
+        tracing::info!("configuration reloaded, totals stay");
+        return Ok((loaded, None));
     }
+    tracing::warn!(
+        needs_restart = fixed,
+        "configuration reloaded, totals stay; some of it holds only after a restart"
+    );
+    let notice =
+        format!("the configuration says another {fixed} than is in force. help: restart tollfree");
+    Ok((loaded, Some(notice)))
+}
+
+fn stays(why: &str) -> String {
+    format!(
+        "the configuration was not reloaded, the running one stays: {why}. help: tollfree check shows each mistake"
+    )
 }
 
 /// The changed sections that are read once at start.
-fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
+fn needs_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
     let changed = [
-        ("listen", running.listen != wanted.listen),
-        ("data_dir", running.data_dir != wanted.data_dir),
-        ("[admin]", running.admin != wanted.admin),
-        ("[listener]", running.listener != wanted.listener),
-        ("[ledger]", running.ledger != wanted.ledger),
-        ("[share]", running.share != wanted.share),
-        ("[drain]", running.drain != wanted.drain),
-        ("[log]", running.log != wanted.log),
+        ("listen", started.listen != wanted.listen),
+        ("data_dir", started.data_dir != wanted.data_dir),
+        ("[admin]", started.admin != wanted.admin),
+        ("[listener]", started.listener != wanted.listener),
+        ("[ledger]", started.ledger != wanted.ledger),
+        ("[share]", started.share != wanted.share),
+        ("[drain]", started.drain != wanted.drain),
+        ("[log]", started.log != wanted.log),
     ];
     changed
         .iter()

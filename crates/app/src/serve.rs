@@ -152,9 +152,9 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         })
         .transpose()?;
     let told = admin.as_ref().map(Serving::reloaded);
-    let reloaded = move |loaded: &Loaded| {
+    let reloaded = move |loaded: &Loaded, notice: Option<&str>| {
         if let Some(told) = &told {
-            told(loaded);
+            told(loaded, notice);
         }
     };
     reload::watch(sources, loaded.clone(), proxy.clone(), reloaded).map_err(NotStarted::Signals)?;

@@ -10,6 +10,10 @@ const MOST_SHOWN: usize = 120;
 /// Characters kept in front of the mistake where a line is cut.
 const LEAD: usize = 40;
 
+/// What comes of mistakes at a start, and in a configuration that was to replace one in force.
+const NOT_STARTED: &str = "nothing was started";
+const NOT_CHANGED: &str = "nothing was changed";
+
 /// Stands where a line was cut: a terminal of any locale has it.
 const CUT: &str = "...";
 
@@ -200,11 +204,31 @@ impl Mistakes {
     pub(crate) fn render(&self, colour: bool) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = self.write(colour, &mut out);
+        let _ = self.write(colour, NOT_STARTED, &mut out);
         out
     }
 
-    fn write(&self, colour: bool, out: &mut dyn fmt::Write) -> fmt::Result {
+    /// The same of a configuration that was to replace one in force.
+    pub(crate) fn of_reload(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(false, NOT_CHANGED, &mut out);
+        out
+    }
+
+    /// The first of them in one line, and how many more there are.
+    pub(crate) fn in_brief(&self) -> String {
+        let first = self.0.first();
+        let first = first.map(|first| format!("{} ({})", first.message, first.place));
+        let more = match self.0.len() {
+            0 | 1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let line = first.unwrap_or_default() + &more;
+        harmless(&line).collect()
+    }
+
+    fn write(&self, colour: bool, outcome: &str, out: &mut dyn fmt::Write) -> fmt::Result {
         for mistake in &self.0 {
             mistake.write(colour, out)?;
         }
@@ -212,7 +236,7 @@ impl Mistakes {
         let s = if count == 1 { "" } else { "s" };
         writeln!(
             out,
-            "{count} mistake{s}, nothing was started. All keys: tollfree help config"
+            "{count} mistake{s}, {outcome}. All keys: tollfree help config"
         )?;
         let mut said: Vec<&str> = Vec::new();
         for help in self.0.iter().filter_map(|mistake| mistake.help) {
@@ -227,7 +251,7 @@ impl Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(false, f)
+        self.write(false, NOT_STARTED, f)
     }
 }
 
