@@ -3,6 +3,7 @@
 //!
 //! Knows what is said then and with which code a command ends; what it says otherwise is for others.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use harness::beside::{self, get};
@@ -101,6 +102,33 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
     assert_eq!(remaining.output, "250000\n");
     let said = "note: no proxy on this ledger, and no calls in it";
     assert!(remaining.errors.contains(said), "{remaining:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_finds_the_page_where_it_is() {
+    let kept = kept().await;
+    // Whoever has the usual port: this test, or another one beside it.
+    let busy = TcpListener::bind("127.0.0.1:8801");
+    let proxy = Proxy::start(kept.setup());
+    let said = proxy.wait_for_log("cannot listen on 127.0.0.1:8801: in use.");
+    assert!(said.contains("WARN"), "{said}");
+    assert!(
+        said.contains("help: stop what has 127.0.0.1:8801"),
+        "{said}"
+    );
+    let healthy = bare(kept.folder(), &["health"]);
+    assert_eq!(
+        (healthy.code, &*healthy.output),
+        (Some(0), "ok\n"),
+        "{healthy:?}"
+    );
+    drop((busy, proxy));
+    let silent = Task::new(["health", "--json"])
+        .variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:1")
+        .run();
+    assert_eq!(silent.code, Some(69), "{silent:?}");
+    let said: serde_json::Value = serde_json::from_str(&silent.output).expect("JSON");
+    assert_eq!(said["status"], "unreachable");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

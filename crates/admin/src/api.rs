@@ -20,6 +20,7 @@ pub const TOTALS: &str = "/api/v1/totals";
 pub struct Api {
     proxy: Proxy,
     address: SocketAddr,
+    page: Option<SocketAddr>,
 }
 
 /// An answer: a status, and JSON.
@@ -46,10 +47,14 @@ pub struct Why {
 }
 
 impl Api {
-    /// For the proxy that listens on this address.
+    /// For the proxy that listens on this address, and has its page on that one.
     #[must_use]
-    pub fn new(proxy: Proxy, address: SocketAddr) -> Self {
-        Self { proxy, address }
+    pub fn new(proxy: Proxy, address: SocketAddr, page: Option<SocketAddr>) -> Self {
+        Self {
+            proxy,
+            address,
+            page,
+        }
     }
 
     /// Answers one question.
@@ -84,6 +89,7 @@ impl Api {
         ProxyNow {
             pid: std::process::id(),
             address: self.address.to_string(),
+            page: self.page.map(|page| page.to_string()),
         }
     }
 

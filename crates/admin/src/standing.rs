@@ -47,6 +47,9 @@ pub struct ProxyNow {
     pub pid: u32,
     /// Where it listens, `127.0.0.1:8800`.
     pub address: String,
+    /// Where its page, metrics and health are, `127.0.0.1:8801`; `null` where there are none.
+    #[serde(default)]
+    pub page: Option<String>,
 }
 
 /// How one organization stands.

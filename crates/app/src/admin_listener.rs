@@ -21,6 +21,9 @@ use crate::config::{Admin, Loaded, Secret, offer_is_old};
 /// Connections to page, metrics and health at once.
 const MOST_CONNECTIONS: usize = 256;
 
+/// From the page's usual port to the one that is proposed where somebody has it.
+const PROPOSED: u16 = 10;
+
 /// A bound port on which nothing is answered yet.
 pub(crate) struct AdminListener {
     listener: Listener,
@@ -45,7 +48,9 @@ impl AdminListener {
         let listener = match bind(address).await {
             // A port that nobody asked for is no reason not to start: another one does as well.
             Err(ListenError::AddressInUse { .. }) if Some(address) == Admin::default().listen => {
-                bind(SocketAddr::new(address.ip(), 0)).await
+                bind(SocketAddr::new(address.ip(), 0))
+                    .await
+                    .inspect(|other| moved(address, other.local_address()))
             }
             other => other,
         };
@@ -100,6 +105,15 @@ impl AdminListener {
     }
 }
 
+/// Whoever looks where the page usually is finds somebody else's.
+fn moved(from: SocketAddr, to: SocketAddr) {
+    let other = SocketAddr::new(from.ip(), from.port().saturating_add(PROPOSED));
+    tracing::warn!(
+        "cannot listen on {from}: in use. page, metrics and health are on {to} this time. help: stop what has \
+         {from}, or start with TOLLFREE_ADMIN_LISTEN={other}"
+    );
+}
+
 async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
     let settings = ListenSettings {
         most_connections: MOST_CONNECTIONS,
@@ -110,7 +124,7 @@ async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
 
 impl Serving {
     /// Puts what a reload changed in place.
-    pub(crate) fn reloaded(&self) -> impl Fn(&Loaded) + Send + 'static {
+    pub(crate) fn reloaded(&self) -> impl Fn(&Loaded, Option<&str>) + Send + 'static {
         let place = Arc::clone(&self.about);
         move |loaded, notice| {
             let mut about = about(loaded);

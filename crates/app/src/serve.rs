@@ -137,8 +137,8 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let times = &config.drain;
     let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
         .map_err(NotStarted::Signals)?;
-    let api = Api::new(proxy.clone(), listener.local_address());
     let page = admin.as_ref().map(AdminListener::address);
+    let api = Api::new(proxy.clone(), listener.local_address(), page);
     let admin = admin
         .map(|admin| {
             let connections = listener.figures();

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::control::Control;
 use super::{exit, print, refuse};
 use crate::banner::reachable;
-use crate::config::Loaded;
+use crate::config::{Admin, Loaded};
 
 /// The longest wait for each step; an orchestrator waits no longer either.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -32,10 +33,10 @@ pub(crate) struct Options {
 /// Asks, and ends with 0 if calls can be forwarded.
 pub(crate) fn run(loaded: &Loaded, options: Options) -> ExitCode {
     let Some(address) = loaded.config.admin.listen else {
-        let why = "error: admin.listen is off, so nobody can be asked. help: give it an address\n";
-        return refuse(why, exit::UNAVAILABLE);
+        let why = "admin.listen is off, so nobody can be asked. help: give it an address";
+        return unanswered(why, options);
     };
-    let address = reachable(address);
+    let address = reachable(moved(loaded).unwrap_or(address));
     match ask(address, options.strict) {
         Ok((healthy, body)) => {
             let told = if options.json {
@@ -50,11 +51,31 @@ pub(crate) fn run(loaded: &Loaded, options: Options) -> ExitCode {
             }
         }
         Err(error) => {
-            let why =
-                format!("error: no proxy answers on {address}: {error}. help: start tollfree\n");
-            refuse(&why, exit::UNAVAILABLE)
+            let why = format!("no proxy answers on {address}: {error}. help: start tollfree");
+            unanswered(&why, options)
         }
     }
+}
+
+/// Nobody said how it is: who reads JSON is told so in JSON, too.
+fn unanswered(why: &str, options: Options) -> ExitCode {
+    if options.json {
+        print(&format!(
+            "{}\n",
+            json!({ "status": "unreachable", "notices": [why] })
+        ));
+    }
+    refuse(&format!("error: {why}\n"), exit::UNAVAILABLE)
+}
+
+/// Where the proxy on the data directory has its page, if somebody else had the usual port.
+fn moved(loaded: &Loaded) -> Option<SocketAddr> {
+    if loaded.config.admin.listen != Admin::default().listen {
+        return None;
+    }
+    let proxy = Control::reach(loaded.config.data_dir.folder()?)?;
+    let said: admin::Standings = proxy.get(admin::STANDING).ok()?;
+    said.proxy.page?.parse().ok()
 }
 
 /// Whether all is well, and the answer's body.
