@@ -5,6 +5,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use harness::beside::{self, get};
 use harness::command::{self, Ended, Task};
@@ -164,4 +165,47 @@ async fn what_a_reload_could_not_do_is_said_until_it_can() {
     until("another [log] than is in force", true).await;
     std::fs::write(&file, "[log]\nfilter = \"info\"\n").expect("a file");
     until("another [log] than is in force", false).await;
+}
+
+/// Runs a program in a terminal of its own, closes the terminal when it is ready, and says how it ended.
+const IN_A_TERMINAL: &str = r#"
+import os, pty, select, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+while b'ready in' not in seen:
+    if not select.select([terminal], [], [], 30)[0]:
+        sys.exit('never ready: ' + repr(seen))
+    seen += os.read(terminal, 65536)
+os.close(terminal)
+for _ in range(200):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        print('ended', os.waitstatus_to_exitcode(status))
+        sys.exit()
+    time.sleep(0.05)
+os.kill(child, 9)
+print('still there')
+"#;
+
+#[test]
+fn it_ends_with_the_terminal_it_was_started_in() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let ended = Command::new("python3")
+        .args(["-c", IN_A_TERMINAL])
+        .arg(harness::proxy::program())
+        .args(["--listen", "127.0.0.1:0"])
+        .env("HOME", folder.path())
+        .env("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
+        .current_dir(folder.path())
+        .output()
+        .expect("python3");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(
+        said,
+        "ended 0\n",
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
 }

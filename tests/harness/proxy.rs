@@ -311,6 +311,11 @@ pub fn is_optimised() -> bool {
     !cfg!(debug_assertions) || std::env::var_os(BINARY_VARIABLE).is_some()
 }
 
+/// The binary under test, for tests that start it in a way of their own.
+pub fn program() -> PathBuf {
+    binary()
+}
+
 /// The binary under test, built once per test process in the profile the tests were built in.
 pub(crate) fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
