@@ -57,6 +57,8 @@ pub(crate) struct Terminal {
     pub(crate) is_terminal: bool,
     /// Columns.
     pub(crate) width: usize,
+    /// What `COLUMNS` says, which beats the terminal.
+    pub(crate) columns: Option<usize>,
     /// Lines, where the terminal says how many.
     pub(crate) height: Option<usize>,
     /// Escapes for colour are wanted.
@@ -70,6 +72,7 @@ impl Terminal {
     pub(crate) const PLAIN: Self = Self {
         is_terminal: false,
         width: USUAL_WIDTH,
+        columns: None,
         height: None,
         colour: false,
         utf8: false,
@@ -108,14 +111,13 @@ impl Terminal {
     ) -> Self {
         let text = |name| environment.text(name).ok().flatten();
         let columns = text("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+        let columns = columns.filter(|columns| *columns > 0);
         let locale = text("LC_ALL").or(text("LC_CTYPE")).or(text("LANG"));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         Self {
             is_terminal,
-            width: columns
-                .or(width)
-                .filter(|width| *width > 0)
-                .unwrap_or(USUAL_WIDTH),
+            width: width_of(columns, width),
+            columns,
             height: None,
             colour: match colour {
                 Colour::Always => true,
@@ -125,6 +127,22 @@ impl Terminal {
                 Colour::Auto => is_terminal && text("TERM") != Some("dumb"),
             },
             utf8: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// Standard output as it is now: a window may have been made wider or narrower.
+    pub(crate) fn again(self) -> Self {
+        match terminal_size::terminal_size_of(std::io::stdout()) {
+            Some((width, height)) => self.resized(width.0, height.0),
+            None => self,
+        }
+    }
+
+    fn resized(self, width: u16, height: u16) -> Self {
+        Self {
+            width: width_of(self.columns, Some(width.into())),
+            height: Some(height.into()),
+            ..self
         }
     }
 
@@ -160,6 +178,12 @@ impl Terminal {
     }
 }
 
+/// What `COLUMNS` says, else what the terminal says, else what is usual.
+fn width_of(columns: Option<usize>, terminal: Option<usize>) -> usize {
+    let said = columns.or(terminal.filter(|width| *width > 0));
+    said.unwrap_or(USUAL_WIDTH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +203,11 @@ mod tests {
     fn columns_beat_the_terminal_and_nonsense_beats_nothing() {
         assert_eq!(facts(true, Colour::Auto, &[("COLUMNS", "44")]).width, 44);
         assert_eq!(facts(true, Colour::Auto, &[("COLUMNS", "wide")]).width, 120);
-        assert_eq!(facts(true, Colour::Auto, &[("COLUMNS", "0")]).width, 80);
+        assert_eq!(facts(true, Colour::Auto, &[("COLUMNS", "0")]).width, 120);
+        let resized = facts(true, Colour::Auto, &[]).resized(60, 20);
+        assert_eq!((resized.width, resized.height), (60, Some(20)));
+        let fixed = facts(true, Colour::Auto, &[("COLUMNS", "44")]);
+        assert_eq!(fixed.resized(60, 20).width, 44);
         let unknown = Terminal::from_facts(false, None, Colour::Auto, &environment(&[]));
         assert_eq!(unknown.width, 80);
     }

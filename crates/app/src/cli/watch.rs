@@ -12,6 +12,8 @@ pub(crate) struct Screen {
     terminal: Terminal,
     /// Lines that stand there now.
     standing: usize,
+    /// They stand where another size of the window put them.
+    is_stale: bool,
     /// What a pipe was told last.
     told: Vec<String>,
 }
@@ -21,8 +23,21 @@ impl Screen {
         Self {
             terminal,
             standing: 0,
+            is_stale: false,
             told: Vec::new(),
         }
+    }
+
+    /// Where it is shown as it is now: what stands there is measured and, where the window was resized, wiped with the next
+    /// frame, since a terminal breaks lines anew in a way of its own.
+    pub(crate) fn measured(&mut self) -> Terminal {
+        self.fits(self.terminal.again());
+        self.terminal
+    }
+
+    fn fits(&mut self, terminal: Terminal) {
+        self.is_stale |= self.standing > 0 && terminal != self.terminal;
+        self.terminal = terminal;
     }
 
     /// Shows it in place of what stood there; a pipe gets the lines that changed.
@@ -46,6 +61,7 @@ impl Screen {
             .height
             .map_or(usize::MAX, |height| height.saturating_sub(1));
         let mut out = match self.standing {
+            _ if std::mem::take(&mut self.is_stale) => "\x1b[H\x1b[2J".to_owned(),
             0 => String::new(),
             lines => format!("\x1b[{lines}A\r"),
         };
@@ -101,6 +117,14 @@ mod tests {
             "\x1b[2A\rc\x1b[K\nd\x1b[K\ne\x1b[K\n\x1b[J"
         );
         assert_eq!(screen.in_place("g\n"), "\x1b[3A\rg\x1b[K\n\x1b[J");
+        let narrower = Terminal {
+            width: 40,
+            ..screen.terminal
+        };
+        screen.fits(narrower);
+        assert_eq!(screen.in_place("h\n"), "\x1b[H\x1b[2Jh\x1b[K\n\x1b[J");
+        screen.fits(narrower);
+        assert_eq!(screen.in_place("i\n"), "\x1b[1A\ri\x1b[K\n\x1b[J");
     }
 
     #[test]

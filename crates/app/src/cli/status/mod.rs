@@ -188,7 +188,7 @@ fn watch(desk: &Desk, options: &Options, zone: &TimeZone, terminal: &Terminal) -
         let shown = match status(desk, options) {
             Ok(mut status) if terminal.is_terminal => {
                 status.cut();
-                show::for_people(&status, zone, terminal)
+                show::for_people(&status, zone, &screen.measured())
             }
             Ok(status) => programs::as_rows(&status, false),
             Err(why) => return why.refuse(),
