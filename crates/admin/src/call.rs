@@ -85,10 +85,11 @@ pub(crate) fn of_row(row: &Row) -> Value {
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-/// RFC 3339 in UTC: `2026-11-21T23:10:04.120Z`. `at` is in Unix milliseconds.
+/// RFC 3339 in UTC, always with milliseconds: `2026-11-21T23:10:04.120Z`. `at` is in Unix milliseconds.
 #[must_use]
 pub fn instant(at: i64) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |instant| instant.to_string())
+    Timestamp::from_millisecond(at)
+        .map_or_else(|_| at.to_string(), |instant| format!("{instant:.3}"))
 }
 
 /// The names of the fields and the values of each row as one file: RFC 4180, with a header.

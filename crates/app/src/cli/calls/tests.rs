@@ -206,7 +206,7 @@ fn a_pipe_has_every_column_and_plain_values() {
     let rows = table(&[crossing()], Day::at(AT / 1000)).as_rows(false);
     assert_eq!(
         rows,
-        "1217\t2026-11-21T23:10:04Z\tgpt-5.6-sol\t30000\tbilled\tconfirmed\tcrossing-call\t\
+        "1217\t2026-11-21T23:10:04.000Z\tgpt-5.6-sol\t30000\tbilled\tconfirmed\tcrossing-call\t\
          c_01jd8m6x3k9q2v7n4t5r1w8y0z2b4d6f\n"
     );
 }
@@ -246,8 +246,8 @@ fn one_call_has_its_sum_spelled_out() {
       endpoint      responses, stream, status 200
       service tier  default
       day           2026-11-21 UTC
-      began         2026-11-21T23:10:02.5Z
-      settled       2026-11-21T23:10:04Z
+      began         2026-11-21T23:10:02.500Z
+      settled       2026-11-21T23:10:04.000Z
       response id   resp_68a1
       request id    req_77b2
       client        OpenAI/Python 2.1.0
@@ -264,8 +264,8 @@ fn one_call_has_its_sum_spelled_out() {
       endpoint      responses, stream, status 200
       service tier  default
       day           2026-11-21 UTC
-      began         2026-11-21T23:10:02.5Z
-      settled       2026-11-21T23:11:04Z
+      began         2026-11-21T23:10:02.500Z
+      settled       2026-11-21T23:11:04.000Z
       request id    req_77b2
       client        OpenAI/Python 2.1.0
       look-up       curl -s
@@ -292,8 +292,8 @@ fn one_call_has_its_sum_spelled_out() {
       endpoint      responses, stream, status 200
       service tier  default
       day           2026-11-21 UTC (it began on another)
-      began         2026-11-19T23:10:04Z
-      settled       2026-11-20T23:10:04Z
+      began         2026-11-19T23:10:04.000Z
+      settled       2026-11-20T23:10:04.000Z
       response id   resp_68a1
       request id    req_77b2
       client        OpenAI/Python 2.1.0

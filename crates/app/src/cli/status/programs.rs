@@ -1,5 +1,6 @@
 //! How programs read a status: a row for each group, or one object. It must not know where the figures come from.
 
+use meter::Day;
 use serde_json::{Value, json};
 
 use super::{OrganizationNow, Status};
@@ -82,7 +83,7 @@ pub(super) fn as_object(status: &Status) -> Value {
         "running": status.source == Source::Running,
         "as_of": as_of.map(figures::rfc3339),
         "day": status.day.to_string(),
-        "reset": figures::rfc3339(status.day.end() * 1000),
+        "reset": format!("{}T00:00:00Z", Day::at(status.day.end())),
         "reset_seconds": (status.day.end() - status.now).max(0),
         "organizations": organizations,
         "further_organizations": status.further,
