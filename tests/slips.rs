@@ -132,6 +132,16 @@ async fn health_finds_the_page_where_it_is() {
     assert_eq!(said["status"], "unreachable");
 }
 
+#[test]
+fn help_that_cannot_be_written_is_no_success() {
+    for arguments in [["--help"], ["--version"], ["offer"]] {
+        let full = Task::new(arguments).run_full();
+        assert_eq!(full.code, Some(1), "{arguments:?}: {full:?}");
+        let said = "error: cannot write the output: ";
+        assert!(full.errors.starts_with(said), "{full:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_reload_could_not_do_is_said_until_it_can() {
     let kept = kept().await;

@@ -77,6 +77,13 @@ impl Task {
         self.finish()
     }
 
+    /// Runs it until it ends, with a stdout that has no room.
+    pub fn run_full(mut self) -> Ended {
+        let full = File::options().write(true).open("/dev/full");
+        self.command.stdout(full.expect("a full device"));
+        self.finish()
+    }
+
     /// Starts it with stdout and stderr as pipes; the folder lives as long as the task.
     pub fn spawn(&mut self) -> Child {
         let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());

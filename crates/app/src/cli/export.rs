@@ -9,8 +9,8 @@ use ledger::Row;
 
 use super::call_fields;
 use super::desk::{Desk, NoAnswer};
+use super::outcome;
 use super::period::Period;
-use super::{exit, refuse};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -48,12 +48,7 @@ const USUAL_DAYS: u16 = 30;
 pub(crate) fn run(desk: &Desk, options: &Options) -> ExitCode {
     let written = calls(desk, options, &mut BufWriter::new(io::stdout().lock()));
     match written {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Ok(Err(error)) => refuse(
-            &format!("error: cannot write the output: {error}\n"),
-            exit::FAILED,
-        ),
+        Ok(written) => outcome(written),
         Err(why) => why.refuse(),
     }
 }

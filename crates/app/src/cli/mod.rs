@@ -96,9 +96,11 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
 
 fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, ExitCode> {
     let cli = Cli::well_formed(arguments).map_err(|error| {
-        // A closed pipe is nobody's mistake.
-        let _ = error.print();
-        ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 })
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        if error.use_stderr() {
+            return ExitCode::from(exit::USAGE);
+        }
+        outcome(printed)
     })?;
     if cli.version {
         return Err(match config::built_in_offer() {
@@ -149,12 +151,19 @@ fn completions(shell: Shell) -> ExitCode {
 /// Writes to standard output. A reader that left early, as `head` does, is fine.
 pub(crate) fn print(text: &str) -> ExitCode {
     let mut output = std::io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
+    outcome(
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush()),
+    )
+}
+
+/// How what was written to standard output ends the program. A closed pipe is nobody's mistake.
+pub(crate) fn outcome(written: std::io::Result<()>) -> ExitCode {
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            refuse(&format!("cannot write the output: {error}\n"), exit::FAILED)
+            let why = format!("error: cannot write the output: {error}\n");
+            refuse(&why, exit::FAILED)
         }
         _ => ExitCode::SUCCESS,
     }

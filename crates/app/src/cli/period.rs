@@ -1,15 +1,19 @@
 //! Which UTC days are asked for. It must not know what is looked up on them.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use clap::Args;
 use meter::Day;
 
 use super::desk::{NoAnswer, day_of_text};
+use super::layout::grouped;
 
 /// Days, as flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct Period {
     /// The last N days, today included (UTC)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "N", value_parser = number_of_days, conflicts_with_all = ["from", "to"])]
     pub(crate) days: Option<u16>,
     /// From this day, like 2026-11-20 (UTC)
     #[arg(long, value_name = "DAY", value_parser = day)]
@@ -37,6 +41,26 @@ impl Period {
         }
         Ok((from, to))
     }
+}
+
+/// A number of days as a flag.
+pub(crate) fn number_of_days(text: &str) -> Result<u16, String> {
+    within(text, 1..=u16::MAX)
+}
+
+/// A whole number within bounds as a flag.
+pub(crate) fn within<T>(text: &str, bounds: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Copy + Into<u64>,
+{
+    let number = text.parse().ok();
+    number
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            let [least, most] =
+                [bounds.start(), bounds.end()].map(|bound| grouped((*bound).into()));
+            format!("a number from {least} to {most}")
+        })
 }
 
 /// A day as a flag.
@@ -76,6 +100,11 @@ mod tests {
             refused.starts_with("2026-11-22 is after 2026-11-21"),
             "{refused}"
         );
+        assert_eq!(number_of_days("365"), Ok(365));
+        for wrong in ["0", "65536", "-1", "week"] {
+            let form = Err("a number from 1 to 65,535".to_owned());
+            assert_eq!(number_of_days(wrong), form, "{wrong}");
+        }
         assert!(day("21.11.2026").is_err() && day("2026-02-30").is_err());
     }
 }

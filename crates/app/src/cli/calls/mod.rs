@@ -64,7 +64,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DAY", value_parser = period::day)]
     pub(crate) day: Option<Day>,
     /// The newest N
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = |text: &str| period::within(text, 1..=1_000_000_u32))]
     pub(crate) limit: u32,
     /// Go on with calls as they are settled
     #[arg(long)]

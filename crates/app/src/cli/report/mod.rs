@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::desk::{Desk, NoAnswer};
 use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
 use crate::cli::layout::grouped;
+use crate::cli::period::number_of_days;
 use crate::cli::print;
 use crate::cli::sums::{self, Sums};
 use crate::cli::table::{BLOCKS_BELOW, Cell, Column, Kind, Table};
@@ -23,7 +24,7 @@ use crate::cli::terminal::Terminal;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct Options {
     /// The last N days, today included (UTC)
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = number_of_days)]
     pub(crate) days: u16,
     /// Only this organization
     #[arg(long, value_name = "NAME")]
