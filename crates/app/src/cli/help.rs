@@ -13,6 +13,23 @@ use crate::config::{ALL_KEYS, BUILT_IN_OFFER, KEYS, VARIABLES};
 /// Stands first in `-h`.
 pub(crate) const EXAMPLE: &str = "Example: tollfree --usage-tier 3 --enrolled true --coverage all";
 
+/// What each example of a command begins with.
+pub(crate) const EXAMPLE_LABEL: &str = "Example: ";
+
+/// Stands first in the help of the commands.
+pub(crate) const SERVE: &str =
+    "Example: tollfree serve --usage-tier 3 --enrolled true --coverage all";
+pub(crate) const STATUS: &str = "Example: tollfree status --remaining large";
+pub(crate) const CALLS: &str = "Example: tollfree calls --verdict billed --limit 100";
+pub(crate) const REPORT: &str = "Example: tollfree report --days 30";
+pub(crate) const TOTAL: &str = "Example: tollfree total --organization acme";
+pub(crate) const TOTAL_SET: &str = "Example: tollfree total set --group large 412000";
+pub(crate) const CHECK: &str = "Example: tollfree check --json";
+pub(crate) const HEALTH: &str = "Example: tollfree health --strict";
+pub(crate) const EXPORT: &str = "Example: tollfree export --days 7 --format jsonl";
+pub(crate) const DEMO: &str = "Example: tollfree demo --seconds 60";
+pub(crate) const OFFER: &str = "Example: tollfree offer --json";
+
 /// Stands first in `--help`.
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -43,19 +43,45 @@ fn pages(cli: clap::Command) -> io::Result<Vec<Page>> {
     let mut cli = told_in_full(cli);
     // Gives the commands the names they are called by and the flags that hold for all.
     cli.build();
-    let commands: Vec<clap::Command> = cli
-        .get_subcommands()
-        .filter(|command| !WITHOUT_PAGE.contains(&command.get_name()))
-        .cloned()
-        .collect();
+    let mut commands = Vec::new();
+    paged(&cli, &mut commands);
     let mut pages = vec![main_page(cli)?];
     for command in commands {
-        let man = of(command);
-        let mut text = Vec::new();
-        man.render(&mut text)?;
-        pages.push((man.get_filename(), text));
+        pages.push(page(command)?);
     }
     Ok(pages)
+}
+
+/// The commands that have a page, those of a command after it.
+fn paged(command: &clap::Command, all: &mut Vec<clap::Command>) {
+    let below = command.get_subcommands();
+    for command in below.filter(|command| !WITHOUT_PAGE.contains(&command.get_name())) {
+        all.push(command.clone());
+        paged(command, all);
+    }
+}
+
+/// A command's page: what clap says of it, and its example.
+fn page(command: clap::Command) -> io::Result<Page> {
+    let example = command.get_before_help().map(ToString::to_string);
+    let has_commands = command
+        .get_subcommands()
+        .any(|command| !command.is_hide_set());
+    let man = of(command);
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    if let Some(example) = example {
+        let example = example.trim_start_matches(help::EXAMPLE_LABEL);
+        verbatim("EXAMPLE", example, &mut text)?;
+    }
+    man.render_options_section(&mut text)?;
+    if has_commands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    Ok((man.get_filename(), text))
 }
 
 /// A manual has room for what the short help leaves out.
@@ -116,6 +142,23 @@ mod tests {
         assert_eq!(names.first(), Some(&"tollfree.1"));
         for name in ["tollfree-serve.1", "tollfree-status.1", "tollfree-health.1"] {
             assert!(names.contains(&name), "{names:?}");
+        }
+        // Each page that another one names is there.
+        for (name, text) in &pages {
+            let text = String::from_utf8_lossy(text).replace("\\-", "-");
+            for after in text.split("tollfree-").skip(1) {
+                if let Some((other, _)) = after.split_once("(1)")
+                    && !other.contains(char::is_whitespace)
+                {
+                    let page = format!("tollfree-{other}.1");
+                    assert!(names.contains(&&*page), "{name} names {page}");
+                }
+            }
+            let command = name.trim_end_matches(".1").replace('-', " ");
+            assert!(
+                text.contains(&format!("\n{command} ")) || name == "tollfree.1",
+                "no example in {name}:\n{text}"
+            );
         }
         let main = String::from_utf8(pages.first().unwrap().1.clone()).unwrap();
         for words in [

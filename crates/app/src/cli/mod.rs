@@ -220,29 +220,38 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Run the proxy
+    #[command(before_help = help::SERVE)]
     Serve(ServeFlags),
     /// Is the next call free, and what did today cost
+    #[command(before_help = help::STATUS)]
     Status(status::Options),
     /// Calls one by one, or one of them in full
+    #[command(before_help = help::CALLS)]
     Calls(calls::Options),
     /// What each day took, cost and saved
+    #[command(before_help = help::REPORT)]
     Report(report::Options),
     /// Today's totals; total set states one
+    #[command(before_help = help::TOTAL)]
     Total(total::Options),
     /// Look whether everything is as it should be
+    #[command(before_help = help::CHECK)]
     Check(check::Options),
     /// Can the running proxy forward calls: for containers and scripts
-    #[command(hide = true)]
+    #[command(hide = true, before_help = help::HEALTH)]
     Health(health::Options),
     /// Settled calls as CSV or JSON lines
+    #[command(before_help = help::EXPORT)]
     Export(export::Options),
     /// Show the idea in 20 seconds, simulated: no key, no network
+    #[command(before_help = help::DEMO)]
     Demo {
         /// Seconds that the simulated day takes
         #[arg(long, default_value_t = 20, value_name = "SECONDS")]
         seconds: u16,
     },
     /// Show the model list: date, groups with allowances, models
+    #[command(before_help = help::OFFER)]
     Offer {
         /// One JSON object
         #[arg(long)]

@@ -30,6 +30,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
         about: "file that holds the value of TOLLFREE_UPSTREAM_PROXY",
     },
     Variable {
+        name: "TOLLFREE_SHARE_URL_FILE",
+        about: "file that holds the value of TOLLFREE_SHARE_URL",
+    },
+    Variable {
         name: "TOLLFREE_ADMIN_TOKEN_FILE",
         about: "file that holds the value of TOLLFREE_ADMIN_TOKEN",
     },

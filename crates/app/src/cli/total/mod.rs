@@ -23,7 +23,7 @@ const SCHEMA: u32 = 1;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
@@ -38,6 +38,7 @@ pub(crate) enum Task {
     ///
     /// It holds from now on, and what may have been taken uncounted before is in it: later verdicts no longer assume
     /// it. Tokens that are in flight while it is stated are added to it when they are settled.
+    #[command(before_help = crate::cli::help::TOTAL_SET)]
     Set(Set),
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use meter::{AfterCrossing, SharedProjects, UsageTier};
 
 use super::Setting;
-use crate::config::{Config, Secret, UpstreamUrl};
+use crate::config::keys::SECRETS;
+use crate::config::{Config, KEYS, Secret, UpstreamUrl, VARIABLES};
 
 #[test]
 fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
@@ -90,6 +91,15 @@ fn proxies_and_roots_come_from_the_environment_too() {
         upstream.ca_file.as_deref(),
         Some(Path::new("/etc/roots.pem"))
     );
+}
+
+#[test]
+fn each_secret_has_a_variable_for_its_file_that_is_known() {
+    for key in KEYS.iter().filter(|key| SECRETS.contains(&key.path)) {
+        let name = format!("{}_FILE", key.variable);
+        let known = VARIABLES.iter().any(|variable| variable.name == name);
+        assert!(known, "{name}");
+    }
 }
 
 #[test]
