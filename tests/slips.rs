@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use harness::beside::{self, get};
+use harness::beside::{self, get, json};
 use harness::command::{self, Ended, Task};
 use harness::day::{ACME, Way, keyed, taking};
 use harness::kept::Kept;
@@ -103,6 +103,47 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
     assert_eq!(remaining.output, "250000\n");
     let said = "note: no proxy on this ledger, and no calls in it";
     assert!(remaining.errors.contains(said), "{remaining:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_is_asked_in_its_own_words() {
+    let kept = kept().await;
+    let proxy = Proxy::start(
+        kept.setup()
+            .variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"),
+    );
+    call(&proxy, 1_000).await;
+    let page = beside::address(&proxy);
+    for (slip, said) in [
+        ("calls?verdict=freee", "free, billed, pending"),
+        ("calls?reason=foo", "within-allowance, crossing-call"),
+        ("calls?verdikt=free", "day, verdict, certainty"),
+        ("calls.csv?certainty=sure", "confirmed, final, assumed"),
+        ("days?day=7", "days, organization"),
+    ] {
+        let answer = get(page, &format!("/api/v1/{slip}")).await;
+        assert_eq!(answer.status(), 400, "{slip}: {}", answer.text());
+        let text = answer.text();
+        assert!(text.contains(said), "{slip}: {text}");
+    }
+    json(page, "/api/v1/calls?verdict=free&token=none&limit=1").await;
+    let odd = [
+        (
+            &["total", "set", "--group", "large", "10"][..],
+            "fewer than were counted here (1,000)",
+        ),
+        (
+            &["total", "set", "--group", "large", "900000000"],
+            "more than 100 times the allowance (1,000,000)",
+        ),
+    ];
+    for (arguments, note) in odd {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--organization", "acme"]);
+        let ended = bare(kept.folder(), &arguments);
+        assert!(ended.errors.contains(note), "{ended:?}");
+        assert!(ended.output.contains(" UTC, was "), "{ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::cli::desk::{Desk, NoAnswer, Source, Standings, now};
 use crate::cli::figures;
 use crate::cli::layout::{grouped, wrapped};
-use crate::cli::print;
 use crate::cli::table::{Cell, Column, Kind, Table};
 use crate::cli::terminal::Terminal;
+use crate::cli::{print, refuse};
 
 /// The version of the JSON objects' shapes.
 const SCHEMA: u32 = 1;
@@ -73,12 +73,18 @@ pub(crate) struct Set {
     pub(crate) json: bool,
 }
 
+/// So many allowances on one day are more likely a slip than a day's work.
+const MANY: u64 = 100;
+/// Tokens of a day that are believed at all: of a thousand calls of the greatest size that any call is believed to have.
+const MOST_TOKENS: u64 = 1_000 * meter::Usage::MAX;
+
 /// A number of tokens, with or without commas at its thousands.
 fn tokens(text: &str) -> Result<u64, String> {
     let plain = text.replace([',', '_'], "");
-    plain
-        .parse()
-        .map_err(|_| "a number of tokens, like 412000".to_owned())
+    let tokens = plain.parse().ok();
+    tokens
+        .filter(|tokens| *tokens <= MOST_TOKENS)
+        .ok_or_else(|| "a number of tokens, like 412000".to_owned())
 }
 
 /// Shows or states.
@@ -196,6 +202,7 @@ fn state(desk: &Desk, set: &Set) -> Result<ExitCode, NoAnswer> {
         );
         return Err(NoAnswer::Asked(why));
     }
+    let allowance = allowance(desk, set);
     let stated = match desk.proxy() {
         Some(proxy) => {
             let asked = StateTotal {
@@ -216,6 +223,9 @@ fn state(desk: &Desk, set: &Set) -> Result<ExitCode, NoAnswer> {
         recorded,
         ..
     } = &stated;
+    for note in odd(*tokens, *before_tokens, allowance) {
+        refuse(&format!("note: {note}\n"), 0);
+    }
     if set.json {
         // A struct of texts and numbers cannot fail to be a value.
         let object = serde_json::to_value(&stated).unwrap_or_default();
@@ -227,10 +237,39 @@ fn state(desk: &Desk, set: &Set) -> Result<ExitCode, NoAnswer> {
         " (not in the ledger: it holds until a restart)"
     };
     Ok(print(&format!(
-        "{organization}, {group}: {} tokens on {day} UTC, before {}{lasting}\n",
+        "{organization}, {group}: {} tokens on {day} UTC, was {}{lasting}\n",
         grouped(*tokens),
         grouped(*before_tokens),
     )))
+}
+
+/// The group's allowance of today, where it is clear whose is meant.
+fn allowance(desk: &Desk, set: &Set) -> Option<u64> {
+    let all = desk.standings().ok()?;
+    let organization = desk.one_organization(&all, set.organization.as_deref());
+    let organization = organization.ok()?;
+    let mut groups = organization.groups.iter();
+    let group = groups.find(|group| group.group == set.group)?;
+    Some(group.allowance_tokens)
+}
+
+/// What of a stated total may be a slip. It holds all the same: the dashboard is right, and can be read again.
+fn odd(tokens: u64, before: u64, allowance: Option<u64>) -> Vec<String> {
+    let mut odd = Vec::new();
+    if tokens < before {
+        odd.push(format!(
+            "fewer than were counted here ({}): the rest is handed out once more. help: state it again if it is a slip",
+            grouped(before)
+        ));
+    }
+    if let Some(allowance) = allowance.filter(|allowance| tokens / MANY > *allowance) {
+        odd.push(format!(
+            "more than {MANY} times the allowance ({}): every call is billed until 00:00 UTC. help: state it again if it \
+             is a slip",
+            grouped(allowance)
+        ));
+    }
+    odd
 }
 
 /// Writes it into the ledger while no proxy runs.

@@ -4,7 +4,7 @@ use admin::{GroupStanding, InFlight, OrganizationStanding, SlackStanding};
 use insta::assert_snapshot;
 use meter::Day;
 
-use super::{as_object, for_people, table, tokens};
+use super::{as_object, for_people, odd, table, tokens};
 use crate::cli::desk::{Source, Standings};
 use crate::cli::terminal::{Colour, Terminal};
 use crate::config::Environment;
@@ -107,7 +107,23 @@ fn a_total_is_read_with_and_without_commas() {
     assert_eq!(tokens("412000"), Ok(412_000));
     assert_eq!(tokens("412,000"), Ok(412_000));
     assert_eq!(tokens("412_000"), Ok(412_000));
-    for wrong in ["", "-1", "4.2M", "many"] {
+    for wrong in ["", "-1", "4.2M", "many", "18446744073709551615"] {
         assert!(tokens(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn what_may_be_a_slip_is_said() {
+    assert!(odd(412_000, 400_000, Some(1_000_000)).is_empty());
+    assert!(odd(0, 0, Some(0)).is_empty());
+    let fewer = odd(1_000, 500_020, Some(1_000_000));
+    assert!(
+        fewer[0].starts_with("fewer than were counted here (500,020)"),
+        "{fewer:?}"
+    );
+    let many = odd(900_000_000, 0, Some(1_000_000));
+    assert!(
+        many[0].starts_with("more than 100 times the allowance (1,000,000)"),
+        "{many:?}"
+    );
 }
