@@ -42,6 +42,9 @@ const SUMS: [&str; 8] = [
     "unused_free_tokens",
 ];
 
+/// What `status` and the page's answer say of all calls of an organization, in dollars.
+const SUMS_OF_MONEY: [&str; 4] = ["cost_usd", "cost_is_more", "saved_usd", "saved_is_more"];
+
 /// A day that was lived through.
 struct Lived {
     kept: Kept,
@@ -244,7 +247,7 @@ async fn status_report_page_and_metrics_say_the_same_sums() {
     for sum in list(&days, "sums") {
         let members = [("organization", &sum["organization"])];
         let total = &one(list(&status, "organizations"), &members)["total"];
-        for name in SUMS[..6].iter().chain(&["cost_usd", "saved_usd"]) {
+        for name in SUMS[..6].iter().chain(&SUMS_OF_MONEY) {
             assert_eq!(total[*name], sum[*name], "status: {name} of {sum}");
         }
     }

@@ -1,6 +1,8 @@
 //! Which of Prometheus's two text formats a reader gets: `OpenMetrics` 1.0.0 where it asks for it, else the older 0.0.4,
 //! which everything reads. Must not know what is measured.
 
+use std::fmt::Write;
+
 use http::HeaderMap;
 use http::header::ACCEPT;
 
@@ -73,17 +75,11 @@ fn as_text(open_metrics: &str) -> String {
         });
         if let Some((name, help)) = counter {
             lines.next();
-            for part in [
-                "# HELP ",
-                name,
-                "_total ",
-                help,
-                "\n# TYPE ",
-                name,
-                "_total counter\n",
-            ] {
-                text.push_str(part);
-            }
+            // A String takes all that is written to it.
+            let _ = write!(
+                text,
+                "# HELP {name}_total {help}\n# TYPE {name}_total counter\n"
+            );
         } else if !line.starts_with("# UNIT ") && line != "# EOF" {
             text.push_str(line);
             text.push('\n');

@@ -71,8 +71,10 @@ fn sum(rows: &[DayRow]) -> Value {
         "free_tokens": all(|row| row.free_tokens),
         "billed_tokens": all(|row| row.billed_tokens),
         "cost_usd": cost.exact(),
+        "cost_is_more": cost.is_more,
         "cost_text": cost.text(),
         "saved_usd": saved.exact(),
+        "saved_is_more": saved.is_more,
         "saved_text": saved.text(),
     })
 }
