@@ -87,6 +87,49 @@ async fn with_vercels_ai_sdk() {
     }
 }
 
+/// The program of a package's README.
+fn printed(package: &str, language: &str) -> String {
+    let file = root().join("clients").join(package).join("README.md");
+    let readme = std::fs::read_to_string(file).expect("a README");
+    let (_, rest) = readme
+        .split_once(&format!("```{language}\n"))
+        .expect("a program");
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_package_for_python() {
+    if !installed().await {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("program.py");
+    std::fs::write(&file, printed("python", "python")).expect("a file");
+    let package = root().join("clients/python");
+    says_the_verdict_and_runs_without(|| {
+        let mut program = Command::new("env");
+        program
+            .arg(format!("PYTHONPATH={}", package.display()))
+            .arg(python_on(&file).get_program())
+            .args(python_on(&file).get_args());
+        program
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_package_for_node() {
+    if !installed().await {
+        return;
+    }
+    // The package is not installed there: it is named by where it is.
+    let package = root().join("clients/node/index.js");
+    let program = printed("node", "js");
+    let program = program.replace("'tollfree'", &format!("'{}'", package.display()));
+    std::fs::write(target().join("clients/node/readme.mjs"), program).expect("a file");
+    says_the_verdict_and_runs_without(|| node("readme.mjs")).await;
+}
+
 /// The program that the page shows while no call was made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_the_page_without_a_call() {
