@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/images/terminal.svg: what `tollfree demo` and `tollfree status` really print, as they print it.
+"""Writes docs/images/terminal.svg: what `tollfree demo` really prints, as it prints it, and what `tollfree status` says of
+a ledger with calls in it. The demo leaves none, so these are calls through a second proxy.
 
     cargo build -p app -p simulator && python3 docs/cast.py target/debug
 
@@ -24,8 +25,8 @@ from xml.sax.saxutils import escape
 COLUMNS = 100
 # Pixels of a cell, and of the margin.
 WIDE, HIGH, MARGIN = 7.8, 18, 16
-# The demo's day takes so many seconds.
-SECONDS = 12
+# The demo's day takes so many seconds: as many as if none are said.
+SECONDS = 20
 # Seconds between two frames of the line that moves.
 FRAME = 0.3
 # What the simulated organization called before its status is asked: model, tokens, words that steer the answer.
@@ -105,11 +106,23 @@ def status(programs):
                                env=os.environ | told, check=True, capture_output=True)
             for model, tokens, words in CALLS:
                 call(address, model, tokens, words)
+            until_written(programs, os.environ | told)
             return recorded([programs / "tollfree", "status"], told)[0]
         finally:
             for program in (proxy, simulator):
                 program.terminate()
                 program.wait()
+
+
+def until_written(programs, environment):
+    """Sums are read from the ledger's tables, which calls reach a moment after their answers."""
+    command = [programs / "tollfree", "status", "--json"]
+    for _ in range(100):
+        said = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+        if said["organizations"][0]["total"]["calls"] == len(CALLS):
+            return
+        time.sleep(0.1)
+    raise SystemExit("not every call was written")
 
 
 def call(address, model, tokens, words):
@@ -149,6 +162,8 @@ def drawn(programs):
             parts.append(text(row + 1, line, "moving", 0.5 + shown, until - shown))
             shown = until
     end, row = lines[-1][0] + 2, len(lines) + 2
+    parts.append(text(row, "\x1b[2m# Later, after some calls through your own tollfree:\x1b[0m", "line", end))
+    row += 1
     parts.append(text(row, "$ tollfree status", "line", end))
     answer = status(programs)
     parts += [text(row + 1 + place, line, "line", end + 0.5) for place, (_, line) in enumerate(answer)]

@@ -39,8 +39,9 @@ const EXAMPLE: [(i64, u64); 10] = [
     (23 * 60 + 12, 800),
     (23 * 60 + 40, 2_400),
 ];
-const SMALL_CALLS: i64 = 290;
-const EMBEDDINGS: i64 = 12;
+const SMALL_CALLS: i64 = 299;
+/// When an embedding is asked for: few of them, and none before the example has begun, which is what the day is about.
+const EMBEDDINGS: [i64; 3] = [52_333, 66_333, 80_333];
 const DAY_SECONDS: i64 = 86_400;
 
 /// The whole day in the order of time.
@@ -76,11 +77,11 @@ pub(super) fn day() -> Vec<Planned> {
         input: 400 + (place.unsigned_abs() * 7_919) % 30_000,
         output: 20 + (place.unsigned_abs() * 104_729) % 4_000,
     }));
-    calls.extend((0..EMBEDDINGS).map(|place| Planned {
-        second: place * 7_000 + 3_333,
+    calls.extend(EMBEDDINGS.iter().map(|&second| Planned {
+        second,
         kind: Kind::Embeddings,
         model: "text-embedding-3-small",
-        input: 900 + place.unsigned_abs() * 211,
+        input: 800 + second.unsigned_abs() * 3 % 2_500,
         output: 0,
     }));
     calls.sort_by_key(|call| call.second);

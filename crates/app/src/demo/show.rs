@@ -15,6 +15,8 @@ pub(super) struct Show {
     counted: Counted,
     /// Tokens that the large group has taken.
     running_total: u64,
+    /// Why calls of a model that is not listed are billed was said.
+    not_listed: bool,
 }
 
 /// The calls so far.
@@ -35,6 +37,7 @@ impl Show {
             columns: Columns::within(terminal.width),
             counted: Counted::default(),
             running_total: 0,
+            not_listed: false,
         }
     }
 
@@ -82,14 +85,37 @@ impl Show {
         }
         let mut out = CLEARED.to_owned();
         if is_large || tags.verdict != "free" {
-            out.push_str(&self.lines(planned, learned, is_large, before));
+            let note = self.note(learned, before);
+            out.push_str(&self.lines(planned, learned, is_large, note));
         }
         out.push_str(&self.moving_line(planned));
         out
     }
 
+    /// Why a call is billed, where its reason alone would not be understood.
+    fn note(&mut self, learned: &Learned, before: u64) -> Option<String> {
+        let tags = &learned.tags;
+        match (tags.reason.as_str(), tags.allowance_tokens) {
+            ("crossing-call", Some(allowance)) => {
+                let remained = grouped(allowance.saturating_sub(before));
+                Some(format!("{remained} remained: the whole call is billed"))
+            }
+            ("model-not-listed", _) if !self.not_listed => {
+                self.not_listed = true;
+                Some("not one of the offer's models: it has no free tokens".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// A row for people, and its note beside it or below.
-    fn lines(&self, planned: &Planned, learned: &Learned, is_large: bool, before: u64) -> String {
+    fn lines(
+        &self,
+        planned: &Planned,
+        learned: &Learned,
+        is_large: bool,
+        note: Option<String>,
+    ) -> String {
         let tags = &learned.tags;
         let (verdict, role) = match tags.verdict.as_str() {
             "free" => ("free", Role::Free),
@@ -111,11 +137,9 @@ impl Show {
             reason: &tags.reason,
         };
         let mut line = self.columns.lay(&row, &self.terminal.paint(role, verdict));
-        let remained = match (tags.reason.as_str(), tags.allowance_tokens) {
-            ("crossing-call", Some(allowance)) => allowance.saturating_sub(before),
-            _ => return line + "\n",
+        let Some(note) = note else {
+            return line + "\n";
         };
-        let note = format!("{} remained: the whole call is billed", grouped(remained));
         let length = self.columns.lay(&row, verdict).chars().count();
         let room = WIDEST_REASON.saturating_sub(tags.reason.len());
         if length + room + GAP + note.len() <= self.terminal.width {
@@ -303,7 +327,7 @@ mod tests {
                 1338,
                 "text-embedding-3-small",
                 None,
-                3_221,
+                1_799,
                 "billed",
                 "model-not-listed",
             ),
@@ -365,7 +389,7 @@ mod tests {
         let rows = rows(show(true, 100, Colour::Never));
         let mut rows: Vec<&str> = rows.lines().collect();
         assert_eq!(rows.pop(), Some("23:12  5 calls, 2 free, 3 billed"));
-        assert_eq!(rows.len(), 5);
+        assert_eq!(rows.len(), 6);
         let pictured = pictured();
         for row in rows {
             assert!(pictured.iter().any(|line| line == row), "{row}");
@@ -376,7 +400,8 @@ mod tests {
     fn eighty_columns_have_every_column() {
         assert_snapshot!(rows(show(true, 80, Colour::Never)), @"
         22:15  gpt-5.6-sol             115,000        975,000  free     within-allowance
-        22:18  text-embedding-3-small    3,221              -  BILLED   model-not-listed
+        22:18  text-embedding-3-small    1,799              -  BILLED   model-not-listed
+          not one of the offer's models: it has no free tokens
         23:10  gpt-5.6-sol              30,000      1,005,000  BILLED   crossing-call
           25,000 remained: the whole call is billed
         23:12  gpt-5.6-sol                 800      1,005,800  BILLED   allowance-spent
@@ -388,7 +413,8 @@ mod tests {
     fn sixty_columns_lose_the_reason_and_forty_the_total() {
         assert_snapshot!(rows(show(true, 60, Colour::Never)), @"
         22:15  gpt-5.6-sol           115,000        975,000  free
-        22:18  text-embed~g-3-small    3,221              -  BILLED
+        22:18  text-embed~g-3-small    1,799              -  BILLED
+          not one of the offer's models: it has no free tokens
         23:10  gpt-5.6-sol            30,000      1,005,000  BILLED
           25,000 remained: the whole call is billed
         23:12  gpt-5.6-sol               800      1,005,800  BILLED
@@ -396,7 +422,9 @@ mod tests {
         ");
         assert_snapshot!(rows(show(true, 40, Colour::Never)), @"
         22:15  gpt-5.6-sol      115,000  free
-        22:18  text-em~3-small    3,221  BILLED
+        22:18  text-em~3-small    1,799  BILLED
+          not one of the offer's models: it has
+          no free tokens
         23:10  gpt-5.6-sol       30,000  BILLED
           25,000 remained: the whole call is
           billed
