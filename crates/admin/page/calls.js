@@ -90,10 +90,10 @@ export function detail(box, call, base) {
     el('div', { class: 'title' }, el('h2', { id: 'detail-title' }, `Call ${shortId(call.call)}`), close),
     el('p', { class: `sum ${call.verdict}` }, `${verdict(call.verdict)}: ${call.reason}`),
     sum(call),
-    call.disputed && el('p', {}, 'The two readings of the offer differ on this call: by the other one its verdict is the opposite.'),
-    call.straddles && el('p', {}, 'It began on another UTC day than it was settled on.'),
+    call.disputed && el('p', {}, 'The two readings of the offer differ on this call: by the other one, its verdict would be the opposite.'),
+    call.straddles && el('p', {}, 'OpenAI may count it on another UTC day: it began on one, or came within seconds of 00:00 UTC.'),
     call.adjusts && el('p', {}, `Corrects the settlement of ${call.adjusts}.`),
     el('dl', {}, ...told.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     el('dl', {}, ...ids.flatMap(([name, id]) => [el('dt', {}, name), el('dd', {}, el('span', { class: 'mono' }, id), ' ', copy(id))])),
-    el('p', { class: 'muted' }, 'The same by look-up: ', copy(curl)), el('pre', {}, curl));
+    el('p', { class: 'muted' }, 'To look it up: ', copy(curl)), el('pre', {}, curl));
 }

@@ -287,7 +287,7 @@ async function showCall() {
     const call = await ask(`calls/${encodeURIComponent(id)}`);
     calls.detail(box, call, `http://${standing.proxy.address}`);
   } catch (error) {
-    const heading = error instanceof Silent ? 'Not to be seen now' : 'No such call';
+    const heading = error instanceof Silent ? 'Not available now' : 'No such call';
     fill(box, el('h2', { id: 'detail-title' }, heading), el('p', {}, error.message), el('button', { type: 'button', class: 'close' }, 'back'));
   }
   box.hidden = false;

@@ -161,7 +161,7 @@ impl Answers {
             }
             Err(_) => Err(Answer::refusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the look into the ledger broke off".to_owned(),
+                "reading the ledger failed".to_owned(),
             )),
         }
     }
@@ -202,7 +202,7 @@ impl Answers {
         let (Some(organization), Some(group)) = (asked.text("organization"), asked.text("group"))
         else {
             let why =
-                "a curve is of one organization and group. help: ?organization=acme&group=large";
+                "a curve needs an organization and a group. help: ?organization=acme&group=large";
             return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
         };
         let day = match asked.day() {

@@ -98,14 +98,14 @@ impl Api {
             Ok(asked) => asked,
             Err(error) => {
                 let why = format!(
-                    "the body is not as it should be: {error}. help: {{\"group\":\"large\",\"tokens\":412000}}"
+                    "the body is wrong: {error}. help: {{\"group\":\"large\",\"tokens\":412000}}"
                 );
                 return Answer::refusal(StatusCode::BAD_REQUEST, why);
             }
         };
         let named = asked.organization.or_else(|| self.only_organization());
         let Some(organization) = named else {
-            let why = "several organizations are known, or none. help: name one as organization";
+            let why = "several organizations are known, or none. help: give one as organization";
             return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
         };
         let stated = self

@@ -85,7 +85,7 @@ async fn serve(listener: UnixListener, api: Api) {
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the control socket takes no connection");
+                tracing::warn!(%error, "the control socket accepts no connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -83,18 +83,18 @@ fn sharing(now: &SharingNow) -> Option<String> {
     }
     Some(if !now.is_reached {
         format!(
-            "the store of shared totals ({}) does not answer. calls go on, free verdicts assume shared-totals. help: see \
-             that it runs and can be reached",
+            "the store of shared totals ({}) does not answer. calls go on, free verdicts assume shared-totals. help: \
+             make sure that it runs and can be reached",
             now.store
         )
     } else if now.missing > 0 {
         format!(
-            "{} of the replicas that share totals went without a word. free verdicts assume shared-totals until it is \
-             back, or until 00:00 UTC and an hour at least. help: start it on its data directory",
+            "replicas that share totals and fell silent: {}. free verdicts assume shared-totals until they are back, or \
+             until 00:00 UTC and for an hour at least. help: start them with their data directories",
             now.missing
         )
     } else {
-        "the store of shared totals is slow, or was lost a moment ago. free verdicts assume shared-totals until all \
+        "the store of shared totals is slow, or was just lost. free verdicts assume shared-totals until all \
          replicas have told it what they took"
             .to_owned()
     })

@@ -144,7 +144,7 @@ impl Collector for Reading {
 fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     families.counter(
         "calls",
-        "Calls by endpoint, verdict and certainty; verdict none: nothing to settle",
+        "Calls by endpoint, verdict and certainty; verdict none means that there was nothing to settle",
         figures
             .calls()
             .map(|(endpoint, verdict, certainty, count)| {
@@ -178,7 +178,7 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     )?;
     families.counter(
         "payer_differs",
-        "Calls on which OpenAI's own word was another than our verdict, by its word",
+        "Calls where OpenAI's word on who pays contradicts our verdict, by payer",
         figures
             .payer_differs()
             .map(|(payer, count)| (vec![("payer", payer)], count)),
@@ -186,17 +186,17 @@ fn calls(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     let plain = |count: u64| [(Vec::new(), count)];
     families.counter(
         "unlisted_but_free",
-        "Calls that OpenAI paid for although their model is on no list",
+        "Calls that OpenAI paid for although their model is not listed",
         plain(figures.unlisted_but_free.get()),
     )?;
     families.counter(
         "clients_gone",
-        "Metered calls whose client left before their answer was whole",
+        "Metered calls whose client disconnected before the answer was complete",
         plain(figures.clients_gone.get()),
     )?;
     families.counter(
         "client_retries",
-        "Metered calls that an OpenAI SDK sent again",
+        "Metered calls that an OpenAI SDK retried",
         plain(figures.retries.get()),
     )?;
     #[expect(
@@ -241,12 +241,12 @@ fn sharing(families: &mut Families<'_>, now: Option<&SharingNow>) -> fmt::Result
     )?;
     families.gauge(
         ("sharing_missing_replicas", None),
-        "Replicas that went without a word today and are not back",
+        "Replicas that fell silent today and are not back",
         one(now.missing),
     )?;
     families.counter(
         "sharing_calls",
-        "Eligible calls by who handed out their span: the store, or this replica alone",
+        "Eligible calls by what assigned their span: the store, or this replica alone",
         [("store", now.granted), ("alone", now.alone)].map(|(by, count)| (vec![("by", by)], count)),
     )?;
     families.counter(
@@ -259,14 +259,14 @@ fn sharing(families: &mut Families<'_>, now: Option<&SharingNow>) -> fmt::Result
 fn heads(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     families.counter(
         "forecasts",
-        "Heads of streams that said free or billed, by what became of it",
+        "Heads of streams that said free or billed, by the final verdict",
         figures.foretold().map(|(verdict, outcome, count)| {
             (vec![("verdict", verdict), ("outcome", outcome)], count)
         }),
     )?;
     families.counter(
         "pending_heads",
-        "Heads of streams that could say neither free nor billed",
+        "Heads of streams that said neither free nor billed",
         [(Vec::new(), figures.pending_heads())],
     )
 }
@@ -274,12 +274,12 @@ fn heads(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
 fn speed(families: &mut Families<'_>, figures: &Figures) -> fmt::Result {
     families.histogram(
         "overhead",
-        "Time in tollfree's own hands, of answers held until they were settled",
+        "Time spent in tollfree, for answers held until they were settled",
         &figures.overhead,
     )?;
     families.histogram(
         "added_first_token",
-        "Time in tollfree's own hands before the head of a stream left",
+        "Time spent in tollfree before the head of a stream left",
         &figures.added_first_token,
     )
 }
@@ -314,12 +314,12 @@ const EACH_GROUP: [EachGroup; 6] = [
     ),
     (
         "slack_unlimited",
-        "1 where tokens may have been taken today uncounted and nothing bounds them; under other: of how many organizations",
+        "1 if tokens may have been taken today uncounted, with no bound; under other, the number of such organizations",
         |group| u64::from(!group.standing.slack.without_limit.is_empty()),
     ),
     (
         "in_flight_tokens",
-        "Tokens that the calls in flight may take",
+        "Tokens that calls in flight may take",
         |group| group.standing.in_flight.tokens,
     ),
 ];
@@ -338,7 +338,7 @@ impl Reading {
         let reset = self.proxy.today().end() as f64;
         families.gauge(
             ("day_reset_timestamp", Some(&Unit::Seconds)),
-            "When the allowances are given anew: the next 00:00 UTC",
+            "When the allowances start again: the next 00:00 UTC",
             [(Vec::new(), reset)],
         )
     }
@@ -401,7 +401,7 @@ impl Reading {
         )?;
         families.counter(
             "ledger_late_entries",
-            "Entries that were committed after their answer had left",
+            "Entries that were committed after their answers had left",
             [(Vec::new(), health.late)],
         )
     }

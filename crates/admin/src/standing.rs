@@ -36,7 +36,7 @@ pub struct Sharing {
     pub in_step: bool,
     /// Replicas that share, this one included; as last heard.
     pub replicas: u64,
-    /// Replicas that went without a word today, or within the last hour, and are not back.
+    /// Replicas that fell silent today, or within the last hour, and are not back.
     pub missing_replicas: u64,
 }
 
@@ -156,9 +156,9 @@ impl Sharing {
         match (self.in_step, self.missing_replicas) {
             (true, _) => format!("{replicas} these totals, in step"),
             (false, 0) => {
-                "these totals are shared, and what other replicas take is not known now".to_owned()
+                "these totals are shared, but what other replicas take is not known now".to_owned()
             }
-            (false, missing) => format!("{replicas} these totals, {missing} went without a word"),
+            (false, missing) => format!("{replicas} these totals, {missing} fell silent"),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Web {
             }
             None => json(Answer::refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "too many pages listen. help: close some".to_owned(),
+                "too many pages are open. help: close some".to_owned(),
             )),
         }
     }
@@ -180,11 +180,11 @@ fn denial(denied: Denied) -> Response<Said> {
     let (status, why) = match denied {
         Denied::Host => (
             StatusCode::FORBIDDEN,
-            "this Host is not answered. help: use an address or localhost, or list the name under admin.hosts",
+            "this Host is refused. help: use an address or localhost, or list the name under admin.hosts",
         ),
         Denied::Token => (
             StatusCode::UNAUTHORIZED,
-            "a token is needed. help: Authorization: Bearer ..., or ?token=... in the address of the page",
+            "a token is required. help: Authorization: Bearer ..., or ?token=... in the page's address",
         ),
     };
     let mut answer = json(Answer::refusal(status, why.to_owned()));

@@ -19,10 +19,7 @@ fn how_totals_are_shared_is_said() {
     assert_eq!(note, "note: 3 replicas share these totals, in step");
     assert_eq!(object["sharing"]["replicas"], 3);
     let (note, _) = share(false, 2, 1);
-    assert_eq!(
-        note,
-        "note: 2 replicas share these totals, 1 went without a word"
-    );
+    assert_eq!(note, "note: 2 replicas share these totals, 1 fell silent");
     let (note, object) = share(false, 0, 0);
     assert!(
         note.contains("what other replicas take is not known now"),
