@@ -120,7 +120,7 @@ fn says_that_day(run: &Run, ids: &[String], running: bool) {
     let crossing = &large["crossing_call"];
     assert_eq!(crossing["call"], ids[3].as_str(), "{crossing}");
     assert_eq!(
-        (&crossing["tokens"], &crossing["before"]),
+        (&crossing["tokens"], &crossing["before_tokens"]),
         (&30_000.into(), &975_000.into())
     );
     assert_eq!(acme["total"]["calls"], ids.len());

@@ -154,7 +154,7 @@ pub(crate) fn day(row: &DayRow, today: Day) -> Value {
     json!({
         "day": day.to_string(),
         "organization": row.organization,
-        "group": row.group,
+        "group": Some(&row.group).filter(|name| !name.is_empty()),
         "calls": row.calls,
         "free_calls": row.free_calls,
         "billed_calls": row.billed_calls,

@@ -105,7 +105,7 @@ fn organization_object(organization: &OrganizationNow) -> Value {
                     "call": crossing.call,
                     "at": figures::rfc3339(crossing.at),
                     "tokens": crossing.tokens,
-                    "before": crossing.before,
+                    "before_tokens": crossing.before,
                 })
             });
             // A struct of numbers and texts cannot fail to be a value.
