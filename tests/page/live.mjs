@@ -89,6 +89,8 @@ assert.match(await text(page, '#live'), /stopped \d\d:\d\d:\d\d UTC/);
 await says(page, '#notice', 'start tollfree');
 // Nor is a browser's own error shown where something is asked for all the same.
 await page.locator('#groups button').last().click();
+await says(page, '#curve-none', 'the proxy does not answer');
+assert.ok(await page.locator('#curve').isHidden(), "another group's curve is not shown in its place");
 await page.locator('#calls [data-call]').first().click();
 await says(page, '#detail', 'the proxy does not answer');
 assert.match(await text(page, '#notice'), /^stopped \d\d:\d\d:\d\d UTC: what is shown is as of then\. help: /);

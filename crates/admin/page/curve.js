@@ -70,6 +70,9 @@ function broken(points, down) {
   return [...all].sort(([one], [other]) => one - other);
 }
 
+/** Whether what was drawn last is this group's and day's. */
+export const isOf = (asked) => ['organization', 'group', 'day'].every((name) => shown?.[name] === asked[name]);
+
 /** The same day again, in a box of another width or in other colours. */
 export function redraw(box, now) {
   if (shown) draw(box, shown, now, shown.began);

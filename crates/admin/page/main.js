@@ -132,7 +132,15 @@ async function drawCurve() {
   showCurve();
   if (unknown() || !mine) return;
   const asked = { organization: mine.organization, group: group(), day: chosenDay() };
-  const answer = await ask('curve', asked);
+  const answer = await ask('curve', asked).catch((error) => {
+    // Not another group's or day's in its place.
+    if (!curve.isOf(asked)) {
+      for (const id of ['curve', 'curve-table']) get(id).hidden = true;
+      get('curve-none').hidden = false;
+      say(get('curve-none'), error.message);
+    }
+    throw error;
+  });
   curve.draw(get('curve'), answer, now() / 1000, began && Math.floor(Date.parse(began) / 1000));
   if (asTable()) curve.table(get('curve-table'));
 }
