@@ -219,7 +219,7 @@ async fn what_a_reload_could_not_do_is_said_until_it_can() {
 }
 
 /// Runs a program in a terminal of its own, closes the terminal when it is ready, and says how it ended.
-const IN_A_TERMINAL: &str = r#"
+const IN_A_TERMINAL: &str = r"
 import os, pty, select, sys, time
 child, terminal = pty.fork()
 if child == 0:
@@ -238,7 +238,7 @@ for _ in range(200):
     time.sleep(0.05)
 os.kill(child, 9)
 print('still there')
-"#;
+";
 
 #[test]
 fn it_ends_with_the_terminal_it_was_started_in() {

@@ -327,6 +327,9 @@ async fn metrics_agree(lived: &Lived, days: &[Value], total: &Value) {
     }
 }
 
+/// What is said of it everywhere.
+const SAID: &str = "OpenAI bills group small of acme until 00:00 UTC";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_openai_says_it_bills_is_free_nowhere() {
     let mut settings = harness::kept::settings(Clock::System, AfterCrossing::Billed);
@@ -379,7 +382,6 @@ async fn what_openai_says_it_bills_is_free_nowhere() {
         lived.printed(&["status", "--remaining", "small"]).trim(),
         "0"
     );
-    const SAID: &str = "OpenAI bills group small of acme until 00:00 UTC";
     let folder = lived.kept.folder().display().to_string();
     let upstream = format!("http://{}", lived.kept.simulator.address());
     let check = Task::new(&["check"])
