@@ -17,7 +17,7 @@ baseline:
     BASELINE=1 cargo test --release -p e2e --test instructions -- --nocapture
 
 # Hours: what the gate only samples, in whole. Each part writes its figures into docs/reliability.md itself.
-deep: crash load soak forecast page deploy fuzz-deep
+deep: crash load soak forecast page deploy arm64 fuzz-deep
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
@@ -47,6 +47,10 @@ release target="x86_64-unknown-linux-musl":
 # Manifests, chart, unit and image put to the test; the image with a static binary, such as a release's.
 deploy binary="":
     bash deploy/check {{binary}}
+
+# Program, tests and image for arm64, on a machine that is none: needs Debian and root.
+arm64:
+    bash deploy/arm64
 
 # The pictures of the README, from the running product: the page, and a terminal.
 pictures: page
