@@ -25,7 +25,7 @@ pub(super) fn of_clients(families: &mut Families<'_>, figures: &ListenFigures) -
     ];
     families.counter(
         "connections_closed",
-        "Connections of clients that were closed at a limit, by which; stalled-read over HTTP/2: its stream alone",
+        "Connections of clients that were closed at a limit, by which; stalled-read and stalled-write over HTTP/2 also streams alone",
         closed.map(|(reason, count)| (vec![("reason", reason)], count)),
     )?;
     families.counter(

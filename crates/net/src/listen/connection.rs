@@ -17,12 +17,14 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::answers::{Answers, Tasks};
 use super::calls::{self, Rules};
 use super::client_body::ClientBody;
 use super::drain::Drain;
@@ -110,7 +112,7 @@ impl Peer {
 #[derive(Clone)]
 pub(crate) struct Protocols {
     pub(crate) http1: Rules,
-    pub(crate) http2: http2::Builder<TokioExecutor>,
+    pub(crate) http2: http2::Builder<Tasks>,
 }
 
 /// How a connection ended.
@@ -149,7 +151,7 @@ impl fmt::Display for End {
 /// Serves one connection to its end.
 pub(crate) async fn serve<S, F, B>(
     stream: TcpStream,
-    tls: Option<(TlsAcceptor, tokio::time::Instant)>,
+    tls: Option<(TlsAcceptor, Instant)>,
     protocols: Protocols,
     watch: Arc<Watch>,
     peer: Peer,
@@ -178,20 +180,24 @@ where
             let call = move |request| service(request, peer.clone());
             let connection = pin!(calls::serve(io, protocols.http1, &watch, &closing, call));
             let close = |_: Pin<&mut _>| closing.store(true, Ordering::Relaxed);
-            drive(connection, close, &watch, &drain).await
+            let judge = |now| watch.judge(now);
+            drive(connection, close, judge, &watch, &drain).await
         }
         Version::Http2 => {
             watch.awaiting_request();
-            let (asked, figures) = (Arc::clone(&watch), Arc::clone(&peer.place.figures));
+            let figures = Arc::clone(&peer.place.figures);
+            let answers = Arc::new(Answers::new(watch.write_patience(), figures));
+            let (asked, answered) = (Arc::clone(&watch), Arc::clone(&answers));
             let call = move |request: Request<Incoming>| {
-                let (request, open) = streams::opened(request, &asked, &figures);
+                let (request, open) = streams::opened(request, &asked, &answered);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);
             // Boxed, because most connections speak the other version and would carry its room.
             let mut connection = Box::pin(protocols.http2.serve_connection(io, service_fn(call)));
             let close = http2::Connection::graceful_shutdown;
-            drive(connection.as_mut(), close, &watch, &drain).await
+            let judge = |now| watch.judge(now).or_else(|| answers.judge(now));
+            drive(connection.as_mut(), close, judge, &watch, &drain).await
         }
     }
 }
@@ -199,7 +205,7 @@ where
 /// TLS if configured, then the first bytes, which say the version.
 async fn open(
     stream: TcpStream,
-    tls: Option<(TlsAcceptor, tokio::time::Instant)>,
+    tls: Option<(TlsAcceptor, Instant)>,
     refusal: RefusalAnswer,
     watch: &Arc<Watch>,
 ) -> Result<(Watched, Version), End> {
@@ -234,6 +240,7 @@ async fn open(
 async fn drive<C, E>(
     mut connection: Pin<&mut C>,
     close: impl Fn(Pin<&mut C>),
+    judge: impl Fn(Instant) -> Judgement,
     watch: &Watch,
     drain: &Drain,
 ) -> End
@@ -250,8 +257,8 @@ where
         // to say: to a call they cost two atomic loads.
         if !listening || look.is_elapsed() {
             while look.as_mut().poll(cx).is_ready() {
-                let now = tokio::time::Instant::now();
-                match watch.judge(now) {
+                let now = Instant::now();
+                match judge(now) {
                     // Whoever asks at this moment is not to lose its call.
                     Judgement::Overdue(Overdue::Idle) if !closed => {
                         (closed, was_idle) = (true, true);

@@ -1,5 +1,6 @@
 //! The listener: takes connections, up to a limit, until its drain begins. It must not know what they carry.
 
+mod answers;
 mod calls;
 mod client_body;
 mod connection;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,6 +35,7 @@ use crate::error::{BoxedError, Break, ListenError};
 use crate::http1::request_head::Limits;
 use crate::tls;
 use crate::transport;
+use answers::Tasks;
 use calls::Rules;
 pub use client_body::ClientBody;
 pub use connection::Peer;
@@ -161,7 +163,7 @@ impl ListenFigures {
         slow_heads,
         /// Connections closed because no call came for too long.
         idle,
-        /// Connections closed because the client took no byte of its answer for too long.
+        /// Answers of which the client took no byte for too long; over HTTP/1.1 their connections are closed.
         stalled_writes,
         /// Requests of whose body nothing came for too long; over HTTP/1.1 their connections are closed.
         stalled_reads,
@@ -308,7 +310,7 @@ impl Listener {
 /// The settings of HTTP for all connections.
 fn protocols(settings: &ListenSettings) -> Protocols {
     let most_head_bytes = settings.most_head_bytes.max(LEAST_HEAD_BYTES);
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    let mut http2 = http2::Builder::new(Tasks);
     http2
         .auto_date_header(false)
         .timer(TokioTimer::new())

@@ -1,5 +1,5 @@
 //! A client's calls over HTTP/2, each a stream of its own: hyper reads and writes it, here it is counted as open, and
-//! ended where its client sends no more of it. It must not know what a call is.
+//! ended where its client sends no more of it, or takes no more. It must not know what a call is.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::answers::{Answers, Piece, UnderWay};
 use super::client_body::ClientBody;
 use super::watch::{OpenRequest, Watch};
 use crate::error::{BoxedError, Break};
@@ -25,17 +26,19 @@ pub(crate) struct Open {
     _request: OpenRequest,
     /// Nothing of its body came for too long. None where it has no body.
     has_stalled: Option<Arc<AtomicBool>>,
+    answers: Arc<Answers>,
 }
 
 /// The request as a call has it, and what stays open until it is answered.
 pub(crate) fn opened(
     request: Request<Incoming>,
     watch: &Arc<Watch>,
-    figures: &Arc<ListenFigures>,
+    answers: &Arc<Answers>,
 ) -> (Request<ClientBody>, Open) {
     let mut open = Open {
         _request: watch.opens(),
         has_stalled: None,
+        answers: Arc::clone(answers),
     };
     let request = request.map(|incoming| {
         if incoming.is_end_stream() {
@@ -48,7 +51,7 @@ pub(crate) fn opened(
             awaited: None,
             timer: None,
             has_stalled: Arc::clone(has_stalled),
-            figures: Arc::clone(figures),
+            figures: Arc::clone(answers.figures()),
         })
     });
     (request, open)
@@ -71,6 +74,7 @@ impl Open {
             }
             answer.map(|body| Answer {
                 body,
+                under_way: self.answers.begins(),
                 request: self,
             })
         })
@@ -134,20 +138,26 @@ impl Upload {
 /// The body of an answer, and the request it answers.
 pub(crate) struct Answer<B> {
     body: B,
+    under_way: UnderWay,
     request: Open,
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxedError>> + Unpin> Body for Answer<B> {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BoxedError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxedError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BoxedError>>> {
         let this = self.get_mut();
+        this.under_way.asked();
         match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(Some(Ok(frame))) => {
+                Poll::Ready(Some(Ok(frame.map_data(|bytes| this.under_way.gave(bytes)))))
+            }
             // Whatever upstream answers meanwhile, it will never have the whole request.
             Poll::Pending if this.request.has_stalled() => {
                 Poll::Ready(Some(Err(Break::Stalled.into())))

@@ -45,6 +45,16 @@ pub(crate) enum Judgement {
     LookAgain(Instant),
 }
 
+impl Judgement {
+    /// If nothing is overdue: to look again when this says, at the latest.
+    pub(crate) fn or_else(self, at: impl FnOnce() -> Option<Instant>) -> Self {
+        match self {
+            Self::LookAgain(again) => Self::LookAgain(at().map_or(again, |at| again.min(at))),
+            overdue @ Self::Overdue(_) => overdue,
+        }
+    }
+}
+
 /// The state of one connection. All that writes it over HTTP/1.1 runs in the connection's task, so the order of the
 /// atomics is relaxed; they are atomics because its transport and its judge share it.
 #[derive(Debug)]
@@ -166,6 +176,11 @@ impl Watch {
     /// How long nothing may come of a request's body that is waited for.
     pub(crate) fn read_patience(&self) -> Duration {
         self.patience.read
+    }
+
+    /// How long a client may take no byte of what is to be written.
+    pub(crate) fn write_patience(&self) -> Duration {
+        self.patience.write
     }
 
     /// Whether a body that is waited for is overdue. Nobody else may say so: whoever does not ask for it just now does

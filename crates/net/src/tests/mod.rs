@@ -8,6 +8,7 @@ mod http2;
 mod keepalive;
 mod leavers;
 mod listen;
+mod stalls;
 mod through;
 mod tls;
 mod uploads;
