@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -40,8 +41,8 @@ use crate::transport::Transport;
 /// The client of a call. Clones are cheap.
 ///
 /// A client's connection counts against the listener's limit, and holds up its drain, as long as a clone of its `Peer`
-/// lives. An upgraded connection therefore keeps its `Peer`; it also has to end at [`Peer::cut`], because after the
-/// upgrade nobody else ends it.
+/// lives. An upgraded connection therefore keeps its `Peer`; it also has to end at [`Peer::cut`], and where nothing is
+/// taken for [`Peer::write_stall`], because after the upgrade nobody else ends it.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Where the client comes from.
@@ -57,6 +58,7 @@ struct Place {
     _permit: OwnedSemaphorePermit,
     drain: Drain,
     figures: Arc<ListenFigures>,
+    write_stall: Duration,
     found: Found,
 }
 
@@ -74,6 +76,7 @@ impl Peer {
         permit: OwnedSemaphorePermit,
         drain: Drain,
         figures: Arc<ListenFigures>,
+        write_stall: Duration,
     ) -> Self {
         Self {
             address,
@@ -82,6 +85,7 @@ impl Peer {
                 _permit: permit,
                 drain,
                 figures,
+                write_stall,
                 found: Found::default(),
             }),
         }
@@ -100,6 +104,18 @@ impl Peer {
     /// Waits until no more connections are taken and idle ones are closed.
     pub async fn closing(&self) {
         self.place.drain.closing().await;
+    }
+
+    /// How long its connection may take not a single byte of what it is told.
+    #[must_use]
+    pub fn write_stall(&self) -> Duration {
+        self.place.write_stall
+    }
+
+    /// Counts that its connection, once upgraded, took none for so long.
+    pub fn has_stalled(&self) {
+        let stalled = &self.place.figures.stalled_writes;
+        stalled.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until open calls are cut.

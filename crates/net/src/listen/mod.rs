@@ -285,6 +285,7 @@ impl Listener {
                 permit,
                 drain.clone(),
                 Arc::clone(&figures),
+                settings.write_stall,
             );
             let watch = Arc::new(Watch::new(patience));
             let (figures, protocols, service) =

@@ -1,6 +1,7 @@
-//! Bytes between two upgraded connections, both ways, until either side ends. What upstream says waits for the
-//! commits of the calls that end in it. Knows nothing of what is said.
+//! Bytes between two upgraded connections, both ways, until either side ends, or takes nothing of what it is told for too
+//! long. What upstream says waits for the commits of the calls that end in it. Knows nothing of what is said.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const AFTER_UPSTREAM: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Client,
+    /// The client too: it took nothing for too long.
+    Stalled,
     Upstream,
 }
 
@@ -32,6 +35,8 @@ enum Ended {
 struct Watched {
     shared: Arc<Shared>,
     calls: Mutex<Calls>,
+    /// How long either side may take nothing of what it is told.
+    patience: Duration,
     /// Told after upstream spoke: nothing may be under way any more.
     spoke: Notify,
 }
@@ -63,6 +68,7 @@ pub(super) async fn run(
     let watched = Watched {
         shared,
         calls: Mutex::new(calls),
+        patience: peer.write_stall(),
         spoke: Notify::new(),
     };
     let ended = tokio::select! {
@@ -73,8 +79,11 @@ pub(super) async fn run(
             watched.idle().await;
         } => Ended::Client,
     };
+    if ended == Ended::Stalled {
+        peer.has_stalled();
+    }
     let settled = watched.calls().end(match ended {
-        Ended::Client => Reason::ClientGone,
+        Ended::Client | Ended::Stalled => Reason::ClientGone,
         Ended::Upstream => Reason::UpstreamBroke,
     });
     settled.committed().await;
@@ -92,7 +101,10 @@ async fn pass(
     tokio::pin!(up, down);
     // Each direction has its own way to go: one that is blocked does not block the other.
     tokio::select! {
-        () = &mut up => {
+        ended = &mut up => {
+            if ended == Ended::Upstream {
+                return ended;
+            }
             // The client said all it had to say; whether upstream still answers or not, it has left.
             match timeout(AFTER_CLIENT, down).await {
                 Ok(Ended::Upstream) if watched.calls().is_idle() => Ended::Upstream,
@@ -109,12 +121,13 @@ async fn pass(
     }
 }
 
-/// Passes the client's bytes on until it ends. Those that upstream does not take any more are taken all the same.
+/// Passes the client's bytes on until it ends, or upstream has stalled. Those for which upstream has ended are taken all
+/// the same.
 async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     mut from: R,
     mut to: W,
     watched: &Watched,
-) {
+) -> Ended {
     let mut bytes = vec![0; STEP_BYTES];
     let mut listens = true;
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
@@ -127,12 +140,17 @@ async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             // What is asked for is slack if the program dies, as with any other call.
             watched.shared.outbox.told().await;
         }
-        listens = send(&mut to, said).await;
+        match send(&mut to, said, watched.patience).await {
+            Ok(()) => {}
+            Err(error) if is_stall(&error) => return Ended::Upstream,
+            Err(_) => listens = false,
+        }
     }
     if listens {
         // If it fails upstream has ended too.
-        let _ = to.shutdown().await;
+        let _ = timeout(watched.patience, to.shutdown()).await;
     }
+    Ended::Client
 }
 
 /// Passes upstream's bytes on until either side ends.
@@ -147,17 +165,36 @@ async fn pass_down<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         let settled: Settled = watched.calls().upstream_says(said);
         // Whoever has the last bytes of a response can read its verdict.
         settled.committed().await;
-        let taken = send(&mut to, said).await;
+        let sent = send(&mut to, said, watched.patience).await;
         watched.spoke.notify_waiters();
-        if !taken {
-            return Ended::Client;
+        match sent {
+            Ok(()) => {}
+            Err(error) if is_stall(&error) => return Ended::Stalled,
+            Err(_) => return Ended::Client,
         }
     }
     // If it fails the client has ended too.
-    let _ = to.shutdown().await;
+    let _ = timeout(watched.patience, to.shutdown()).await;
     Ended::Upstream
 }
 
-async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> bool {
-    to.write_all(bytes).await.is_ok() && to.flush().await.is_ok()
+/// Passes these on. Whoever takes none of them for so long has stalled; who takes some is waited for, however slow.
+async fn send<W: AsyncWrite + Unpin>(
+    to: &mut W,
+    mut bytes: &[u8],
+    patience: Duration,
+) -> io::Result<()> {
+    // A timer is armed only where they are not taken at once.
+    while !bytes.is_empty() {
+        let taken = timeout(patience, to.write(bytes)).await??;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(taken..).unwrap_or_default();
+    }
+    timeout(patience, to.flush()).await?
+}
+
+fn is_stall(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
