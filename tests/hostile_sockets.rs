@@ -53,7 +53,8 @@ async fn a_websocket_ends_whose_either_side_takes_nothing_and_none_on_which_noth
                 tokio::join!(says.write_all(&said), reads.read_exact(&mut room), slow);
             sent.and(read).expect("it is open");
         }
-        let flood = async { while says.write_all(&[0; STEP]).await.is_ok() {} };
+        let step = vec![0; STEP];
+        let flood = async { while says.write_all(&step).await.is_ok() {} };
         let began = Instant::now();
         let ended = tokio::time::timeout(LATEST, flood).await;
         assert!(ended.is_ok(), "it is never cut");
