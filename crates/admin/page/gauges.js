@@ -20,13 +20,15 @@ export function title(organization, wanted) {
 }
 
 function gauge(group, crossing) {
-  const spent = group.remaining_tokens === 0;
+  // Nothing remains of a group that OpenAI bills, though less was taken than is free.
+  const billed = group.payer_says_billed;
+  const spent = group.remaining_tokens === 0 && !billed;
   const name = group.group;
-  const words = spent ? lastWords(crossing) : firstWords(group);
-  const atMost = group.at_most && !spent;
+  const words = billed ? [['OpenAI bills this group until 00:00 UTC.']] : spent ? lastWords(crossing) : firstWords(group);
+  const atMost = group.at_most && group.remaining_tokens > 0;
   return el('article', { class: 'gauge', 'data-group': name },
     el('div', { class: 'head' }, el('h3', {}, name),
-      el('span', { class: spent ? 'billed' : 'free' }, spent ? '■ spent' : '● free')),
+      el('span', { class: spent || billed ? 'billed' : 'free' }, billed ? '■ billed' : spent ? '■ spent' : '● free')),
     el('div', { class: 'figure' }, count(group.remaining_tokens), ' ',
       el('small', {}, `of ${count(group.allowance_tokens)} tokens remaining${atMost ? ' (at most)' : ''}`)),
     bar(group, spent),
