@@ -242,7 +242,7 @@ impl Shared {
             })]);
             (day, change, commit)
         };
-        let (day, change, commit) = commit;
+        let (day, change, mut commit) = commit;
         Ok(StatedTotal {
             day,
             before: tokens.saturating_add_signed(change.saturating_neg()),

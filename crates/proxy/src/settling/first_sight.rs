@@ -64,7 +64,7 @@ pub(crate) async fn told(shared: Weak<Shared>, mut heard: mpsc::Receiver<String>
 }
 
 async fn settle_and_shelve(shared: &Shared, unseen: Unseen, reported: &Reported) {
-    let (mut outcome, commit) = settle(shared, &unseen, reported).await;
+    let (mut outcome, mut commit) = settle(shared, &unseen, reported).await;
     outcome.tags.recorded = commit.recorded().await;
     shelve(shared, unseen, outcome);
 }

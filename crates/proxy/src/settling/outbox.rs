@@ -36,7 +36,7 @@ impl Commit {
     }
 
     /// The same, awaited.
-    pub(crate) async fn recorded(mut self) -> bool {
+    pub(crate) async fn recorded(&mut self) -> bool {
         std::future::poll_fn(|context| self.poll(context)).await
     }
 }

@@ -15,7 +15,7 @@ use super::{CallUnderWay, allowance};
 use crate::attribute::Whose;
 use crate::call_id::CallId;
 use crate::call_log;
-use crate::look_up::recent::{Names, Outcome, RecentCall};
+use crate::look_up::recent::{Names, Outcome, Recent, RecentCall};
 use crate::proxy::Shared;
 use crate::settling::awaited::{Uncounted, Unseen};
 use crate::settling::outbox::{self, Commit};
@@ -28,6 +28,17 @@ pub(super) struct Settled {
     commit: Commit,
     /// Its answer said that its usage comes later: this outcome is not the last word.
     is_awaited: bool,
+}
+
+impl Settled {
+    /// Shelves the outcome, unless it is not the last word: with the head that left before, or under these names.
+    fn shelve(self, on: &Recent, open: Option<&Arc<RecentCall>>, names: impl FnOnce() -> Names) {
+        match open {
+            _ if self.is_awaited => {}
+            Some(open) => on.settle(open, self.outcome),
+            None => drop(on.settled(names(), self.outcome)),
+        }
+    }
 }
 
 impl CallUnderWay {
@@ -113,11 +124,7 @@ impl CallUnderWay {
         let shelve = async move {
             let recorded = settled.commit.recorded().await;
             settled.outcome.tags.recorded = counted(&shared, recorded);
-            match recent {
-                _ if settled.is_awaited => {}
-                Some(recent) => shared.recent.settle(&recent, settled.outcome),
-                None => drop(shared.recent.settled(names, settled.outcome)),
-            }
+            settled.shelve(&shared.recent, recent.as_ref(), || names);
         };
         // Without a runtime the program is ending, and nobody will ask.
         if let Ok(runtime) = Handle::try_current() {
@@ -135,14 +142,8 @@ impl CallUnderWay {
     }
 
     fn shelve(&mut self) {
-        let settled = self.committing.take();
-        let settled = settled.filter(|settled| !settled.is_awaited);
-        match (settled, &self.recent) {
-            (Some(settled), Some(recent)) => self.shared.recent.settle(recent, settled.outcome),
-            (Some(settled), None) => {
-                self.shared.recent.settled(self.names(), settled.outcome);
-            }
-            (None, _) => {}
+        if let Some(settled) = self.committing.take() {
+            settled.shelve(&self.shared.recent, self.recent.as_ref(), || self.names());
         }
     }
 
