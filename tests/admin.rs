@@ -13,7 +13,7 @@ use harness::day::{Way, keyed, taking};
 use harness::foreign::root;
 use harness::kept::{KEYS, Kept};
 use harness::patience::eventually;
-use harness::proxy::{Proxy, ProxySetup};
+use harness::proxy::Proxy;
 use harness::raw::{self, Answer, Request};
 use harness::sqlite;
 use serde_json::Value;
@@ -47,11 +47,6 @@ const ALWAYS: [(&str, &str); 4] = [
 
 async fn kept() -> Kept {
     Kept::new(Clock::System, AfterCrossing::Billed).await
-}
-
-fn setup(kept: &Kept) -> ProxySetup {
-    let setup = kept.setup();
-    setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
 }
 
 fn is_guarded(answer: &Answer, what: &str) {
@@ -97,7 +92,7 @@ async fn asked(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_path_answers_and_nothing_can_be_written() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     for (path, media_type) in PATHS {
         let answer = get(address, path).await;
@@ -141,7 +136,10 @@ async fn every_path_answers_and_nothing_can_be_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_hosts_of_ours_are_answered() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept).variable("TOLLFREE_ADMIN_HOSTS", "tollfree.internal"));
+    let proxy = Proxy::start(
+        kept.setup()
+            .variable("TOLLFREE_ADMIN_HOSTS", "tollfree.internal"),
+    );
     let address = beside::address(&proxy);
     for path in ["/", "/metrics", "/healthz", "/api/v1/calls", "/v1/models"] {
         for foreign in [
@@ -177,7 +175,7 @@ async fn only_hosts_of_ours_are_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_asked_for_what_tells_something() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept).variable("TOLLFREE_ADMIN_TOKEN", TOKEN));
+    let proxy = Proxy::start(kept.setup().variable("TOLLFREE_ADMIN_TOKEN", TOKEN));
     let address = beside::address(&proxy);
     let bearer = format!("Bearer {TOKEN}");
     for path in [
@@ -228,7 +226,7 @@ async fn a_token_is_asked_for_what_tells_something() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_takes_it_for_the_api_is_told_in_the_apis_words() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     let body = chat::ask("gpt-4o-mini", "");
     let answer = raw::exchange(address, &Request::post("/v1/chat/completions", body)).await;
@@ -247,7 +245,7 @@ async fn who_takes_it_for_the_api_is_told_in_the_apis_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_tells_trouble_of_the_ledger_from_not_ready() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     for path in [
         "/healthz",
@@ -261,7 +259,7 @@ async fn health_tells_trouble_of_the_ledger_from_not_ready() {
     let blocked = proxy.folder().join("file");
     std::fs::write(&blocked, "x").expect("a file");
     let inside = blocked.join("data").display().to_string();
-    let degraded = Proxy::start(setup(&kept).variable("TOLLFREE_DATA_DIR", &inside));
+    let degraded = Proxy::start(kept.setup().variable("TOLLFREE_DATA_DIR", &inside));
     let address = beside::address(&degraded);
     for path in ["/healthz", "/readyz"] {
         let said = json(address, path).await;
@@ -286,7 +284,7 @@ async fn health_tells_trouble_of_the_ledger_from_not_ready() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_is_seen_while_calls_are_still_taken() {
     let kept = kept().await;
-    let mut proxy = Proxy::start(setup(&kept).variable("TOLLFREE_DRAIN_KEEP_ACCEPTING", "2s"));
+    let mut proxy = Proxy::start(kept.setup().variable("TOLLFREE_DRAIN_KEEP_ACCEPTING", "2s"));
     let address = beside::address(&proxy);
     assert_eq!(get(address, "/readyz").await.status(), 200);
     proxy.terminate();
@@ -338,7 +336,7 @@ async fn answers_are_as_their_description_says() {
     let text = std::fs::read_to_string(root().join("docs/openapi.json")).expect("text");
     let document: Value = serde_json::from_str(&text).expect("JSON");
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     let call = keyed(Way::Chat.request("gpt-5.6", &taking(1_000_100)), KEYS[0]);
     let answer = proxy.exchange(&call).await;

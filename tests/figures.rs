@@ -34,11 +34,6 @@ async fn kept() -> Kept {
     Kept::new(Clock::System, AfterCrossing::Billed).await
 }
 
-fn setup(kept: &Kept) -> ProxySetup {
-    let setup = kept.setup();
-    setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
-}
-
 /// A text of metrics as a strict reader reads it.
 struct Metrics {
     families: BTreeSet<String>,
@@ -190,7 +185,7 @@ fn group<'v>(said: &'v Value, organization: &str, group: &str) -> &'v Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn header_page_command_metric_and_ledger_say_the_same_integers() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     if Metrics::of(address).await.is_none() {
         return;
@@ -291,7 +286,7 @@ async fn headers_go_on_from_there(proxy: &Proxy, standing: &Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_figure_that_dashboard_and_alerts_name_is_there_from_the_start() {
     let kept = kept().await;
-    let proxy = Proxy::start(setup(&kept));
+    let proxy = Proxy::start(kept.setup());
     let address = beside::address(&proxy);
     let Some(metrics) = Metrics::of(address).await else {
         return;
@@ -348,7 +343,7 @@ async fn many_organizations_and_models_make_no_more_series_than_are_allowed() {
         vec![Step::Bytes(sized(200, &headers, &body))]
     })
     .await;
-    let setup = ProxySetup::to(&upstream.url()).variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0");
+    let setup = ProxySetup::to(&upstream.url());
     let proxy = Proxy::start(setup.variable("TOLLFREE_DATA_DIR", "off"));
     let address = beside::address(&proxy);
     for number in 0..ORGANIZATIONS {

@@ -36,7 +36,7 @@ async fn a_websocket_ends_whose_either_side_takes_nothing_and_none_on_which_noth
     let upstream = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", upstream.local_addr().expect("an address"));
     let setup = ProxySetup::to(&url).config("[listener]\nwrite_stall = \"400 ms\"");
-    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let proxy = Proxy::start(setup);
     for client_reads in [false, true] {
         let (client, there) = websocket(&upstream, &proxy).await;
         let (mut reads, mut says) = if client_reads {

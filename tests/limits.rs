@@ -344,7 +344,7 @@ async fn what_is_closed_at_a_limit_is_counted_by_its_reason() {
     let config =
         "[listener]\nhead_timeout = \"400 ms\"\nidle_timeout = \"400 ms\"\nread_stall = \"400 ms\"";
     let setup = ProxySetup::to(&upstream.url()).config(config);
-    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let proxy = Proxy::start(setup);
     let request = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
     let upload = "POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na";
     for said in [

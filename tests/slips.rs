@@ -108,10 +108,7 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_is_asked_in_its_own_words() {
     let kept = kept().await;
-    let proxy = Proxy::start(
-        kept.setup()
-            .variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"),
-    );
+    let proxy = Proxy::start(kept.setup());
     call(&proxy, 1_000).await;
     let page = beside::address(&proxy);
     for (slip, said) in [
@@ -151,7 +148,8 @@ async fn health_finds_the_page_where_it_is() {
     let kept = kept().await;
     // Whoever has the usual port: this test, or another one beside it.
     let busy = TcpListener::bind("127.0.0.1:8801");
-    let proxy = Proxy::start(kept.setup());
+    let usual = kept.setup();
+    let proxy = Proxy::start(usual.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:8801"));
     let said = proxy.wait_for_log("cannot listen on 127.0.0.1:8801: in use.");
     assert!(said.contains("WARN"), "{said}");
     assert!(
@@ -187,7 +185,7 @@ fn help_that_cannot_be_written_is_no_success() {
 async fn what_a_reload_could_not_do_is_said_until_it_can() {
     let kept = kept().await;
     let setup = kept.setup().config("[log]\nfilter = \"info\"");
-    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let proxy = Proxy::start(setup);
     let page = beside::address(&proxy);
     let file = proxy.folder().join("tollfree.toml");
     let notices = async || get(page, "/healthz").await.text();

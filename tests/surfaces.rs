@@ -59,8 +59,7 @@ impl Lived {
         let mut settings = harness::kept::settings(Clock::System, AfterCrossing::Billed);
         settings.show_payer = PayerShown::Never;
         let kept = Kept::of(settings).await;
-        let setup = kept.setup();
-        let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+        let proxy = Proxy::start(kept.setup());
         let mut crossing = None;
         for (key, model, words) in CALLS {
             let request = keyed(Way::Chat.request(model, words), key);
@@ -338,8 +337,7 @@ async fn what_openai_says_it_bills_is_free_nowhere() {
         organization.enrolled = false;
     }
     let kept = Kept::of(settings).await;
-    let setup = kept.setup();
-    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0"));
+    let proxy = Proxy::start(kept.setup());
     let mut remaining = None;
     for _ in 0..5 {
         let request = keyed(

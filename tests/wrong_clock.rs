@@ -39,10 +39,7 @@ fn command(kept: &Kept, clock: &FakedClock, proxy: &Proxy, arguments: &[&str]) -
 async fn said(off: i64, how: &str) {
     let kept = Kept::new(Clock::System, AfterCrossing::Billed).await;
     let clock = FakedClock::apart(off);
-    let setup = kept
-        .setup()
-        .variable("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0");
-    let proxy = Proxy::start(clock.around(setup));
+    let proxy = Proxy::start(clock.around(kept.setup()));
     let call = keyed(Way::Chat.request("gpt-4o-mini", &taking(1_000)), ACME);
     let answer = proxy.exchange(&call).await;
     let words = format!("this clock is {how} {WORDS}");

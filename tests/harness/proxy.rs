@@ -35,7 +35,7 @@ pub struct ProxySetup {
 }
 
 impl ProxySetup {
-    /// A proxy in front of this base URL, everything else as it comes.
+    /// A proxy in front of this base URL, its page on any free port, everything else as it comes.
     pub fn to(upstream: &str) -> Self {
         ProxySetup::default().variable("TOLLFREE_UPSTREAM", upstream)
     }
@@ -287,6 +287,8 @@ fn spawned(setup: ProxySetup, folder: &Path) -> Child {
         .args(setup.arguments)
         .env_clear()
         .env("HOME", folder)
+        // Only one of them could have the usual port.
+        .env("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")
         .envs(setup.variables)
         .current_dir(folder)
         .stdin(Stdio::null())
