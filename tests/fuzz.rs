@@ -4,9 +4,12 @@
 //!
 //! Knows what the targets are called and what they begin with; not what they look for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use harness::built::cargo;
 use harness::figures::{Figures, is_deep, number};
@@ -31,16 +34,40 @@ fn no_bytes_break_a_reader() {
     };
     let mut figures = Figures::of("Fuzzing", "fuzz").built("optimised, with AddressSanitizer");
     figures.line("seconds for each target", seconds);
-    let mut broken = Vec::new();
-    for target in targets {
-        begin(target);
-        let ran = ran(target, seconds);
-        println!("{target}: {}", ran.figure());
-        figures.line(target, ran.figure());
-        broken.extend((ran.crashes > 0).then_some(ran.told));
-    }
+    let broken = beside_each_other(&targets, seconds, &mut figures);
     figures.keep();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// As many at a time as there are processors; gives what those said that broke.
+fn beside_each_other(targets: &[&str], seconds: u64, figures: &mut Figures) -> Vec<String> {
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(targets.iter().copied());
+    let next = || waiting.lock().expect("no panic").next();
+    let ran: Mutex<BTreeMap<&str, Ran>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(target) = next() {
+                    begin(target);
+                    let fared = fared(target, seconds);
+                    println!("{target}: {}", fared.figure());
+                    ran.lock().expect("no panic").insert(target, fared);
+                }
+            });
+        }
+    });
+    let ran = ran.into_inner().expect("no panic");
+    let worked: Duration = ran.values().map(|ran| ran.worked).sum();
+    figures.line(
+        "hours of one processor, all together",
+        format!("{:.1}", worked.as_secs_f64() / 3600.0),
+    );
+    for (target, ran) in &ran {
+        figures.line(target, ran.figure());
+    }
+    let broken = ran.into_values().filter(|ran| ran.crashes > 0);
+    broken.map(|ran| ran.told).collect()
 }
 
 fn folder() -> PathBuf {
@@ -139,23 +166,11 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files.collect()
 }
 
-/// Ticks of a second in `/proc`.
-const TICKS: u64 = 100;
-
-/// Ticks that processors worked for programs that this one began and that have ended; none where there is no `/proc`.
-fn worked() -> u64 {
-    let told = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which is in parentheses: user and system time of children are the 14th and 15th.
-    let behind = told.rsplit(')').next().unwrap_or_default();
-    let ticks = behind.split_whitespace().skip(13).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
-}
-
 /// How a target fared.
 struct Ran {
     runs: u64,
-    /// Each second that a processor worked on them: others may work beside.
-    runs_a_second: u64,
+    /// By a processor: others may work beside.
+    worked: Duration,
     crashes: u64,
     /// The end of what it said.
     told: String,
@@ -163,25 +178,24 @@ struct Ran {
 
 impl Ran {
     fn figure(&self) -> String {
-        let Ran {
-            runs,
-            runs_a_second,
-            crashes,
-            ..
-        } = self;
-        format!("{runs} runs, {runs_a_second} a second of processor time, {crashes} crashes")
+        let Ran { runs, crashes, .. } = self;
+        let each_second = u128::from(*runs) * 1000 / self.worked.as_millis().max(1);
+        format!("{runs} runs, {each_second} a second of processor time, {crashes} crashes")
     }
 }
 
-fn ran(target: &str, seconds: u64) -> Ran {
+fn fared(target: &str, seconds: u64) -> Ran {
     let limits = ["-max_len=4096", "-dict=words.dict", "-print_final_stats=1"];
     let mut run = cargo_fuzz("run");
     run.args([target, "--"])
         .args(limits)
         .arg(format!("-max_total_time={seconds}"));
-    let before = worked();
-    let Output { status, stderr, .. } = run.output().expect("cargo");
-    let worked = worked() - before;
+    let Output {
+        status,
+        stderr,
+        stdout,
+        ..
+    } = timed(&run).output().expect("bash");
     let told = String::from_utf8_lossy(&stderr);
     let figure = |name: &str| -> u64 {
         let figure = told
@@ -191,12 +205,39 @@ fn ran(target: &str, seconds: u64) -> Ran {
             .and_then(|figure| figure.trim().parse().ok())
             .unwrap_or(0)
     };
-    let runs = figure("stat::number_of_executed_units");
     let lines: Vec<&str> = told.lines().collect();
     Ran {
-        runs,
-        runs_a_second: runs * TICKS / worked.max(1),
+        runs: figure("stat::number_of_executed_units"),
+        worked: worked(&String::from_utf8_lossy(&stdout)),
         crashes: u64::from(!status.success()),
         told: lines[lines.len().saturating_sub(60)..].join("\n"),
     }
+}
+
+/// The same command, which says in the end how long processors worked on it.
+fn timed(command: &Command) -> Command {
+    let mut timed = Command::new("bash");
+    timed
+        .args(["-c", "\"$@\"; ended=$?; times; exit $ended", "bash"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => timed.env(name, value),
+            None => timed.env_remove(name),
+        };
+    }
+    timed.current_dir(command.get_current_dir().expect("a folder"));
+    timed
+}
+
+/// What bash says in the last of its lines: user and system time of what it started, as `0m1.234s`.
+fn worked(told: &str) -> Duration {
+    let last = told.lines().last().unwrap_or_default();
+    let times = last.split_whitespace().filter_map(|time| {
+        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+        let minutes = Duration::from_secs(60 * minutes.parse::<u64>().ok()?);
+        Some(minutes + Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?)
+    });
+    times.sum()
 }
