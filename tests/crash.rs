@@ -30,7 +30,7 @@ const ROUNDS: [u64; 2] = [20, 200];
 const ROWS: [usize; 2] = [100_000, 1_000_000];
 /// Clients at once.
 const CLIENTS: usize = 8;
-/// The program lives so long under load, least and most, in milliseconds.
+/// How long the program lives under load, least and most, in milliseconds.
 const LIFE: (u64, u64) = (30, 900);
 /// Of a hundred kills, those in the middle of a start; so soon, at most, in milliseconds.
 const EARLY: u64 = 25;

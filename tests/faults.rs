@@ -38,12 +38,12 @@ const TAIL: &str = "write,writev,pwrite64,fdatasync,fsync,ftruncate";
 const TABLES: &str = "write,pwrite64,fdatasync,fsync,ftruncate";
 /// Runs at the same time.
 const AT_ONCE: usize = 4;
-/// An answer may wait so long for the disk, and this much more on a busy machine under a tracer.
+/// How long an answer may wait for the disk, and how much more on a busy machine under a tracer.
 const DEADLINE: Duration = Duration::from_millis(250);
 const BUSY: Duration = Duration::from_secs(2);
 /// Calls after a fault, each as long as its deadline, by which the disk must be found well again: 20 s.
 const MOST_TRIES: usize = 80;
-/// So long the disk refuses everything.
+/// How long the disk refuses everything.
 const OUTAGE: Duration = Duration::from_millis(2_500);
 /// A disk this slow holds each write up.
 const SLOW: &str = "delay_enter=400000";

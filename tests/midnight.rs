@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
-/// The load begins so long before midnight and ends so long after it.
+/// How long before midnight the load begins, and how long after it the load ends.
 const BEFORE: i64 = 5 * SECOND;
 const AFTER: i64 = 4 * SECOND;
 /// When a clock that jumps does so, and when it is set right again, seen from midnight.

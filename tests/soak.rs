@@ -32,7 +32,7 @@ const SECONDS: [u64; 2] = [8, 1_800];
 const CLIENTS: usize = 8;
 /// A client's pause between two calls: in the long run the simulator must still remember its whole bill.
 const PAUSE: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
-/// A look-up waits so long, in seconds: a truncated response may yet be seen whole, and is waited for.
+/// How long a look-up waits, in seconds: a truncated response may yet be seen whole, and is waited for.
 const LOOKUP_WAIT: u64 = 1;
 /// A stream is open for a while, or nobody could leave it: so many chunks at this distance.
 const CHUNKS: &str = "[chunks 20]";
@@ -50,7 +50,7 @@ const WARM: [usize; 2] = [200, 12_000];
 const MOST_GROWN: [u64; 2] = [24 << 20, 2 << 20];
 /// The most that its weight may grow under load, in bytes in ten minutes; a short run cannot tell.
 const MOST_SLOPE: f64 = 1024.0 * 1024.0;
-/// An idle connection to the upstream is kept so long: less than a rest is.
+/// How long an idle connection to the upstream is kept: less than a rest.
 const IDLE: &str = "200 ms";
 /// The longest wait for the accounts to agree.
 const MOST_WAIT: Duration = Duration::from_secs(10);

@@ -52,7 +52,7 @@ pub struct Load {
     pub mixed: bool,
     /// Words that every call carries, to steer the simulated `OpenAI`.
     pub words: String,
-    /// A client waits so long between two calls.
+    /// How long a client waits between two calls.
     pub pause: Duration,
     /// A look-up is asked to wait for a verdict at most so many seconds.
     pub lookup_wait: u64,

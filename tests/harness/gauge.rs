@@ -18,7 +18,7 @@ const CALL: Duration = Duration::from_millis(5);
 
 /// How often a process is weighed to see whether it grows.
 const WEIGHED: Duration = Duration::from_millis(500);
-/// A process rests once it has had the same descriptors for so long; the longest wait for that.
+/// How long a process must have the same descriptors to count as at rest; the longest wait for that.
 const REST: Duration = Duration::from_millis(600);
 const MOST_UNREST: Duration = Duration::from_secs(10);
 /// Bytes of a mebibyte.

@@ -12,7 +12,7 @@ use crate::sqlite::{Ledger, Place, Row};
 const SECOND: i64 = 1_000;
 /// Milliseconds of a day.
 pub const DAY: i64 = 24 * 3_600 * SECOND;
-/// An answer is so long on its way between both clocks: whose usage was complete this close to midnight may
+/// How long an answer may be on its way between both clocks: usage that was complete this close to midnight may
 /// arrive on the other side of it.
 const TRANSIT: i64 = 250;
 /// How exactly `date` tells a wrong clock the time: it counts whole seconds.

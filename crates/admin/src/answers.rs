@@ -9,13 +9,14 @@ use http::StatusCode;
 use ledger::{CallFilter, Health, Ledger, ReadError};
 use meter::Day;
 use net::ListenFigures;
+use percent_encoding::percent_decode_str;
 use proxy::Proxy;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::about::About;
 use crate::api::{Answer, Api};
-use crate::asked::{Asked, CALLS, names, percent_decoded};
+use crate::asked::{Asked, CALLS, names};
 use crate::health::{self, Status};
 use crate::history::{History, MOST_CALLS, Wanted};
 use crate::standing::SCHEMA;
@@ -138,8 +139,8 @@ impl Answers {
             },
             "curve" => self.curve(&asked).await,
             _ => {
-                let id = percent_decoded(name.strip_prefix("calls/")?);
-                self.call(id).await
+                let id = percent_decode_str(name.strip_prefix("calls/")?);
+                self.call(id.decode_utf8_lossy().into_owned()).await
             }
         })
     }

@@ -4,6 +4,7 @@
 use http::StatusCode;
 use ledger::CallFilter;
 use meter::{Certainty, Day, Reason, Verdict};
+use percent_encoding::percent_decode_str;
 
 use crate::api::Answer;
 use crate::history::{MOST_DAYS, Wanted};
@@ -46,7 +47,7 @@ impl Asked<'_> {
         let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
         pairs
             .filter(|(key, value)| *key == name && !value.is_empty())
-            .map(|(_, value)| percent_decoded(&value.replace('+', " ")))
+            .map(|(_, value)| decoded(&value.replace('+', " ")))
             .next()
     }
 
@@ -59,7 +60,7 @@ impl Asked<'_> {
         odd.map_or(Ok(()), |odd| {
             let why = format!(
                 "{} is not asked by here. help: there is {}",
-                percent_decoded(odd),
+                decoded(odd),
                 names.join(", ")
             );
             Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
@@ -141,24 +142,8 @@ impl Asked<'_> {
     }
 }
 
-/// A text of a target with its `%20`s undone; what is no such thing stays.
-pub(crate) fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -175,8 +160,8 @@ mod tests {
         assert_eq!(wanted.filter.at_most, 7);
         let day = Day::of_date(2026, 11, 21).unwrap().number();
         assert_eq!(wanted.filter.days, Some((day, day)));
-        assert_eq!(percent_decoded("100%"), "100%");
-        assert_eq!(percent_decoded("%zz%41"), "%zzA");
+        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(decoded("%zz%41"), "%zzA");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// So long a call waits for its commit; then it leaves all the same, and says that it was not recorded. What is
+/// How long a call waits for its commit; then it leaves all the same, and says that it was not recorded. What is
 /// committed later than this is counted as late.
 pub const DEADLINE: Duration = Duration::from_millis(250);
 

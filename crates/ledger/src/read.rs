@@ -1,13 +1,13 @@
 //! A read-only connection of its own, for commands and the page: works beside a running proxy and after it
 //! stopped. Must not know who reads.
 
-use std::fmt::Write;
 use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, ToSql, named_params, params};
 use thiserror::Error;
 
@@ -17,8 +17,15 @@ use crate::{CarriedTotal, DayRow, Restored, Row};
 /// The file in the data directory.
 const FILE: &str = "ledger.sqlite";
 
-/// So long a read waits where the file is being recovered by another connection.
+/// How long a read waits while another connection recovers the file.
 const BUSY: Duration = Duration::from_secs(2);
+
+/// What SQLite may read in the path of a URI as more than itself.
+const NOT_IN_PATH: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 
 /// Reads a ledger.
 #[derive(Debug)]
@@ -132,19 +139,8 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let mut uri = String::from("file:");
-        for byte in path.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                    uri.push(char::from(*byte));
-                }
-                other => {
-                    let _ = write!(uri, "%{other:02x}");
-                }
-            }
-        }
-        uri.push_str("?immutable=1");
-        Connection::open_with_flags(uri, flags)
+        let path = percent_encode(path.as_os_str().as_encoded_bytes(), &NOT_IN_PATH);
+        Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
     }
 
     /// Calls, newest first.

@@ -14,7 +14,7 @@ use crate::table::Position;
 use crate::tail::Tail;
 use crate::{Durability, Health, HealthState, Lock};
 
-/// What failed is tried again after so long.
+/// How long after a failure it is tried again.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 /// The same while the ledger is being closed: there may not be another second.

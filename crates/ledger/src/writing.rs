@@ -20,7 +20,7 @@ use crate::{Durability, Entry, Kept};
 /// A write slower than this hands the writing to the sync thread. A thread that has to wait for its turn on a busy
 /// machine is not so slow, a disk that syncs for others is.
 const SLOW: Duration = Duration::from_millis(50);
-/// Callers write again themselves after a quick write that comes so long after the last slow or failed one.
+/// How long after the last slow or failed write a quick one lets callers write by themselves again.
 const CALM: Duration = Duration::from_secs(1);
 /// How often a caller looks whether the one who has the tail is done, before it waits for good: a few
 /// microseconds, about what a write takes.

@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 256;
 /// The number of the organization `unknown`; others are counted from 1.
 const UNKNOWN_NUMBER: u32 = 0;
 
-/// So long `OpenAI`'s word that it paid shows that an organization is enrolled: 30 days, in seconds.
+/// How long `OpenAI`'s word that it paid counts as evidence of enrolment: 30 days, in seconds.
 const ENROLMENT_SHOWN: i64 = 30 * 86_400;
 
 /// When `OpenAI` has never said that it pays.

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::connect::origins::Ends;
 
-/// A connection that is silent so long is asked by TCP for a sign of life.
+/// How long a connection may be silent before TCP asks for a sign of life.
 pub(crate) const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-/// Without one, it is asked again so much later.
+/// How long until it asks again.
 pub(crate) const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
 /// Asked so often in vain, it is broken.
 pub(crate) const KEEPALIVE_TRIES: u32 = 4;

@@ -151,7 +151,7 @@ impl Proxy {
         self.shared.share.get().map(Share::now)
     }
 
-    /// Tells the other replicas all that is left to tell, and that this one leaves; at most so long.
+    /// Tells the other replicas all that is left to tell, and that this one leaves; takes at most `at_most`.
     pub async fn leave(&self, at_most: Duration) {
         if let Some(share) = self.shared.share.get() {
             share.leave(at_most).await;

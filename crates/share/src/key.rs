@@ -1,9 +1,8 @@
 //! What the keys in the store are called: everything of one organization in one slot of a cluster. Must not know
 //! what stands under them.
 
-use std::fmt::Write;
-
 use meter::Day;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The keys that one message is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +38,12 @@ pub(crate) fn sights(prefix: &str, replica: &str) -> String {
     format!("{prefix}sights:{}", written(replica))
 }
 
+/// What may mean something in a key.
+const MEANT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
 /// A name with everything encoded that means something in a key.
 fn written(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "%{byte:02x}");
-        }
-    }
-    text
+    utf8_percent_encode(name, &MEANT).to_string()
 }
 
 #[cfg(test)]
@@ -64,6 +57,6 @@ mod tests {
         assert_eq!(keys.total, "tollfree:{acme}:2026-11-22:large");
         assert_eq!(keys.about, "tollfree:{acme}");
         let odd = Keys::of("t:", "a}:{b%7d", "x:y", day);
-        assert_eq!(odd.total, "t:{a%7d%3a%7bb%257d}:2026-11-22:x%3ay");
+        assert_eq!(odd.total, "t:{a%7D%3A%7Bb%257d}:2026-11-22:x%3Ay");
     }
 }

@@ -35,9 +35,9 @@ pub struct Replica {
 pub struct Times {
     /// How often what changed is said, and what others took is read.
     pub beat: Duration,
-    /// So long after the store was lost, or lost what it knew, others may not have spoken yet.
+    /// How long after the store was lost, or lost what it knew, other replicas may still be silent.
     pub rejoin: Duration,
-    /// A replica that was not heard for so long is missing.
+    /// How long a replica may be silent before it counts as missing.
     pub missing: Duration,
 }
 

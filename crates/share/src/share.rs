@@ -125,7 +125,7 @@ impl Share {
         self.0.figures.now(&self.0.store)
     }
 
-    /// Waits until the store was reached, at most so long.
+    /// Waits until the store was reached, at most `at_most`.
     pub async fn reached(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         while !self.0.figures.is_reached.load(Ordering::Acquire) && Instant::now() < until {
@@ -142,7 +142,7 @@ impl Share {
         }
     }
 
-    /// Says what is left to say and that this replica leaves, at most so long.
+    /// Says what is left to say and that this replica leaves; takes at most `at_most`.
     pub async fn leave(&self, at_most: Duration) {
         let lane = self
             .0

@@ -12,8 +12,8 @@ use crate::Restored;
 use crate::shared::{Shared, unix_ms};
 use crate::table::TableError;
 
-/// Damage that is met twice within so long puts the tables aside, and not more often than this: what breaks new ones
-/// as well does not lie in the file.
+/// Damage that is met twice within this time puts the tables aside, which happens at most once in it: where new tables
+/// break as well, the cause is not in the file.
 const AGAIN: Duration = Duration::from_hours(24);
 
 /// Opens the tables; damaged ones are put aside and new ones begun, which `said` tells.

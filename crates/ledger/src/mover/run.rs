@@ -9,9 +9,9 @@ use crate::Restored;
 use crate::shared::{Half, Phase, RETRY, Shared, chain, lock, unix_ms};
 use crate::table::{Position, TableError};
 
-/// Entries gather for so long between two transactions: the first after a rest is moved at once.
+/// How long entries gather between two transactions; the first after a rest is moved at once.
 const GATHER: Duration = Duration::from_millis(100);
-/// The tables are synced when a segment is wholly moved, or so long after they were synced last.
+/// The tables are synced when a segment is wholly moved, or this long after they were synced last.
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked for days that are kept no longer.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);

@@ -12,7 +12,7 @@ use crate::SettledCall;
 /// Keys kept in memory; past it all are forgotten, and each is written once more.
 const MOST_KEYS: usize = 100_000;
 
-/// So long a key that goes on being used is not written again, in milliseconds: an hour.
+/// How long the last use of a key stands before it is written again, in milliseconds: an hour.
 const REFRESH: i64 = 3_600_000;
 
 struct Seen {

@@ -38,7 +38,7 @@ pub(crate) use self::restore::{carried, totals};
 pub(crate) use self::rows::{COLUMNS as ROW_COLUMNS, row_of};
 pub(crate) use self::schema::{VERSION, version};
 
-/// So long a transaction waits for somebody else's.
+/// How long a transaction waits for another process's.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// A file up to this size (bytes) is checked page by page when the last stop was not a clean one.

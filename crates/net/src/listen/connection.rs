@@ -112,7 +112,7 @@ impl Peer {
         self.place.write_stall
     }
 
-    /// Counts that its connection, once upgraded, took none for so long.
+    /// Counts that its upgraded connection took no bytes for longer than the write stall allows.
     pub fn has_stalled(&self) {
         let stalled = &self.place.figures.stalled_writes;
         stalled.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Requests whose bodies stop coming: who waits for more of one waits so long, and no longer.
+//! Requests whose bodies stop coming: whoever waits for more of one waits for a limited time.
 
 use std::convert::Infallible;
 use std::pin::Pin;

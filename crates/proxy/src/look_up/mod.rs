@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode, request};
+use percent_encoding::percent_decode_str;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::watch;
 
@@ -32,10 +33,10 @@ pub(crate) fn is_ours(target: &str) -> bool {
         || ((path.contains('%') || path.contains("/.")) && rest(&normal(path)).is_some())
 }
 
-/// The path as RFC 3986, 6.2.2, has it: what need not be encoded is not, and dots have done their work. An encoded slash
-/// is one, as many servers read it.
+/// The path as the most forgiving server reads it: nothing is encoded, not even a slash, and dots have done their work
+/// (RFC 3986, 6.2.2).
 fn normal(path: &str) -> String {
-    let plain = plain(path);
+    let plain = percent_decode_str(path).decode_utf8_lossy();
     let mut segments: Vec<&str> = Vec::new();
     for segment in plain.split('/') {
         match segment {
@@ -45,25 +46,6 @@ fn normal(path: &str) -> String {
         }
     }
     format!("/{}", segments.join("/"))
-}
-
-/// A path without its needless percent-encodings.
-fn plain(path: &str) -> String {
-    let mut parts = path.split('%');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let encoded = part
-            .get(..2)
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match encoded.map(char::from) {
-            Some(one @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' | '~' | '/')) => {
-                plain.push(one);
-                plain.push_str(part.get(2..).unwrap_or_default());
-            }
-            _ => plain.extend(["%", part]),
-        }
-    }
-    plain
 }
 
 fn rest(target: &str) -> Option<&str> {

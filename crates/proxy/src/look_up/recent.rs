@@ -97,7 +97,7 @@ impl RecentCall {
         known.or(self.begun_as.as_deref())
     }
 
-    /// Waits for the final word, at most so long.
+    /// Waits for the final word, at most this long.
     pub(crate) async fn wait(&self, at_most: Duration) {
         let Word::Open(open) = &self.word else {
             return;

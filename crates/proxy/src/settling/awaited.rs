@@ -19,7 +19,7 @@ const MOST_AWAITED: usize = 2_000;
 const MOST_LOOKED_FOR: usize = 10_000;
 /// So few that were taken are not worth looking for.
 const FEW: usize = 64;
-/// So long after it began a call is awaited; then it stays unknown. Milliseconds.
+/// How long after its beginning a call is awaited, in milliseconds; then it stays unknown.
 const LONGEST_WAIT: i64 = 24 * 60 * 60 * 1000;
 
 /// A call whose usage is not known, or only as an estimate.

@@ -178,7 +178,7 @@ async fn pass_down<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     Ended::Upstream
 }
 
-/// Passes these on. Whoever takes none of them for so long has stalled; who takes some is waited for, however slow.
+/// Passes these on. Whoever takes none of them for `patience` has stalled; one that takes some is waited for, however slow.
 async fn send<W: AsyncWrite + Unpin>(
     to: &mut W,
     mut bytes: &[u8],

@@ -2,6 +2,7 @@
 //! ends. It must not know which request a response belongs to.
 
 use meter::Reason;
+use percent_encoding::percent_decode_str;
 
 use crate::frame_usage::frames::{Frames, Piece};
 use crate::frame_usage::tree::{self, FrameTag};
@@ -264,21 +265,9 @@ fn model_asked(target: &str) -> Option<Box<str>> {
     let value = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("model="))?;
-    let mut bytes = value.bytes();
-    let mut plain = Vec::with_capacity(value.len());
-    while let Some(byte) = bytes.next() {
-        plain.push(match byte {
-            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    let model = String::from_utf8(plain).ok()?;
-    (!model.is_empty() && model.len() <= MOST_TEXT_BYTES).then(|| model.into())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16)?.try_into().ok()
+    let value = value.replace('+', " ");
+    let model = percent_decode_str(&value).decode_utf8().ok()?;
+    (!model.is_empty() && model.len() <= MOST_TEXT_BYTES).then(|| model.into_owned().into())
 }
 
 #[cfg(test)]
