@@ -254,7 +254,7 @@ async fn one_connection_too_many_is_told_so_and_the_next_one_served() {
         let answer = proxy.exchange(&request).await;
         assert_eq!(answer.status(), 503);
         let error: Value = serde_json::from_str(&answer.text()).expect("JSON");
-        assert_eq!(error["error"]["type"], "tollfree_upstream", "{error}");
+        assert_eq!(error["error"]["type"], "server_error", "{error}");
         assert_eq!(error["error"]["code"], "overloaded", "{error}");
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(answer.header("connection"), Some("close"));

@@ -311,6 +311,33 @@ async fn sighup_reloads_what_no_watcher_saw() {
     assert_eq!(standing(&proxy).await, (high, 92));
 }
 
+#[tokio::test]
+async fn a_list_with_other_groups_waits_for_a_restart_and_totals_stay_with_their_group() {
+    let upstream = counting().await;
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/offer.toml");
+    let shipped = std::fs::read_to_string(shipped).expect("a file");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("offer.toml");
+    std::fs::write(&file, &shipped).expect("a file");
+    let setup = ProxySetup::to(&upstream.url())
+        .variable("TOLLFREE_OFFER_FILE", file.to_str().expect("text"));
+    let proxy = Proxy::start(setup);
+    proxy.exchange(&Request::get("/v1/models")).await;
+    let [(_, low), _] = SMALL;
+    assert_eq!(standing(&proxy).await, (low, 46));
+    let more = shipped.replace("\nsmall = [", "\nmedium = [1, 1, 1, 1, 1]\nsmall = [");
+    let more = more + "\n[models.medium]\nsome-model = {}\n";
+    std::fs::write(&file, more).expect("a file");
+    command::signal(proxy.id(), "HUP");
+    logged(
+        &proxy,
+        "it has large, medium, small. help: restart tollfree",
+        1,
+    )
+    .await;
+    assert_eq!(standing(&proxy).await, (low, 92));
+}
+
 /// A stream whose first event came, behind a gate, and the proxy it came through.
 struct Streaming {
     gate: Gate,

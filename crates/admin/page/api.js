@@ -1,6 +1,7 @@
 // The questions the page asks the proxy it came from. Shapes: docs/openapi.json.
 
-const token = new URLSearchParams(location.search).get('token');
+// A token has no spaces: a plus sign that was typed is one.
+const token = new URLSearchParams(location.search.replaceAll('+', '%2B')).get('token');
 
 /** The path of a question, with what limits it. */
 export function path(name, limits = {}) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use ledger::{CallFilter, Health, Ledger, ReadError};
+use ledger::{Health, Ledger, ReadError};
 use meter::Day;
 use net::ListenFigures;
 use percent_encoding::percent_decode_str;
@@ -18,12 +18,9 @@ use crate::about::About;
 use crate::api::{Answer, Api};
 use crate::asked::{Asked, CALLS, names};
 use crate::health::{self, Status};
-use crate::history::{History, MOST_CALLS, Wanted};
+use crate::history::History;
 use crate::standing::SCHEMA;
 use crate::{call, metrics};
-
-/// Calls in a file at most.
-const MOST_IN_FILE: usize = 100_000;
 
 /// Everything that can be asked. Cheap to clone.
 #[derive(Clone)]
@@ -292,16 +289,9 @@ impl Answers {
     /// last of them.
     pub(crate) async fn change_since(&self, number: i64) -> (i64, Value) {
         let today = self.today();
-        let wanted = Wanted {
-            filter: CallFilter {
-                above: Some(number),
-                ..CallFilter::default()
-            },
-            search: None,
-        };
         let looked = self
             .read(move |history| {
-                let rows = history.rows(&wanted, MOST_CALLS)?;
+                let rows = history.settled_after(number)?;
                 Ok((rows, history.days(today, today, None)?))
             })
             .await;
@@ -323,7 +313,6 @@ impl Answers {
         let asked = Asked(query);
         asked.only(CALLS)?;
         let wanted = asked.wanted()?;
-        self.read(move |history| Ok(call::csv(&history.rows(&wanted, MOST_IN_FILE)?)))
-            .await
+        self.read(move |history| history.csv(&wanted)).await
     }
 }

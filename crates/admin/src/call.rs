@@ -92,26 +92,28 @@ pub fn instant(at: i64) -> String {
         .map_or_else(|_| at.to_string(), |instant| format!("{instant:.3}"))
 }
 
-/// The names of the fields and the values of each row as one file: RFC 4180, with a header.
+/// The names of the fields as the first line of a CSV file.
 #[must_use]
-pub(crate) fn csv(rows: &[Row]) -> String {
+pub fn csv_header() -> String {
     let empty = Row {
         number: 0,
         call: ledger::SettledCall::default(),
         adjusts: None,
     };
-    let mut file = csv_line(fields(&empty).into_iter().map(|(name, _)| name));
-    for row in rows {
-        let cells: Vec<String> = fields(row)
-            .into_iter()
-            .map(|(_, value)| cell(&value))
-            .collect();
-        file.push_str(&csv_line(cells.iter().map(String::as_str)));
-    }
-    file
+    csv_line(fields(&empty).into_iter().map(|(name, _)| name))
 }
 
-fn cell(value: &Value) -> String {
+/// The values of a row as a line of a CSV file.
+#[must_use]
+pub fn csv_row(row: &Row) -> String {
+    let cells = fields(row).into_iter().map(|(_, value)| text_of(&value));
+    let cells: Vec<String> = cells.collect();
+    csv_line(cells.iter().map(String::as_str))
+}
+
+/// A value of a field as text: nothing for null, texts as they are.
+#[must_use]
+pub fn text_of(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -1,10 +1,12 @@
 //! Who may ask on the admin listener: a Host that is ours (a page of another site may have rebound its name to this
 //! address), and a token where one is set. Must not know what is asked.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
@@ -89,8 +91,13 @@ impl Guard {
         let asked = query
             .split('&')
             .find_map(|pair| pair.strip_prefix("token="));
-        let shown = bearer.or(asked).ok_or(Denied::Token)?;
-        hmac::verify(&token.key, shown.as_bytes(), token.tag.as_ref()).map_err(|_| Denied::Token)
+        // A token has no spaces, so a plus sign is one, encoded or not.
+        let shown: Cow<'_, [u8]> = match (bearer, asked) {
+            (Some(bearer), _) => bearer.as_bytes().into(),
+            (None, Some(asked)) => percent_decode_str(asked).into(),
+            (None, None) => return Err(Denied::Token),
+        };
+        hmac::verify(&token.key, &shown, token.tag.as_ref()).map_err(|_| Denied::Token)
     }
 }
 
@@ -163,6 +170,12 @@ mod tests {
             guard.token(&head("localhost", None, "/x?a=1&token=s3cret")),
             Ok(())
         );
+        let guard = Guard::new(&[], Some("a+b/c=%")).unwrap();
+        for said in ["a+b/c=%25", "a%2Bb%2Fc%3D%25"] {
+            let target = format!("/x?token={said}");
+            assert_eq!(guard.token(&head("localhost", None, &target)), Ok(()));
+        }
+        let guard = Guard::new(&[], Some("s3cret")).unwrap();
         for wrong in ["Bearer s3cre", "Bearer s3crett", "s3cret", "Basic s3cret"] {
             assert_eq!(
                 guard.token(&head("localhost", Some(wrong), "/")),

@@ -2,18 +2,20 @@
 //! keeps it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::{CallFilter, DayRow, ReadError, Reader, Row};
 use meter::Day;
 use serde_json::{Value, json};
 
-use crate::call::{instant, of_row};
+use crate::call::{self, instant, of_row};
 use crate::standing::SCHEMA;
 use crate::sums::{Amount, sums};
 
 /// Calls in one answer at most.
 pub(crate) const MOST_CALLS: usize = 500;
+/// Calls in one CSV file at most.
+const MOST_IN_FILE: usize = 100_000;
 /// Days in one answer at most.
 pub(crate) const MOST_DAYS: i32 = 400;
 
@@ -21,8 +23,9 @@ pub(crate) const MOST_DAYS: i32 = 400;
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     folder: PathBuf,
-    /// Opened when first asked: the ledger may come later than the program.
-    reader: Arc<Mutex<Option<Reader>>>,
+    /// The reader of the last question, for the next one; opened when first asked, since the ledger may come later than
+    /// the program.
+    idle: Arc<Mutex<Option<Reader>>>,
 }
 
 /// Which calls are wanted.
@@ -37,20 +40,25 @@ impl History {
     pub(crate) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            reader: Arc::default(),
+            idle: Arc::default(),
         }
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
-        let mut place = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = match place.take().filter(Reader::is_current) {
+        // Who asks beside a long question opens a reader of its own.
+        let idle = self.idle().take();
+        let reader = match idle.filter(Reader::is_current) {
             Some(reader) => reader,
             None => Reader::open(&self.folder)?,
         };
         let answer = ask(&reader)?;
         // One that failed is not used again: the file may have been replaced.
-        *place = Some(reader);
+        *self.idle() = Some(reader);
         Ok(answer)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Reader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest calls first, and whether there are more.
@@ -61,7 +69,38 @@ impl History {
         Ok(json!({ "schema": SCHEMA, "calls": calls, "more": rows.len() > most }))
     }
 
-    pub(crate) fn rows(&self, wanted: &Wanted, at_most: usize) -> Result<Vec<Row>, ReadError> {
+    /// All of them as a file: RFC 4180, with a header. Only the text is held in memory.
+    pub(crate) fn csv(&self, wanted: &Wanted) -> Result<String, ReadError> {
+        let mut wanted = wanted.clone();
+        let mut file = call::csv_header();
+        let mut left = MOST_IN_FILE;
+        while left > 0 {
+            let rows = self.rows(&wanted, MOST_CALLS.min(left))?;
+            for row in &rows {
+                file.push_str(&call::csv_row(row));
+            }
+            if rows.len() < MOST_CALLS {
+                break;
+            }
+            left -= rows.len();
+            wanted.filter.below = rows.last().map(|row| row.number);
+        }
+        Ok(file)
+    }
+
+    /// The newest of the calls that were settled after that number, newest first.
+    pub(crate) fn settled_after(&self, number: i64) -> Result<Vec<Row>, ReadError> {
+        // A damaged ledger was put aside meanwhile, and the numbers of the new one begin anew.
+        let is_another = self.newest()? < number;
+        let filter = CallFilter {
+            above: (!is_another).then_some(number),
+            at_most: MOST_CALLS,
+            ..CallFilter::default()
+        };
+        self.read(|reader| reader.calls(&filter))
+    }
+
+    fn rows(&self, wanted: &Wanted, at_most: usize) -> Result<Vec<Row>, ReadError> {
         let filter = CallFilter {
             at_most,
             ..wanted.filter.clone()
@@ -122,7 +161,7 @@ impl History {
         self.read(|reader| reader.curve(day.number(), organization, group))
     }
 
-    /// Whether any call was ever settled, and the number of the newest row.
+    /// The number of the newest row; 0: no call was ever settled.
     pub(crate) fn newest(&self) -> Result<i64, ReadError> {
         let filter = CallFilter {
             at_most: 1,

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meter::Day;
+use meter::{Day, Offer};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use proxy::Proxy;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,7 +55,7 @@ pub(crate) fn watch(
                 }
             }
             while words.try_recv().is_ok() {}
-            match reload(&sources, &started, &proxy) {
+            match reload(&sources, &started, &running.offer, &proxy) {
                 Ok((loaded, fixed)) => {
                     running = loaded;
                     notice = fixed;
@@ -123,6 +123,7 @@ fn concerns(path: &Path, files: &[PathBuf]) -> bool {
 fn reload(
     sources: &Sources,
     started: &Config,
+    offer: &Offer,
     proxy: &Proxy,
 ) -> Result<(Loaded, Option<String>), String> {
     let loaded = load(sources).map_err(|mistakes| {
@@ -132,6 +133,11 @@ fn reload(
         );
         stays(&mistakes.in_brief())
     })?;
+    if group_names(&loaded.offer) != group_names(offer) {
+        let why = other_groups(&group_names(offer), &group_names(&loaded.offer));
+        tracing::error!("{why}");
+        return Err(why);
+    }
     let parts = wiring::parts(&loaded).map_err(|error| {
         tracing::error!(%error, "the configuration was not reloaded, the running one stays");
         stays(&error.to_string())
@@ -149,6 +155,23 @@ fn reload(
     let notice =
         format!("the configuration says another {fixed} than is in force. help: restart tollfree");
     Ok((loaded, Some(notice)))
+}
+
+fn group_names(offer: &Offer) -> Vec<&str> {
+    offer
+        .groups()
+        .map(|(_, group)| group.name.as_ref())
+        .collect()
+}
+
+/// Totals in memory are kept by a group's place in the list: under another list they would be another group's.
+fn other_groups(before: &[&str], now: &[&str]) -> String {
+    format!(
+        "the configuration was not reloaded, the running one stays: the model list had the groups {}, now it has {}. \
+         help: restart tollfree, which keeps the totals of each",
+        before.join(", "),
+        now.join(", ")
+    )
 }
 
 fn stays(why: &str) -> String {

@@ -19,7 +19,7 @@ pub(crate) struct KeyHash([u8; 16]);
 
 impl KeyHash {
     /// A hash that was kept.
-    pub(crate) fn of_bytes(bytes: [u8; 16]) -> KeyHash {
+    pub(crate) const fn of_bytes(bytes: [u8; 16]) -> KeyHash {
         KeyHash(bytes)
     }
 

@@ -1,4 +1,4 @@
-//! A settled call as a line of JSON, and a field of it as a cell of a file. It must not know which fields there are,
+//! A settled call as a line of JSON. It must not know which fields there are,
 //! nor which calls are asked for.
 
 use admin::fields;
@@ -18,13 +18,4 @@ pub(crate) fn as_line(row: &Row) -> String {
             .map(|(name, value)| (name.to_owned(), value)),
     );
     format!("{}\n", Value::Object(object))
-}
-
-/// A value as a cell of a file: nothing for null, texts as they are.
-pub(crate) fn as_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

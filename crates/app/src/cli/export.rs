@@ -82,26 +82,13 @@ fn write_header(format: Format, output: &mut impl Write) -> io::Result<()> {
     if format == Format::Jsonl {
         return Ok(());
     }
-    // Every row has the same fields: one of nothing names them.
-    let nothing = Row {
-        number: 0,
-        call: ledger::SettledCall::default(),
-        adjusts: None,
-    };
-    let names = admin::fields(&nothing);
-    output.write_all(admin::csv_line(names.iter().map(|(name, _)| *name)).as_bytes())
+    output.write_all(admin::csv_header().as_bytes())
 }
 
 fn write(format: Format, row: &Row, output: &mut impl Write) -> io::Result<()> {
     let line = match format {
         Format::Jsonl => call_fields::as_line(row),
-        Format::Csv => {
-            let fields = admin::fields(row).into_iter();
-            let texts: Vec<String> = fields
-                .map(|(_, value)| call_fields::as_text(&value))
-                .collect();
-            admin::csv_line(texts.iter().map(String::as_str))
-        }
+        Format::Csv => admin::csv_row(row),
     };
     output.write_all(line.as_bytes())
 }

@@ -56,12 +56,6 @@ pub(crate) fn day_of(at: i64) -> Day {
     Day::at(at.div_euclid(1000))
 }
 
-/// RFC 3339 in UTC, always with milliseconds, so that texts sort as the instants do: `2026-11-21T23:10:04.120Z`. `at` is
-/// in Unix milliseconds.
-pub(crate) fn rfc3339(at: i64) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| UNKNOWN.to_owned(), |at| format!("{at:.3}"))
-}
-
 /// The clock time of an instant (Unix seconds) where the viewer is, `01:00`; none where that is UTC's own.
 pub(crate) fn clock_here(seconds: i64, zone: &TimeZone) -> Option<String> {
     let at = Timestamp::from_second(seconds).ok()?;
@@ -114,10 +108,6 @@ mod tests {
         let at = 1_795_302_604_000;
         assert_eq!(time_of_day(at), "23:10:04");
         assert_eq!(day_of(at).to_string(), "2026-11-21");
-        assert_eq!(rfc3339(at), "2026-11-21T23:10:04.000Z");
-        assert_eq!(rfc3339(at + 850), "2026-11-21T23:10:04.850Z");
-        assert_eq!(rfc3339(at + 7), "2026-11-21T23:10:04.007Z");
-        assert_eq!(rfc3339(i64::MAX), "?");
         let zone = |hours| TimeZone::fixed(jiff::tz::offset(hours));
         let midnight = day_of(at).end();
         assert_eq!(clock_here(midnight, &zone(1)).as_deref(), Some("01:00"));

@@ -164,12 +164,15 @@ impl Refusal {
         }
     }
 
-    /// Upstream's failures carry a type of their own; the rest is the request's fault.
+    /// Failures on the way upstream have a type of their own; for the others there is one of `OpenAI`'s.
     fn kind(&self) -> &'static str {
-        if self.status().is_server_error() {
-            "tollfree_upstream"
-        } else {
-            "invalid_request_error"
+        match self {
+            Refusal::Unreachable { .. }
+            | Refusal::TimedOut { .. }
+            | Refusal::Loop(_)
+            | Refusal::Broke { .. } => "tollfree_upstream",
+            Refusal::Overloaded | Refusal::NoRandomness(_) => "server_error",
+            _ => "invalid_request_error",
         }
     }
 

@@ -2,6 +2,7 @@
 //! each once. Knows nothing of how they are seen or settled.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::Row;
@@ -134,9 +135,10 @@ pub(crate) struct Awaited {
 struct State {
     /// Boxed: a table with room for more is mostly empty.
     by_response: HashMap<Arc<str>, Box<Unseen>, ahash::RandomState>,
-    /// Oldest first; some of those taken meanwhile among them.
+    /// Oldest first; some of those taken meanwhile among them, and former calls of an id that came again.
     order: VecDeque<Arc<str>>,
-    /// By a hash that nobody outside can foresee: of two alike, one call would not be looked for in the ledger.
+    /// Responses that were taken, and pairs of key and response that the ledger was asked for. By hashes that nobody
+    /// outside can foresee: of two alike, one call would not be looked for in the ledger.
     looked_for: HashSet<u64, ahash::RandomState>,
     looked_for_order: VecDeque<u64>,
 }
@@ -158,6 +160,7 @@ impl Awaited {
         state.forget_taken();
         if state.order.len() > MOST_AWAITED
             && let Some(oldest) = state.order.pop_front()
+            && state.awaits(&oldest)
         {
             state.by_response.remove(&oldest);
         }
@@ -167,33 +170,41 @@ impl Awaited {
     pub(crate) fn take(&self, response_id: &str) -> Option<Unseen> {
         let mut state = self.state();
         let unseen = state.by_response.remove(response_id)?;
-        state.look_for(response_id);
+        let hash = state.hash(response_id);
+        state.look_for(hash);
         Some(*unseen)
     }
 
-    /// Whether nobody has looked for this response yet, who would have found what the ledger knows of it.
-    pub(crate) fn is_new(&self, response_id: &str) -> bool {
-        self.state().look_for(response_id)
+    /// Whether this is the first time that this response is looked for with this key, and none of it was taken: only then
+    /// the ledger may know a call that awaits it. It looks by key, so that of another key says nothing.
+    pub(crate) fn is_new(&self, key: KeyHash, response_id: &str) -> bool {
+        let mut state = self.state();
+        let hash = state.hash((key, response_id));
+        !state.looked_for.contains(&state.hash(response_id)) && state.look_for(hash)
     }
 }
 
 impl State {
     /// Most are seen whole soon: their places in the order would stay until as many others came.
     fn forget_taken(&mut self) {
-        let State {
-            by_response, order, ..
-        } = self;
-        if order.len() > 2 * by_response.len() + FEW {
-            order.retain(|id| by_response.contains_key(id));
+        if self.order.len() > 2 * self.by_response.len() + FEW {
+            let mut order = std::mem::take(&mut self.order);
+            order.retain(|id| self.awaits(id));
+            self.order = order;
         }
     }
 
-    fn hash(&self, response_id: &str) -> u64 {
-        self.by_response.hasher().hash_one(response_id)
+    /// Whether the call that has this place in the order is awaited: not one of the same id that came later.
+    fn awaits(&self, place: &Arc<str>) -> bool {
+        let unseen = self.by_response.get(place);
+        unseen.is_some_and(|unseen| Arc::ptr_eq(&unseen.response_id, place))
     }
 
-    fn look_for(&mut self, response_id: &str) -> bool {
-        let hash = self.hash(response_id);
+    fn hash(&self, what: impl Hash) -> u64 {
+        self.by_response.hasher().hash_one(what)
+    }
+
+    fn look_for(&mut self, hash: u64) -> bool {
         if !self.looked_for.insert(hash) {
             return false;
         }
@@ -211,6 +222,8 @@ impl State {
 mod tests {
     use super::*;
     use meter::Meter;
+
+    const KEY: KeyHash = KeyHash::of_bytes([1; 16]);
 
     fn unseen(response_id: &str) -> Unseen {
         Unseen {
@@ -243,12 +256,27 @@ mod tests {
         assert!(awaited.take("resp_1").is_some());
         assert!(awaited.take("resp_1").is_none());
         assert!(
-            !awaited.is_new("resp_1"),
+            !awaited.is_new(KEY, "resp_1"),
             "it is not looked for in the ledger either"
         );
         awaited.put(unseen("resp_1"));
         assert!(awaited.take("resp_1").is_some());
-        assert!(awaited.is_new("resp_2") && !awaited.is_new("resp_2"));
+        assert!(awaited.is_new(KEY, "resp_2") && !awaited.is_new(KEY, "resp_2"));
+        assert!(
+            awaited.is_new(KeyHash::of_bytes([2; 16]), "resp_2"),
+            "another key found none of this one's"
+        );
+    }
+
+    #[test]
+    fn an_id_that_came_again_is_awaited_as_long_as_any_other() {
+        let awaited = Awaited::default();
+        awaited.put(unseen("again"));
+        for number in 1..MOST_AWAITED {
+            awaited.put(unseen(&number.to_string()));
+        }
+        awaited.put(unseen("again"));
+        assert!(awaited.take("again").is_some());
     }
 
     #[test]
@@ -269,7 +297,7 @@ mod tests {
         let awaited = Awaited::default();
         for number in 0..=MOST_AWAITED {
             awaited.put(unseen(&number.to_string()));
-            assert!(awaited.is_new(&format!("other {number}")));
+            assert!(awaited.is_new(KEY, &format!("other {number}")));
         }
         assert!(awaited.take("0").is_none() && awaited.take("1").is_some());
         let state = awaited.state();

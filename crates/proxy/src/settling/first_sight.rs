@@ -97,7 +97,7 @@ async fn find(shared: &Arc<Shared>, key: Option<KeyHash>, reported: &Reported) -
 /// The call as the ledger has it: it began before this start, or is one of very many.
 async fn kept(shared: &Arc<Shared>, key: KeyHash, response_id: &str) -> Option<Unseen> {
     let ledger = shared.outbox.ledger()?.clone();
-    if !shared.awaited.is_new(response_id) {
+    if !shared.awaited.is_new(key, response_id) {
         return None;
     }
     let _turn = shared.ledger_lookups.acquire().await.ok()?;

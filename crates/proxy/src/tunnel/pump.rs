@@ -1,7 +1,6 @@
 //! Bytes between two upgraded connections, both ways, until either side ends, or takes nothing of what it is told for too
 //! long. What upstream says waits for the commits of the calls that end in it. Knows nothing of what is said.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -142,8 +141,8 @@ async fn pass_up<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         }
         match send(&mut to, said, watched.patience).await {
             Ok(()) => {}
-            Err(error) if is_stall(&error) => return Ended::Upstream,
-            Err(_) => listens = false,
+            Err(Unsent::Stalled) => return Ended::Upstream,
+            Err(Unsent::Broken) => listens = false,
         }
     }
     if listens {
@@ -169,8 +168,8 @@ async fn pass_down<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         watched.spoke.notify_waiters();
         match sent {
             Ok(()) => {}
-            Err(error) if is_stall(&error) => return Ended::Stalled,
-            Err(_) => return Ended::Client,
+            Err(Unsent::Stalled) => return Ended::Stalled,
+            Err(Unsent::Broken) => return Ended::Client,
         }
     }
     // If it fails the client has ended too.
@@ -178,23 +177,31 @@ async fn pass_down<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     Ended::Upstream
 }
 
+/// Why bytes could not be passed on.
+enum Unsent {
+    /// Nobody took any for as long as one may.
+    Stalled,
+    /// The connection has ended.
+    Broken,
+}
+
 /// Passes these on. Whoever takes none of them for `patience` has stalled; one that takes some is waited for, however slow.
 async fn send<W: AsyncWrite + Unpin>(
     to: &mut W,
     mut bytes: &[u8],
     patience: Duration,
-) -> io::Result<()> {
+) -> Result<(), Unsent> {
+    let stalled = |_| Unsent::Stalled;
+    let broken = |_| Unsent::Broken;
     // A timer is armed only where they are not taken at once.
     while !bytes.is_empty() {
-        let taken = timeout(patience, to.write(bytes)).await??;
+        let writing = timeout(patience, to.write(bytes)).await;
+        let taken = writing.map_err(stalled)?.map_err(broken)?;
         if taken == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(Unsent::Broken);
         }
         bytes = bytes.get(taken..).unwrap_or_default();
     }
-    timeout(patience, to.flush()).await?
-}
-
-fn is_stall(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
+    let flushing = timeout(patience, to.flush()).await;
+    flushing.map_err(stalled)?.map_err(broken)
 }

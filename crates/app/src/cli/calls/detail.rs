@@ -4,7 +4,6 @@
 use ledger::{Row, SettledCall, Tokens};
 use meter::Day;
 
-use crate::cli::call_fields;
 use crate::cli::figures::{self, UNKNOWN};
 use crate::cli::layout::{GAP, grouped, wrapped};
 use crate::cli::table::one_line;
@@ -70,8 +69,8 @@ fn lines(row: &Row) -> Vec<(&'static str, String)> {
         ("endpoint", Some(endpoint(call))),
         ("service tier", text(&call.service_tier)),
         ("day", Some(day(call))),
-        ("began", Some(figures::rfc3339(call.began_at))),
-        ("settled", Some(figures::rfc3339(call.settled_at))),
+        ("began", Some(admin::instant(call.began_at))),
+        ("settled", Some(admin::instant(call.settled_at))),
         ("response id", text(&call.response_id)),
         ("request id", text(&call.request_id)),
         ("client", text(&call.client)),
@@ -226,7 +225,7 @@ fn day(call: &SettledCall<'_>) -> String {
 pub(super) fn as_rows(row: &Row) -> String {
     let mut out = String::new();
     for (name, value) in admin::fields(row) {
-        out.extend([name, "\t", &one_line(&call_fields::as_text(&value)), "\n"]);
+        out.extend([name, "\t", &one_line(&admin::text_of(&value)), "\n"]);
     }
     out
 }

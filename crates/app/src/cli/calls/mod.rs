@@ -148,15 +148,18 @@ fn list(desk: &Desk, options: &Options, terminal: &Terminal) -> Result<ExitCode,
     }
     let day = options.day.unwrap_or(today);
     let filter = options.filter(Some(day));
-    let mut rows = match desk.whole_reader()? {
-        None => Vec::new(),
-        Some(reader) => reader.calls(&filter)?,
+    let (mut rows, newest) = match desk.whole_reader()? {
+        None => (Vec::new(), 0),
+        Some(reader) => {
+            let newest = newest(&reader)?;
+            (reader.calls(&filter)?, newest)
+        }
     };
     let more = rows.len() > options.limit();
     rows.truncate(options.limit());
     rows.reverse();
     if options.watch {
-        return Ok(follow(desk, options, rows, terminal));
+        return Ok(follow(desk, options, rows, newest, terminal));
     }
     if options.json {
         return Ok(print(
@@ -226,8 +229,14 @@ impl Options {
 }
 
 /// Goes on with each call as it is settled, whatever becomes of the proxy meanwhile.
-fn follow(desk: &Desk, options: &Options, rows: Vec<Row>, terminal: &Terminal) -> ExitCode {
-    let mut last = rows.last().map(|row| row.number);
+fn follow(
+    desk: &Desk,
+    options: &Options,
+    rows: Vec<Row>,
+    newest: i64,
+    terminal: &Terminal,
+) -> ExitCode {
+    let mut last = rows.last().map_or(newest, |row| row.number.max(newest));
     let mut header = terminal.is_terminal || options.header;
     let mut new = rows;
     loop {
@@ -245,20 +254,33 @@ fn follow(desk: &Desk, options: &Options, rows: Vec<Row>, terminal: &Terminal) -
     }
 }
 
+/// The number of the newest row; 0: there is none.
+fn newest(reader: &Reader) -> Result<i64, NoAnswer> {
+    let filter = CallFilter {
+        at_most: 1,
+        ..CallFilter::default()
+    };
+    let rows = reader.calls(&filter)?;
+    Ok(rows.first().map_or(0, |row| row.number))
+}
+
 /// The rows after the last one, oldest first.
-fn newer(desk: &Desk, options: &Options, last: &mut Option<i64>) -> Result<Vec<Row>, NoAnswer> {
+fn newer(desk: &Desk, options: &Options, last: &mut i64) -> Result<Vec<Row>, NoAnswer> {
     let Some(reader) = desk.reader()? else {
         return Ok(Vec::new());
     };
+    // A damaged ledger was put aside meanwhile, and the numbers of the new one begin anew.
+    if newest(&reader)? < *last {
+        *last = 0;
+    }
     let filter = CallFilter {
-        // A ledger that was empty begins at its first row.
-        above: Some(last.unwrap_or(0)),
+        above: Some(*last),
         at_most: MOST_AT_ONCE,
         ..options.filter(options.day)
     };
     let mut rows = reader.calls(&filter)?;
     rows.reverse();
-    *last = rows.last().map(|row| row.number).or(*last);
+    *last = rows.last().map_or(*last, |row| row.number);
     Ok(rows)
 }
 
@@ -308,7 +330,7 @@ fn cells(row: &Row, day: Option<Day>) -> Vec<Cell> {
     let (verdict, role) = verdict(&call.verdict);
     vec![
         Cell::of(row.number.to_string(), row.number.to_string()),
-        Cell::of(time, figures::rfc3339(call.settled_at)),
+        Cell::of(time, admin::instant(call.settled_at)),
         Cell::same(model.unwrap_or(UNKNOWN)),
         tokens.map_or_else(|| Cell::same(UNKNOWN), Cell::number),
         Cell::of(verdict, call.verdict.as_ref()).painted(role),

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::{OrganizationNow, Status};
 use crate::cli::desk::Source;
-use crate::cli::figures;
 use crate::cli::sums;
 use crate::cli::table::{Cell, Column, Kind, Table};
 
@@ -81,7 +80,7 @@ pub(super) fn as_object(status: &Status) -> Value {
     let mut object = json!({
         "schema": SCHEMA,
         "running": status.source == Source::Running,
-        "as_of": as_of.map(figures::rfc3339),
+        "as_of": as_of.map(admin::instant),
         "day": status.day.to_string(),
         "reset": format!("{}T00:00:00Z", Day::at(status.day.end())),
         "reset_seconds": (status.day.end() - status.now).max(0),
@@ -103,7 +102,7 @@ fn organization_object(organization: &OrganizationNow) -> Value {
             let crossing = organization.crossing(&group.group).map(|crossing| {
                 json!({
                     "call": crossing.call,
-                    "at": figures::rfc3339(crossing.at),
+                    "at": admin::instant(crossing.at),
                     "tokens": crossing.tokens,
                     "before_tokens": crossing.before,
                 })
