@@ -303,6 +303,33 @@ fn noise(length: usize, mut seed: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_request_that_fails_before_its_response_leaves_the_next_one_alone() {
+    let (listener, proxy) = upstream().await;
+    let key = format!("authorization: Bearer {ACME}\r\n");
+    let (_, _, mut client, mut upstream) = opened(&listener, proxy.address(), &key).await;
+    let failed =
+        json!({"type": "error", "sequence_number": 0, "error": {"code": "server_is_overloaded"}});
+    let answered = json!({"type": "response.completed", "response": {"id": "resp_next", "object": "response",
+        "status": "completed", "model": MODEL, "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}}});
+    let mut first = create("hi", None);
+    first["service_tier"] = json!("flex");
+    for (ask, answer) in [(first, failed), (create("hi", None), answered)] {
+        let asked = frame(TEXT, ask.to_string().as_bytes());
+        client.write_all(&asked).await.expect("sent");
+        let mut came = vec![0; asked.len()];
+        upstream.read_exact(&mut came).await.expect("a socket");
+        let says = plain_frame(TEXT, answer.to_string().as_bytes());
+        upstream.write_all(&says).await.expect("sent");
+        let mut read = vec![0; says.len()];
+        client.read_exact(&mut read).await.expect("a socket");
+    }
+    let word = settled(&proxy, "resp_next").await;
+    assert_eq!(word["verdict"], "free", "{word}");
+    let assumes = word["assumes"].as_str().unwrap_or_default();
+    assert!(!assumes.contains("service-tier"), "{word}");
+}
+
+#[tokio::test]
 async fn an_end_that_is_said_again_is_no_other_call() {
     let data = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

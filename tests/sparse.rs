@@ -54,23 +54,30 @@ async fn a_transcription_of_an_unknown_model_draws_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_asked_for_is_read_without_its_content_type() {
-    let stream = [
-        chat::says("c_1", MODEL, "Hi"),
-        chat::counts("c_1", MODEL, &chat::usage(12, 34)),
-        DONE.to_vec(),
-    ]
-    .concat();
-    let upstream = Upstream::constant(sized(200, &[ORGANIZATION, DATE], &stream)).await;
-    let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
-    let wanting = ask(
-        MODEL,
-        r#","stream":true,"stream_options":{"include_usage":true}"#,
-    );
-    let answer = proxy.exchange(&Request::post(PATH, wanting)).await;
-    assert_eq!(answer.body.bytes, stream);
-    let settled = proxy.settled(&answer).await;
-    assert_eq!(settled.number("tokens"), Some(46), "{settled:?}");
+async fn a_stream_that_was_asked_for_is_read_without_its_content_type_and_with_an_odd_one() {
+    let says = chat::says("c_1", MODEL, "Hi");
+    let counts = chat::counts("c_1", MODEL, &chat::usage(12, 34));
+    let stream = [&says[..], &counts, DONE].concat();
+    let unasked = [&says[..], DONE].concat();
+    for odd in [None, Some("text/plain"), Some("application/octet-stream")] {
+        let mut headers = vec![ORGANIZATION, DATE];
+        headers.extend(odd.map(|odd| ("content-type", odd)));
+        let upstream = Upstream::constant(sized(200, &headers, &stream)).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        let wanting = ask(
+            MODEL,
+            r#","stream":true,"stream_options":{"include_usage":true}"#,
+        );
+        let answer = proxy.exchange(&Request::post(PATH, wanting)).await;
+        assert_eq!(answer.body.bytes, stream);
+        let settled = proxy.settled(&answer).await;
+        assert_eq!(settled.number("tokens"), Some(46), "{odd:?}: {settled:?}");
+        // Taken out again is only what was asked for by us, whatever its type says.
+        let answer = proxy
+            .exchange(&Request::post(PATH, ask(MODEL, r#","stream":true"#)))
+            .await;
+        assert_eq!(answer.body.bytes, unasked, "{odd:?}");
+    }
 }
 
 #[tokio::test]

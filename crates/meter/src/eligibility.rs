@@ -24,8 +24,6 @@ pub(crate) struct Question<'a> {
     pub(crate) service_tier: Option<&'a str>,
     /// The model is a request's word, not an answer's: an alias stands for its snapshot.
     pub(crate) model_is_asked: bool,
-    /// The service tier is a request's word: `auto` stands for `default`.
-    pub(crate) tier_is_asked: bool,
     pub(crate) at: i64,
 }
 
@@ -38,7 +36,6 @@ impl<'a> Question<'a> {
             model: call.model,
             service_tier: call.service_tier,
             model_is_asked: call.model_is_asked,
-            tier_is_asked: false,
             at: call.at,
         }
     }
@@ -121,8 +118,8 @@ impl Eligibility {
             return ineligible(Reason::ProjectNotShared, SlackSource::Sharing, true);
         }
         match question.service_tier {
-            None | Some("default" | INCENTIVIZED) => {}
-            Some("auto") if question.tier_is_asked => {}
+            // `auto` names no other tier than the default.
+            None | Some("default" | "auto" | INCENTIVIZED) => {}
             Some("batch") => return ineligible(Reason::Batch, SlackSource::ServiceTier, false),
             Some(_) => return ineligible(Reason::ServiceTier, SlackSource::ServiceTier, false),
         }

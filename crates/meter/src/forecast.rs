@@ -47,7 +47,6 @@ impl Meter {
             model: head.model,
             service_tier: head.service_tier,
             model_is_asked: true,
-            tier_is_asked: true,
             at: head.at,
         };
         let known = head.model.and_then(|model| rules.offer().known(model));

@@ -29,8 +29,11 @@ impl Listing {
     }
 }
 
-/// How ids of fine-tuned models begin.
-pub(crate) const FINE_TUNED: &str = "ft:";
+/// Whether an id is that of a fine-tuned model: `ft:gpt-4o-mini-2024-07-18:acme::id`, before 2023-08
+/// `davinci:ft-acme-2023-01-31-12-00-00`.
+pub(crate) fn is_fine_tuned(id: &str) -> bool {
+    id.starts_with("ft:") || id.contains(":ft-")
+}
 
 /// Major and minor number: 5.6 is `(5, 6)`, 4 is `(4, 0)`.
 type Version = (u32, u32);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::day::Day;
-use crate::listing::{self, FINE_TUNED, Listing};
+use crate::listing::{self, Listing};
 use crate::model_group::{GroupId, Model, ModelGroup, UsageTier};
 use crate::offer_error::{LONGEST_NAME, MOST_ENTRIES, MOST_GROUPS, OfferError};
 use crate::price::Price;
@@ -284,7 +284,7 @@ impl Offer {
 
     /// What the list says about a name that is neither a listed id nor an alias.
     pub(crate) fn classify(&self, model: &str) -> Listing {
-        if model.starts_with(FINE_TUNED) {
+        if listing::is_fine_tuned(model) {
             return Listing::FineTuned;
         }
         let listed = self.models.iter().filter_map(|model| {
@@ -322,7 +322,7 @@ fn check_groups(groups: &[ModelGroup]) -> Result<(), OfferError> {
 
 fn check_model_name(name: &str) -> Result<(), OfferError> {
     check_name(name)?;
-    if name.starts_with(FINE_TUNED) {
+    if listing::is_fine_tuned(name) {
         return Err(OfferError::FineTunedModel { model: name.into() });
     }
     Ok(())

@@ -224,7 +224,6 @@ impl Meter {
             model: call.model,
             service_tier: call.service_tier,
             model_is_asked: true,
-            tier_is_asked: true,
             at: call.at,
         };
         let known = call.model.and_then(|model| rules.offer().known(model));

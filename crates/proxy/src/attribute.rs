@@ -1,6 +1,7 @@
 //! Whose call it was: OpenAI's answer says so, or the key was seen before. A request header alone never names
 //! an organization, or anybody could read and spend another's allowance.
 
+use http::header::HeaderValue;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 use meter::{Meter, Organization};
@@ -51,7 +52,7 @@ pub(crate) fn by_answer(
     answer: &HeaderMap,
 ) -> Whose {
     let project = name(answer, &PROJECT);
-    if !answer.contains_key(&ORGANIZATION) {
+    if answer.get(&ORGANIZATION).is_none_or(HeaderValue::is_empty) {
         let by_key = by_key(meter, keys, key);
         return Whose {
             may_know: accepts(status) && !by_key.organization.is_unknown(),
@@ -165,6 +166,12 @@ mod tests {
         assert!(by_key(&meter, &keys, key).organization.is_unknown());
         let asked = by_answer(&meter, &keys, key, StatusCode::OK, &head(None));
         assert!(asked.organization.is_unknown());
+        let known = by_answer(&meter, &keys, key, StatusCode::OK, &head(Some("acme")));
+        let unnamed = by_answer(&meter, &keys, key, StatusCode::OK, &head(Some("")));
+        assert!(
+            unnamed.organization == known.organization,
+            "an empty name names nobody"
+        );
         let (answer, ()) = http::Response::new(()).into_parts();
         assert!(!learn_alias(&meter, &asked, "org-1", &answer));
         assert!(meter.organizations().find("org-1").is_none());

@@ -254,10 +254,7 @@ impl Call {
     ) -> Response<AnswerBody> {
         let head_came = Instant::now();
         let endpoint = under_way.endpoint();
-        let form = match text(&head.headers, &CONTENT_TYPE) {
-            None if under_way.asked_for_stream() => Form::EventStream,
-            named => Form::of(named),
-        };
+        let form = under_way.form(text(&head.headers, &CONTENT_TYPE));
         let codings = Coding::of(asked::coding_values(&head.headers));
         let reader = match &codings {
             Some(codings) => ResponseReader::new(endpoint, form, codings),

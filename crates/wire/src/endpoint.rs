@@ -109,6 +109,18 @@ impl Metered {
         }
     }
 
+    /// Whether an answer can be sound or plain text.
+    #[must_use]
+    pub const fn gives_media(self) -> bool {
+        matches!(self, Self::Speech | Self::Transcriptions)
+    }
+
+    /// Whether a whole answer says of each hosted tool whether it ran. Elsewhere only the request says what was offered.
+    #[must_use]
+    pub const fn shows_tools(self) -> bool {
+        matches!(self, Self::Responses)
+    }
+
     /// A model to judge a call by whose own is not known, where all of an endpoint's are alike: no allowance covers images,
     /// speech, transcriptions or realtime (the offer's terms). Images have `dall-e-2` as their default (`OpenAI`'s API
     /// reference).

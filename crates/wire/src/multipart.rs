@@ -20,8 +20,9 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads a whole form. Its boundary is the first line: the header that names it is not needed.
+    /// Reads a whole form. Its boundary is the first line that is not empty: the header that names it is not needed.
     pub(crate) fn read(body: &[u8]) -> Self {
+        let body = body.trim_ascii_start();
         let mut fields = Self::default();
         let Some(first_line) = memmem::find(body, b"\r\n") else {
             return fields;

@@ -93,7 +93,7 @@ impl RequestFacts {
             return Err(Unreadable::TooLong);
         }
         let takes_form = matches!(endpoint, Metered::Transcriptions | Metered::ImageEdits);
-        if takes_form && body.starts_with(b"--") {
+        if takes_form && body.trim_ascii_start().starts_with(b"--") {
             return Ok(Self::of_form(&multipart::Fields::read(body)));
         }
         let mut scan = RequestScan::new(endpoint);
@@ -237,7 +237,7 @@ impl Notes {
             Tag::Prompt => self.prompts += u64::from(matches!(found.first, b'"' | b'[')),
             Tag::MostOutput => self.most_output = self.most_output.max(self.count(found)),
             Tag::Unbounded => self.is_unbounded |= !found.is_null(),
-            Tag::WebSearch => {
+            Tag::TakesTurns => {
                 self.is_unbounded |= !found.is_null();
                 self.hosted_tool |= !found.is_null();
             }
@@ -336,7 +336,7 @@ impl Notes {
 
 /// Whether OpenAI itself runs tools of this type. Functions, custom tools, namespaces of them,
 /// computers, local shells and patches are run by the client.
-fn is_hosted_tool(name: &str) -> bool {
+pub(crate) fn is_hosted_tool(name: &str) -> bool {
     !matches!(
         name,
         "function"

@@ -28,8 +28,9 @@ pub(crate) enum Tag {
     Tool,
     /// Context or work that OpenAI adds: nothing bounds it from here.
     Unbounded,
-    /// The same, and a hosted tool.
-    WebSearch,
+    /// The same, and the model's context is no bound either: it is filled anew for each turn that a hosted tool or
+    /// another agent brings about.
+    TakesTurns,
     PartType,
     /// One item of a message's content, after its type.
     Part,
@@ -72,7 +73,7 @@ static CHAT: Node<Tag> = Node::object(&[
     ("max_tokens", Node::raw(Tag::MostOutput)),
     ("max_completion_tokens", Node::raw(Tag::MostOutput)),
     ("tools", Node::array(&TOOL)),
-    ("web_search_options", Node::place(Tag::WebSearch)),
+    ("web_search_options", Node::place(Tag::TakesTurns)),
     ("prediction", Node::place(Tag::Unbounded)),
     ("audio", Node::place(Tag::Unbounded)),
 ])
@@ -102,6 +103,8 @@ static RESPONSE: Node<Tag> = Node::object(&[
     ("conversation", Node::place(Tag::Unbounded)),
     ("prompt", Node::place(Tag::Unbounded)),
     ("context_management", Node::place(Tag::Unbounded)),
+    // Each agent has a context of its own, as each turn with a hosted tool has.
+    ("multi_agent", Node::place(Tag::TakesTurns)),
 ])
 .tagged(Tag::Body);
 

@@ -4,6 +4,7 @@ use meter::Payer;
 
 use crate::json_scan::Found;
 use crate::json_text::{integer, plain, short_text};
+use crate::request_reader::is_hosted_tool;
 use crate::response_tree::Tag;
 use crate::usage::UsageFields;
 
@@ -146,6 +147,10 @@ impl Facts {
             Tag::OutputItem => {
                 self.seen.hosted_tool |= raw.and_then(plain).is_some_and(is_hosted_item);
             }
+            // Those that the run was offered: which of them ran stands elsewhere.
+            Tag::RunTool => {
+                self.seen.hosted_tool |= raw.and_then(plain).is_some_and(is_hosted_tool);
+            }
             Tag::ToolRuns => {
                 self.seen.hosted_tool |= raw.and_then(integer).is_some_and(|runs| runs > 0);
             }
@@ -172,7 +177,7 @@ fn payer_named(name: &str) -> Option<Payer> {
 fn is_hosted_item(name: &str) -> bool {
     match name {
         "function_call" | "custom_tool_call" | "computer_call" | "local_shell_call"
-        | "apply_patch_call" => false,
+        | "apply_patch_call" | "multi_agent_call" => false,
         "mcp_list_tools" => true,
         _ => name.ends_with("_call"),
     }

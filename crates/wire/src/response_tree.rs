@@ -24,6 +24,8 @@ pub(crate) enum Tag {
     /// The `type` of one item of `output`.
     OutputItem,
     /// How often a hosted tool ran, or what it took.
+    /// The type of a tool that a run was offered.
+    RunTool,
     ToolRuns,
     /// The Responses object inside an event.
     Response,
@@ -105,6 +107,8 @@ static CHAT: Node<Tag> = Node::object(CHAT_MEMBERS);
 static LISTED_CHAT: Node<Tag> = Node::object(CHAT_MEMBERS).tagged(Tag::Item);
 static CHATS: Node<Tag> = Node::object(&[("data", Node::array(&LISTED_CHAT))]);
 
+static RUN_TOOL: Node<Tag> = Node::object(&[("type", Node::raw(Tag::RunTool))]);
+
 const RUN_MEMBERS: &[Member<Tag>] = &[
     ("id", Node::raw(Tag::Id)),
     ("object", Node::raw(Tag::Object)),
@@ -112,6 +116,7 @@ const RUN_MEMBERS: &[Member<Tag>] = &[
     ("model", Node::raw(Tag::Model)),
     ("usage", PROMPT_USAGE),
     ("completed_at", Node::raw(Tag::CompletedAt)),
+    ("tools", Node::array(&RUN_TOOL)),
     ("error", Node::place(Tag::Error)),
 ];
 static RUN: Node<Tag> = Node::object(RUN_MEMBERS);

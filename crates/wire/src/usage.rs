@@ -95,12 +95,13 @@ impl UsageFields {
             UsageTag::AudioInput => (audio_input, true),
             UsageTag::AudioOutput => (audio_output, true),
         };
-        // The same detail under both of its spellings is as odd as a member twice.
-        self.is_odd |= slot.is_some();
+        let before = *slot;
         *slot = found
             .whole()
             .and_then(integer)
             .filter(|&count| count <= Usage::MAX);
+        // Under both of its spellings a count may stand twice, but not with two values.
+        self.is_odd |= before.is_some() && before != *slot;
         let may_be_none = is_detail || (tag == UsageTag::Total && found.is_null());
         self.is_odd |= slot.is_none() && !may_be_none;
     }

@@ -22,7 +22,7 @@ enum Tag {
     Choice,
     /// A member that every event has.
     Usual,
-    /// A member that makes the event more than a report of usage.
+    /// A member that makes the event more than a report of usage, unless each event has it.
     Other,
 }
 
@@ -60,7 +60,13 @@ pub struct UsageUnask {
     /// The line under way is the stream's first: a byte-order mark may stand before it.
     is_first_line: bool,
     scanner: Scanner<Tag>,
+    /// Members that events with choices had and that are not known here, with their quotes and colons: what each event
+    /// has makes none of them more than a report of usage.
+    known_others: Vec<Box<[u8]>>,
 }
+
+/// Names that are remembered of one stream.
+const MOST_OTHERS: usize = 16;
 
 /// How far the event under way is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +113,7 @@ impl UsageUnask {
             after_cr: None,
             is_first_line: true,
             scanner: Scanner::new(&EVENT),
+            known_others: Vec::new(),
         }
     }
 
@@ -285,10 +292,27 @@ impl UsageUnask {
         if scanned.is_err() {
             return Judgement::Keep;
         }
+        let others = std::mem::take(&mut notes.others);
+        let mut others = others.into_iter().filter_map(|name| data.get(name));
         match notes.usage {
-            Some((member, true)) => Judgement::Cut(with_comma(data, member)),
-            Some((_, false)) if notes.has_no_choices && !notes.has_more => Judgement::Report,
-            _ => Judgement::Keep,
+            Some((_, false)) if notes.has_no_choices && !notes.has_more => {
+                if others.all(|name| self.known_others.iter().any(|known| **known == *name)) {
+                    Judgement::Report
+                } else {
+                    Judgement::Keep
+                }
+            }
+            Some((_, false)) | None => Judgement::Keep,
+            Some((member, true)) => {
+                for name in others {
+                    if self.known_others.len() < MOST_OTHERS
+                        && self.known_others.iter().all(|known| **known != *name)
+                    {
+                        self.known_others.push(name.into());
+                    }
+                }
+                Judgement::Cut(with_comma(data, member))
+            }
         }
     }
 }
@@ -301,7 +325,10 @@ struct Notes {
     usage: Option<(Range<usize>, bool)>,
     has_choice: bool,
     has_no_choices: bool,
+    /// A usual member stands there twice.
     has_more: bool,
+    /// Where the names of other members stand that are not null.
+    others: Vec<Range<usize>>,
 }
 
 impl Notes {
@@ -316,7 +343,8 @@ impl Notes {
                 self.has_no_choices = found.first == b'[' && !self.has_choice && !found.again;
             }
             Tag::Usual => self.has_more |= found.again,
-            Tag::Other => self.has_more |= !found.is_null(),
+            Tag::Other if found.is_null() => {}
+            Tag::Other => self.others.push(found.key_start..found.value_start),
         }
     }
 }

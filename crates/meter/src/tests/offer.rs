@@ -29,7 +29,11 @@ fn only_exact_ids_are_listed() {
         assert_eq!(offer.listing(name), Listing::NotListed);
         assert_eq!(offer.listing_asked(name), Listing::NotListed);
     }
-    for name in ["ft:gpt-4o-2024-08-06:acme::x", "ft:"] {
+    for name in [
+        "ft:gpt-4o-2024-08-06:acme::x",
+        "ft:",
+        "davinci:ft-acme-2023-01-31-12-00-00",
+    ] {
         assert_eq!(offer.listing(name), Listing::FineTuned);
         assert_eq!(offer.listing_asked(name), Listing::FineTuned);
     }

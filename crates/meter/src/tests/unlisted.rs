@@ -104,7 +104,7 @@ fn a_call_without_a_model_may_have_drawn_on_every_group() {
 #[test]
 fn other_service_tiers_are_billed_and_may_have_drawn_on_the_group() {
     let scene = Scene::billed_after_crossing();
-    for tier in ["flex", "priority", "scale", "auto", "Default", ""] {
+    for tier in ["flex", "priority", "scale", "Default", ""] {
         let settled = settle(&scene, Some("gpt-6-sol"), Some(tier));
         assert_billed(&settled, Reason::ServiceTier, "service-tier");
         assert_eq!((settled.group, settled.slack), (Some(LARGE), Some(100)));
@@ -114,11 +114,11 @@ fn other_service_tiers_are_billed_and_may_have_drawn_on_the_group() {
         Reason::Batch,
         "service-tier",
     );
-    assert_eq!(slack(&scene), (700, 0));
-    assert_eq!(
-        settle(&scene, Some("gpt-6-sol"), None).verdict,
-        Verdict::Free
-    );
+    assert_eq!(slack(&scene), (600, 0));
+    for default in [None, Some("default"), Some("auto")] {
+        let settled = settle(&scene, Some("gpt-6-sol"), default);
+        assert_eq!(settled.verdict, Verdict::Free, "{default:?}");
+    }
     // A sure reason comes before one that is assumed.
     assert_billed(
         &settle(&scene, Some("gpt-4o-audio-preview"), Some("flex")),

@@ -99,9 +99,7 @@ impl MeteredBody {
             &self.passage.edit,
             self.passage.upstream.size_hint().exact(),
         ) {
-            (None, Some(rest)) if self.passage.broke.is_none() => {
-                SizeHint::with_exact(waiting + rest)
-            }
+            (None, Some(rest)) => SizeHint::with_exact(waiting + rest),
             _ => SizeHint::default(),
         }
     }

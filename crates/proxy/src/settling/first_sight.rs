@@ -121,10 +121,8 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
     );
     let seen = &reported.seen;
     let model = seen.model.as_deref().or(unseen.model_asked.as_deref());
-    let service_tier = seen
-        .service_tier
-        .as_deref()
-        .or(unseen.service_tier.as_deref());
+    let answered = seen.service_tier.as_deref().filter(|tier| *tier != "auto");
+    let service_tier = answered.or(unseen.service_tier.as_deref());
     let estimated = unseen.estimated.as_deref();
     let was_past = estimated.and_then(|former| give_back(shared, unseen, former, &rules));
     // What it may have taken uncounted is counted now.
@@ -144,7 +142,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
         model_is_asked: seen.model.is_none(),
         service_tier,
         payer: seen.payer,
-        hosted_tool: unseen.hosted_tool || seen.hosted_tool,
+        hosted_tool: seen.hosted_tool || (unseen.hosted_tool && !unseen.endpoint.shows_tools()),
         usage: reported.usage,
         evidence: Evidence::Reported,
         began,

@@ -76,6 +76,14 @@ impl Settled {
     }
 }
 
+/// What is read of a request that failed before its response began.
+fn failed() -> Reading {
+    Reading::Missing(Missing {
+        why: Reason::ErrorResponse,
+        seen: Seen::default(),
+    })
+}
+
 impl Calls {
     pub(super) fn new(shared: Arc<Shared>, socket: Socket, target: &str, opened: Opened) -> Calls {
         Calls {
@@ -141,6 +149,14 @@ impl Calls {
                         call.dismiss();
                     }
                 }
+                // What began ends with an event of its own.
+                SocketEvent::Failed { lane } if self.open_in(lane.as_deref()).is_none() => {
+                    settled.extend(self.asked_in(lane.as_deref()).map(|mut call| {
+                        call.settle_read(failed());
+                        call
+                    }));
+                }
+                SocketEvent::Failed { .. } => {}
                 SocketEvent::Transcribed(reading) => {
                     settled.extend(self.begin(self.unasked()).map(|mut call| {
                         call.response_begins(None);

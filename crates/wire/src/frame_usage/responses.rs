@@ -44,6 +44,12 @@ pub enum SocketEvent {
         /// The lane of the request, where it has one.
         lane: Option<Box<str>>,
     },
+    /// Something failed that may be a response under way, which then ends by itself, or a request before its response
+    /// began.
+    Failed {
+        /// The lane of the request, where it has one.
+        lane: Option<Box<str>>,
+    },
     /// Speech of the client's was written down, by a model of its own.
     Transcribed(Reading),
 }
@@ -239,6 +245,8 @@ impl Message {
                 Some(SocketEvent::Transcribed(reading(facts)))
             }
             Kind::Error if is_refusal => Some(SocketEvent::Refused { lane }),
+            // A realtime session also says so of what is no response.
+            Kind::Error if socket == Socket::Responses => Some(SocketEvent::Failed { lane }),
             // What repeats a whole response is no part of it.
             Kind::Other if socket == Socket::Responses && !facts.has_response => {
                 Some(SocketEvent::Said { lane, bytes })

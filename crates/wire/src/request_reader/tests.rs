@@ -101,6 +101,7 @@ const UNBOUNDED: &[(Metered, &str)] = &[
     (Metered::Responses, r#""conversation":"conv_1""#),
     (Metered::Responses, r#""prompt":{"id":"pmpt_1"}"#),
     (Metered::Responses, r#""context_management":[]"#),
+    (Metered::Responses, r#""multi_agent":{"enabled":true}"#),
     (Metered::Responses, r#""input":[{"id":"msg_1"}]"#),
     (
         Metered::Responses,
@@ -180,6 +181,8 @@ fn hosted_tools_are_told_from_the_clients_own() {
         assert!(!hosted(kind), "{kind}");
     }
     assert!(chat(r#"{"web_search_options":{}}"#).hosted_tool);
+    let agents = read(Metered::Responses, r#"{"multi_agent":{"enabled":true}}"#);
+    assert!(agents.hosted_tool, "each agent fills a context of its own");
     assert!(read(Metered::Responses, r#"{"background":true}"#).background);
     assert!(!read(Metered::Responses, r#"{"background":"true"}"#).background);
 }

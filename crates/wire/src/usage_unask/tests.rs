@@ -139,6 +139,15 @@ fn exactly_two_things_are_taken_out() {
             b": c\n\ndata: {\"usage\":{},\"choices\":[]}\n\n",
             b": c\n\n",
         ),
+        // A member that the events before it had as well.
+        (
+            b"data: {\"choices\":[{}],\"region\":1,\"usage\":null}\n\ndata: {\"choices\":[],\"region\":2,\"usage\":{}}\n\n",
+            b"data: {\"choices\":[{}],\"region\":1}\n\n",
+        ),
+        (
+            b"data: {\"choices\":[{}],\"region\":1,\"usage\":null}\n\ndata: {\"choices\":[],\"other\":2,\"usage\":{}}\n\n",
+            b"data: {\"choices\":[{}],\"region\":1}\n\ndata: {\"choices\":[],\"other\":2,\"usage\":{}}\n\n",
+        ),
     ] {
         check(asked, expected);
     }

@@ -49,7 +49,7 @@ impl CallUnderWay {
         let finished = FinishedCall {
             usage: reported.usage,
             evidence: Evidence::Reported,
-            ..self.finished(&reported.seen, end.settled_at)
+            ..self.finished(&reported.seen, end.settled_at, Evidence::Reported)
         };
         share.ask(self.shared.meter.claim(&end.rules, &finished)?)
     }

@@ -179,7 +179,7 @@ impl CallUnderWay {
                 &FinishedCall {
                     usage,
                     evidence,
-                    ..self.finished(seen, settled_at)
+                    ..self.finished(seen, settled_at, evidence)
                 },
                 grant,
             ),
@@ -226,7 +226,13 @@ impl CallUnderWay {
     }
 
     /// What is known of the call at its end; its usage is left at nothing.
-    pub(super) fn finished<'s>(&'s self, seen: &'s Seen, settled_at: i64) -> FinishedCall<'s> {
+    pub(super) fn finished<'s>(
+        &'s self,
+        seen: &'s Seen,
+        settled_at: i64,
+        evidence: Evidence,
+    ) -> FinishedCall<'s> {
+        let shows_tools = evidence == Evidence::Reported && self.asked.endpoint.shows_tools();
         FinishedCall {
             organization: &self.whose.organization,
             project: self.whose.project.as_deref(),
@@ -234,9 +240,9 @@ impl CallUnderWay {
             model_is_asked: seen.model.is_none(),
             service_tier: self.service_tier(seen),
             payer: seen.payer,
-            hosted_tool: self.asked.hosted_tool() || seen.hosted_tool,
+            hosted_tool: seen.hosted_tool || (self.asked.hosted_tool() && !shows_tools),
             usage: Usage::default(),
-            evidence: Evidence::Reported,
+            evidence,
             began: self.began(),
             at: settled_at.div_euclid(1000),
         }
@@ -250,8 +256,9 @@ impl CallUnderWay {
 
     /// An answer that names no tier was served in the one that was asked for.
     fn service_tier<'s>(&'s self, seen: &'s Seen) -> Option<&'s str> {
-        let asked = || self.asked.service_tier().filter(|tier| *tier != "auto");
-        seen.service_tier.as_deref().or_else(asked)
+        let named = |tier: &&str| *tier != "auto";
+        let answered = seen.service_tier.as_deref().filter(named);
+        answered.or_else(|| self.asked.service_tier().filter(named))
     }
 
     /// Where the usage did not come, the response may be seen whole later.

@@ -14,7 +14,7 @@ use http::header::USER_AGENT;
 use meter::{CallAhead, Expectation, InFlight, Rules};
 use net::Peer;
 use tokio::sync::OwnedSemaphorePermit;
-use wire::{End, Metered, ResponseReader};
+use wire::{End, Form, Metered, ResponseReader};
 
 use crate::asked::Asked;
 use crate::attribute::Whose;
@@ -144,9 +144,20 @@ impl CallUnderWay {
         self.asked.endpoint
     }
 
-    /// The request asked for a stream.
-    pub(crate) fn asked_for_stream(&self) -> bool {
-        (self.asked.facts.as_ref()).is_some_and(|facts| facts.stream)
+    /// How the answer's body is framed, by its content type. Where that says nothing, it is what was asked for; texts and
+    /// sounds are only where there can be some.
+    pub(crate) fn form(&self, content_type: Option<&str>) -> Form {
+        let asked_for_stream = (self.asked.facts.as_ref()).is_some_and(|facts| facts.stream);
+        let usual = if asked_for_stream {
+            Form::EventStream
+        } else {
+            Form::Json
+        };
+        match content_type.map(|named| Form::of(Some(named))) {
+            None => usual,
+            Some(Form::Other) if !self.endpoint().gives_media() => usual,
+            Some(form) => form,
+        }
     }
 
     /// The traces of our asking for usage are to be taken out of the answer.

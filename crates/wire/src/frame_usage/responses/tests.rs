@@ -63,7 +63,7 @@ fn each_lane_is_told_by_itself_at_any_cut() {
             "{step}"
         );
     }
-    let [a, b, said, second, refused, first, third] = whole.as_slice() else {
+    let [a, b, said, second, refused, failed, first, third] = whole.as_slice() else {
         panic!("{whole:?}")
     };
     let began = |id: &str, lane: &str, model: &str| SocketEvent::Began {
@@ -101,6 +101,12 @@ fn each_lane_is_told_by_itself_at_any_cut() {
         *refused,
         SocketEvent::Refused {
             lane: Some("right".into())
+        }
+    );
+    assert_eq!(
+        *failed,
+        SocketEvent::Failed {
+            lane: Some("left".into())
         }
     );
     assert_eq!(why(first), Some(Reason::ErrorResponse));
@@ -158,7 +164,8 @@ fn the_request_line_names_the_model_until_the_session_does() {
     for (target, model) in [
         ("/v1/realtime", None),
         ("/v1/realtime?model=", None),
-        ("/v1/realtime?model=a%2", None),
+        ("/v1/realtime?model=a%2", Some("a%2")),
+        ("/v1/realtime?model=%ff", None),
         ("/v1/realtime?call_id=rtc_1&model=a+b", Some("a b")),
     ] {
         assert_eq!(model_asked(target).as_deref(), model, "{target}");

@@ -64,6 +64,8 @@ fn a_hostile_usage_is_not_believed() {
     assert_eq!(chat(no_total), Ok(tokens([2, 0, 0, 3, 0])));
     let detail = r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":-1}}"#;
     assert_eq!(chat(detail), Ok(tokens([2, 0, 0, 3, 0])));
+    let both = r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"prompt_token_details":{"cached_tokens":1}}"#;
+    assert_eq!(chat(both), Ok(tokens([2, 1, 0, 3, 0])));
     for odd in [
         r#""usage":{"prompt_tokens":-2,"completion_tokens":3}"#,
         r#""usage":{"prompt_tokens":2.0,"completion_tokens":3}"#,
@@ -80,7 +82,7 @@ fn a_hostile_usage_is_not_believed() {
         r#""usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5},"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}"#,
         r#""usage":null,"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}"#,
         r#""usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5},"\u0075sage":null"#,
-        r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"prompt_token_details":{"cached_tokens":1}}"#,
+        r#""usage":{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"prompt_token_details":{"cached_tokens":2}}"#,
         r#""usage":{"usage":{"prompt_tokens":2,"completion_tokens":3}}"#,
         r#""usage":{"prompt_tokens":2}"#,
         r#""usage":{"prompt_tokens":2,"total_tokens":2}"#,
@@ -118,6 +120,29 @@ fn output_is_left_out_only_where_there_is_none() {
     assert_eq!(read(Metered::Completions, summed), input);
     assert_eq!(read(Metered::ChatCompletions, alone), missing);
     assert_eq!(read(Metered::ChatCompletions, summed), missing);
+}
+
+#[test]
+fn a_run_says_whether_it_was_offered_a_hosted_tool() {
+    for (tools, hosted) in [
+        ("[]", false),
+        (r#"[{"type":"function"}]"#, false),
+        (r#"[{"type":"function"},{"type":"file_search"}]"#, true),
+    ] {
+        let run = format!(
+            r#"{{"id":"run_1","object":"thread.run","status":"completed","model":"m","tools":{tools},"usage":{{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}}}"#
+        );
+        let pieces = [run.as_bytes()];
+        let (usage, seen) = parts(read(
+            Metered::ThreadRuns,
+            Form::Json,
+            &[],
+            &pieces,
+            End::Complete,
+        ));
+        assert_eq!(usage, Ok(tokens([2, 0, 0, 3, 0])));
+        assert_eq!(seen.hosted_tool, hosted, "{tools}");
+    }
 }
 
 #[test]
