@@ -7,13 +7,20 @@ use std::time::Instant;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use net::ClientBody;
-use wire::{Coding, Metered, RequestFacts, UsageAsked};
+use tokio::task::yield_now;
+use wire::{
+    Coding, DECODE_STEP_BYTES, MOST_DECODED_RATIO, Metered, RequestFacts, UsageAsked, WholeBody,
+};
 
 use crate::bodies::memory::Memory;
 use crate::bodies::request_body::{Bounds, RequestBody};
 use crate::heads::forward::Accept;
 use crate::heads::refusal::Refusal;
 use crate::settings::Settings;
+
+/// What the body of a request may decode to before its ratio is looked at, in bytes: what is asked in its stead goes on
+/// decoded, and is to be no more than a client could send itself.
+const FREE_DECODED_BYTES: u64 = 64 * 1024;
 
 /// What the request said of itself.
 #[derive(Debug)]
@@ -80,10 +87,13 @@ impl Asked {
         };
         let encoded = headers.contains_key(CONTENT_ENCODING);
         let decoded = if encoded {
-            let limit = settings.request_inspect_bytes as u64;
-            Coding::of(coding_values(headers))
-                .and_then(|codings| wire::decode_whole(&codings, &bytes, limit).ok())
-                .filter(|decoded| body.grow(decoded.len(), settings.request_inspect_total))
+            let by_ratio = FREE_DECODED_BYTES + MOST_DECODED_RATIO * bytes.len() as u64;
+            let most = by_ratio.min(settings.request_inspect_bytes as u64);
+            match Coding::of(coding_values(headers)) {
+                Some(codings) => decoded(&codings, &bytes, most).await,
+                None => None,
+            }
+            .filter(|decoded| body.grow(decoded.len(), settings.request_inspect_total))
         } else {
             None
         };
@@ -146,6 +156,19 @@ impl Asked {
                 matches!(facts.usage_asked, UsageAsked::NotAsked | UsageAsked::Odd)
             })
     }
+}
+
+/// The body of a request, decoded, if it may be.
+async fn decoded(codings: &[Coding], body: &[u8], most: u64) -> Option<Vec<u8>> {
+    let mut whole = WholeBody::new(codings, most);
+    for (number, step) in body.chunks(DECODE_STEP_BYTES).enumerate() {
+        if number > 0 {
+            // Others have their turn.
+            yield_now().await;
+        }
+        whole.push(step).ok()?;
+    }
+    whole.finish().ok()
 }
 
 /// The codings that a head names.

@@ -179,22 +179,6 @@ impl Decoder {
     }
 }
 
-/// Decodes a body held whole, to at most `limit` bytes.
-///
-/// # Errors
-/// [`DecodeError`] where a coding is broken, ends early, or gives more than `limit` bytes.
-pub fn decode_whole(codings: &[Coding], body: &[u8], limit: u64) -> Result<Vec<u8>, DecodeError> {
-    let mut held = body.to_vec();
-    for &coding in codings.iter().rev() {
-        let mut decoder = Decoder::new(coding, limit);
-        let mut out = Vec::with_capacity(held.len().saturating_mul(4).min(1024 * 1024));
-        decoder.push(&held, &mut out)?;
-        decoder.finish(&mut out)?;
-        held = out;
-    }
-    Ok(held)
-}
-
 /// Where every engine writes: the caller's buffer, as far as there is room.
 #[derive(Default)]
 struct Sink {

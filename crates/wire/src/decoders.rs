@@ -1,19 +1,30 @@
 //! The codings of one body, undone on its way to whoever reads it: in small steps, so that a body that decodes to a
 //! thousand times its size never stands in memory. It must not know what the bytes mean.
 
-use crate::{Coding, DecodeError, Decoder, MOST_DECODED_BYTES};
+use crate::{Coding, DecodeError, Decoder, Effort, MOST_DECODED_BYTES};
 
 /// Encoded bytes decoded at a time, so that what one push decodes to stays small.
-const DECODE_STEP_BYTES: usize = 4096;
+pub const DECODE_STEP_BYTES: usize = 4096;
 
 /// The decoders of one body, outermost first.
-pub(crate) struct Decoders(Vec<Decoder>);
+pub(crate) struct Decoders {
+    decoders: Vec<Decoder>,
+    effort: Effort,
+}
 
 impl Decoders {
     /// For a body in these codings, in the order in which they were applied.
     pub(crate) fn new(codings: &[Coding]) -> Self {
-        let decoder = |&coding| Decoder::new(coding, MOST_DECODED_BYTES);
-        Self(codings.iter().rev().map(decoder).collect())
+        Self::to_most(codings, MOST_DECODED_BYTES)
+    }
+
+    /// The same, where each coding may decode to so many bytes at most.
+    fn to_most(codings: &[Coding], most_bytes: u64) -> Self {
+        let decoder = |&coding| Decoder::new(coding, most_bytes);
+        Self {
+            decoders: codings.iter().rev().map(decoder).collect(),
+            effort: Effort::default(),
+        }
     }
 
     /// Gives what these bytes decode to.
@@ -25,7 +36,7 @@ impl Decoders {
         bytes: &[u8],
         mut sink: impl FnMut(&[u8]),
     ) -> Result<(), DecodeError> {
-        decode(&mut self.0, bytes, &mut sink)
+        decode(&mut self.decoders, &mut self.effort, bytes, &mut sink)
     }
 
     /// The body ended: gives what is left.
@@ -33,12 +44,13 @@ impl Decoders {
     /// # Errors
     /// [`DecodeError::Truncated`] if a coding expected more.
     pub(crate) fn finish(&mut self, mut sink: impl FnMut(&[u8])) -> Result<(), DecodeError> {
-        end(&mut self.0, &mut sink)
+        end(&mut self.decoders, &mut self.effort, &mut sink)
     }
 }
 
 fn decode(
     decoders: &mut [Decoder],
+    effort: &mut Effort,
     bytes: &[u8],
     sink: &mut dyn FnMut(&[u8]),
 ) -> Result<(), DecodeError> {
@@ -49,18 +61,63 @@ fn decode(
     let mut decoded = Vec::new();
     for step in bytes.chunks(DECODE_STEP_BYTES) {
         decoded.clear();
-        outermost.push(step, &mut decoded)?;
-        decode(rest, &decoded, sink)?;
+        effort.spend(|| {
+            outermost.push(step, &mut decoded)?;
+            Ok(step.len() + decoded.len())
+        })?;
+        decode(rest, effort, &decoded, sink)?;
     }
     Ok(())
 }
 
-fn end(decoders: &mut [Decoder], sink: &mut dyn FnMut(&[u8])) -> Result<(), DecodeError> {
+fn end(
+    decoders: &mut [Decoder],
+    effort: &mut Effort,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<(), DecodeError> {
     let Some((outermost, rest)) = decoders.split_first_mut() else {
         return Ok(());
     };
     let mut decoded = Vec::new();
     outermost.finish(&mut decoded)?;
-    decode(rest, &decoded, sink)?;
-    end(rest, sink)
+    decode(rest, effort, &decoded, sink)?;
+    end(rest, effort, sink)
+}
+
+/// A body held whole, decoded step by step: whoever has others to serve lets them between two steps.
+pub struct WholeBody {
+    decoders: Decoders,
+    decoded: Vec<u8>,
+}
+
+impl WholeBody {
+    /// For a body in these codings, none of which may decode to more than `most_bytes`.
+    #[must_use]
+    pub fn new(codings: &[Coding], most_bytes: u64) -> Self {
+        Self {
+            decoders: Decoders::to_most(codings, most_bytes),
+            decoded: Vec::new(),
+        }
+    }
+
+    /// Takes the next encoded bytes: [`DECODE_STEP_BYTES`] of them, but for the last ones.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where a coding is broken, gives too much, or makes too much work.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let decoded = &mut self.decoded;
+        self.decoders
+            .push(bytes, |bytes| decoded.extend_from_slice(bytes))
+    }
+
+    /// The decoded body.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] if a coding expected more.
+    pub fn finish(mut self) -> Result<Vec<u8>, DecodeError> {
+        let decoded = &mut self.decoded;
+        self.decoders
+            .finish(|bytes| decoded.extend_from_slice(bytes))?;
+        Ok(self.decoded)
+    }
 }

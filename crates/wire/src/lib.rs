@@ -12,6 +12,7 @@
 
 mod decode;
 mod decoders;
+mod effort;
 mod endpoint;
 mod event_reader;
 mod frame_usage;
@@ -31,8 +32,9 @@ mod usage_unask;
 
 pub use decode::{
     Coding, DecodeError, Decoder, MOST_CODINGS, MOST_DECODED_BYTES, MOST_DECODED_RATIO,
-    decode_whole,
 };
+pub use decoders::{DECODE_STEP_BYTES, WholeBody};
+pub use effort::Effort;
 pub use endpoint::{Endpoint, Metered, Route, Shows, Socket, classify};
 pub use frame_usage::{SocketEvent, SocketReader, SocketRequest, SocketRequests};
 pub use list_reader::{ListReader, MOST_LISTED};

@@ -1,7 +1,7 @@
 //! Takes the traces of our asking for usage out of a stream as it passes. Knows nothing of calls.
 
 use bytes::{Buf, Bytes};
-use wire::{Coding, DecodeError, Decoder, UsageUnask};
+use wire::{Coding, DecodeError, Decoder, Effort, UsageUnask};
 
 /// So many decoded bytes pass at a time, or what one more encoded byte adds to them.
 const STEP_BYTES: usize = 16 * 1024;
@@ -10,6 +10,7 @@ const STEP_BYTES: usize = 16 * 1024;
 /// and goes on without, however much it is: nothing is kept of what passes.
 pub(crate) struct Edit {
     decoder: Option<Decoder>,
+    effort: Effort,
     /// Taken, not edited yet.
     waiting: Bytes,
     unask: UsageUnask,
@@ -25,6 +26,7 @@ impl Edit {
         };
         Some(Edit {
             decoder,
+            effort: Effort::default(),
             waiting: Bytes::new(),
             unask: UsageUnask::new(),
         })
@@ -43,7 +45,7 @@ impl Edit {
     /// What the client is to see next of the bytes taken.
     ///
     /// # Errors
-    /// [`DecodeError`] when the coding is broken: what follows cannot be shown.
+    /// [`DecodeError`] when the coding is broken, or only makes work: what follows cannot be shown.
     pub(crate) fn go_on(&mut self) -> Result<Vec<u8>, DecodeError> {
         let Some(decoder) = &mut self.decoder else {
             let bytes = std::mem::take(&mut self.waiting);
@@ -52,10 +54,15 @@ impl Edit {
             return Ok(out);
         };
         let mut plain = Vec::with_capacity(self.waiting.len());
-        while let (Some(byte), true) = (self.waiting.get(..1), plain.len() < STEP_BYTES) {
-            decoder.push(byte, &mut plain)?;
-            self.waiting.advance(1);
-        }
+        let waiting = &mut self.waiting;
+        self.effort.spend(|| {
+            let before = waiting.len();
+            while let (Some(byte), true) = (waiting.get(..1), plain.len() < STEP_BYTES) {
+                decoder.push(byte, &mut plain)?;
+                waiting.advance(1);
+            }
+            Ok(before - waiting.len() + plain.len())
+        })?;
         let mut out = Vec::with_capacity(plain.len());
         self.unask.push(&plain, &mut out);
         Ok(out)

@@ -1,6 +1,7 @@
 //! Every coding at every cut, truncated, broken, and over its budget.
 
 use super::*;
+use crate::{DECODE_STEP_BYTES, WholeBody};
 
 const TEXT: &[u8] = b"data: {\"usage\":null}\n\ndata: {\"usage\":{\"total_tokens\":12345}}\n\n";
 const EVERY: [Coding; 5] = [
@@ -34,6 +35,14 @@ fn encoded(coding: Coding, body: &[u8]) -> Vec<u8> {
         }
         Coding::Zstd => zstd::encode_all(body, 3).unwrap(),
     }
+}
+
+fn whole(codings: &[Coding], body: &[u8], most_bytes: u64) -> Result<Vec<u8>, DecodeError> {
+    let mut whole = WholeBody::new(codings, most_bytes);
+    for step in body.chunks(DECODE_STEP_BYTES) {
+        whole.push(step)?;
+    }
+    whole.finish()
 }
 
 fn decoded(coding: Coding, pieces: &[&[u8]]) -> Result<Vec<u8>, DecodeError> {
@@ -134,13 +143,13 @@ fn budgets_hold() {
             "{coding:?} {told:?}"
         );
         assert!(out.len() as u64 <= FREE_DECODED_BYTES + 100 * bytes.len() as u64);
-        let limited = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64 - 1);
+        let limited = whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64 - 1);
         assert!(
             matches!(limited, Err(DecodeError::OverBudget)),
             "{coding:?}"
         );
-        let whole = decode_whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64);
-        assert_eq!(whole.unwrap(), TEXT);
+        let enough = whole(&[coding], &encoded(coding, TEXT), TEXT.len() as u64);
+        assert_eq!(enough.unwrap(), TEXT);
     }
     // A body that repeats itself is no bomb.
     let spaces = vec![b' '; 500_000];
@@ -167,6 +176,53 @@ fn gzip_members_cost_what_beginning_them_costs() {
     assert!(pushed(&encoded(Coding::Gzip, &noise), 200).is_ok());
 }
 
+/// Deflate without end that decodes to nothing: eight blocks, each with tables of its own (RFC 1951, 3.2.7) and no byte.
+fn empty_blocks() -> Vec<u8> {
+    let mut bits = String::new();
+    let mut put = |value: u32, count: usize| {
+        let lowest_first = format!("{value:0count$b}");
+        bits.extend(lowest_first.chars().rev());
+    };
+    for _ in 0..8 {
+        // Not the last block; one with tables; 257 literals, one distance, 18 lengths of codes.
+        for (value, count) in [(0, 1), (2, 2), (0, 5), (0, 5), (14, 4)] {
+            put(value, count);
+        }
+        // Codes of one bit for "138 zeros at most" (the third) and for "one bit" (the last).
+        (0..18).for_each(|place| put(u32::from(matches!(place, 2 | 17)), 3));
+        // 138 and 118 zeros, the end of the block, the distance; then the end itself.
+        for (value, count) in [(1, 1), (127, 7), (1, 1), (107, 7), (0, 1), (0, 1), (0, 1)] {
+            put(value, count);
+        }
+    }
+    let bits = bits.as_bytes();
+    let byte = |bits: &[u8]| (0..8).fold(0, |byte, at| byte | (bits[at] - b'0') << at);
+    bits.chunks(8).map(byte).collect()
+}
+
+#[test]
+fn work_that_gives_nothing_is_no_way_around_the_budget() {
+    let bomb = empty_blocks().repeat(100_000);
+    let mut body = WholeBody::new(&[Coding::Deflate], MOST_DECODED_BYTES);
+    let mut taken = 0;
+    let refused = bomb.chunks(DECODE_STEP_BYTES).find_map(|step| {
+        taken += step.len();
+        body.push(step).err()
+    });
+    assert!(
+        matches!(refused, Some(DecodeError::OverBudget)),
+        "{refused:?} after {taken} of {}",
+        bomb.len()
+    );
+    // Honest bodies take much less than they may.
+    let numbers = (0..200_000_u32).map(|n| n.wrapping_mul(0x9e37_79b1).to_string());
+    let text = numbers.collect::<Vec<_>>().join(",").into_bytes();
+    for coding in EVERY.into_iter().skip(1) {
+        let body = encoded(coding, &text);
+        assert_eq!(whole(&[coding], &body, MOST_DECODED_BYTES).unwrap(), text);
+    }
+}
+
 #[test]
 fn headers_name_codings_in_the_order_applied() {
     for (values, expected) in [
@@ -188,5 +244,5 @@ fn headers_name_codings_in_the_order_applied() {
     }
     let stacked = encoded(Coding::Brotli, &encoded(Coding::Gzip, TEXT));
     let codings = Coding::of(["gzip, br"]).unwrap();
-    assert_eq!(decode_whole(&codings, &stacked, 1000).unwrap(), TEXT);
+    assert_eq!(whole(&codings, &stacked, 1000).unwrap(), TEXT);
 }
