@@ -254,21 +254,20 @@ impl Lane {
         Ok(())
     }
 
-    /// Says what is waited for and what was seen, and hears what others saw.
+    /// Says what is waited for and what was seen, and receives what others saw. May be cut short.
     async fn pass_sights(&self, store: &Store) -> Result<(), StoreError> {
-        let (awaited, seen) = self.sights.take();
-        let said = match store.awaits(&awaited).await {
-            Ok(()) => store.pass_on(&seen).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = said {
-            self.sights.put_back(awaited, seen);
-            return Err(error);
-        }
-        for text in store.sights().await? {
-            self.sights.hear(text);
-        }
-        Ok(())
+        let unsaid = self.sights.take();
+        store.awaits(&unsaid.awaited).await?;
+        store.pass_on(&unsaid.seen).await?;
+        unsaid.forget();
+        let mut texts = store.sights().await?;
+        // One for which there is no room here stays in the store until there is.
+        let received = texts
+            .iter()
+            .take_while(|text| self.sights.receive(text))
+            .count();
+        texts.truncate(received);
+        store.forget_sights(&texts).await
     }
 
     async fn say(

@@ -1,5 +1,6 @@
 //! Calls that are first seen whole through another replica than the one they began on: whoever waits for a response says
-//! so, whoever sees it whole passes on what it saw, once. Must not know what a sight says.
+//! so, whoever sees it whole passes on what it saw. It comes at least once: whoever waits for it takes only the first.
+//! Must not know what a sight says.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 /// Responses waited for that the store does not know yet, and sights to be passed on; the oldest goes when one more
 /// comes.
 const MOST_UNSAID: usize = 4_096;
-/// Sights passed on to this replica that nobody has looked at yet; one more stays slack.
+/// Sights passed on to this replica that nobody has looked at yet; the others stay in the store until there is room.
 pub(crate) const MOST_UNREAD: usize = 1_024;
 
 /// A response that was seen whole.
@@ -21,7 +22,7 @@ pub struct Sight {
     pub text: String,
 }
 
-/// What is to be said of sights, and who hears of them.
+/// What is to be published of sights, and who receives those of others.
 #[derive(Debug)]
 pub(crate) struct Sights {
     awaited: Mutex<VecDeque<Box<str>>>,
@@ -50,28 +51,51 @@ impl Sights {
         put(&self.seen, sight);
     }
 
-    /// What is to be said now.
-    pub(crate) fn take(&self) -> (Vec<Box<str>>, Vec<Sight>) {
-        (
-            lock(&self.awaited).drain(..).collect(),
-            lock(&self.seen).drain(..).collect(),
-        )
-    }
-
-    /// It could not be said: it is said later.
-    pub(crate) fn put_back(&self, awaited: Vec<Box<str>>, seen: Vec<Sight>) {
-        for id in awaited {
-            put(&self.awaited, id);
-        }
-        for sight in seen {
-            put(&self.seen, sight);
+    /// What is to be published now.
+    pub(crate) fn take(&self) -> Unsaid<'_> {
+        Unsaid {
+            awaited: lock(&self.awaited).drain(..).collect(),
+            seen: lock(&self.seen).drain(..).collect(),
+            sights: self,
         }
     }
 
-    /// Another replica saw a response that this one waits for.
-    pub(crate) fn hear(&self, text: String) {
-        // Nobody reads so slowly unless the program ends: then the call stays what the ledger has.
-        let _ = self.heard.try_send(text);
+    /// Another replica saw a response that this one waits for. Says whether there was room for it.
+    pub(crate) fn receive(&self, text: &str) -> bool {
+        match self.heard.try_reserve() {
+            Ok(room) => {
+                room.send(text.to_owned());
+                true
+            }
+            Err(_no_room) => false,
+        }
+    }
+}
+
+/// What the store is about to be told. Dropped, it is told again later: whoever waits for the store may be cut short.
+#[derive(Debug)]
+pub(crate) struct Unsaid<'a> {
+    pub(crate) awaited: Vec<Box<str>>,
+    pub(crate) seen: Vec<Sight>,
+    sights: &'a Sights,
+}
+
+impl Unsaid<'_> {
+    /// The store knows all of it.
+    pub(crate) fn forget(mut self) {
+        self.awaited.clear();
+        self.seen.clear();
+    }
+}
+
+impl Drop for Unsaid<'_> {
+    fn drop(&mut self) {
+        for id in self.awaited.drain(..) {
+            put(&self.sights.awaited, id);
+        }
+        for sight in self.seen.drain(..) {
+            put(&self.sights.seen, sight);
+        }
     }
 }
 

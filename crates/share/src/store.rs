@@ -102,22 +102,27 @@ impl Store {
         Ok(())
     }
 
-    /// Passes on what was seen to whoever waits for it; each sight is taken by the first that says it.
+    /// Passes on what was seen to whoever waits for it. Who waits is forgotten last, and in no step with the rest, as the
+    /// two may be on different nodes: a connection that breaks between makes a sight come twice, never lost.
     pub(crate) async fn pass_on(&self, seen: &[Sight]) -> Result<(), StoreError> {
         let saying = seen.iter().map(|sight| async {
             let mut connection = self.connection.clone();
-            let key = key::awaited(&self.prefix, &sight.response_id);
-            let mut taken = redis::cmd("GETDEL");
-            let who: Option<String> = taken.arg(key).query_async(&mut connection).await?;
-            // Whoever waits for it and saw it has settled it.
-            let Some(who) = who.filter(|who| *who != self.replica) else {
+            let awaited = key::awaited(&self.prefix, &sight.response_id);
+            let mut get = redis::cmd("GET");
+            let who: Option<String> = get.arg(&awaited).query_async(&mut connection).await?;
+            let Some(who) = who else {
                 return Ok(());
             };
-            let key = key::sights(&self.prefix, &who);
-            let mut push = redis::pipe();
-            push.cmd("RPUSH").arg(&key).arg(&sight.text).ignore();
-            push.cmd("EXPIRE").arg(&key).arg(KEPT).ignore();
-            push.query_async::<()>(&mut connection).await
+            // If it is this replica, it saw it and has settled it.
+            if who != self.replica {
+                let key = key::sights(&self.prefix, &who);
+                let mut push = redis::pipe();
+                push.cmd("RPUSH").arg(&key).arg(&sight.text).ignore();
+                push.cmd("EXPIRE").arg(&key).arg(KEPT).ignore();
+                push.query_async::<()>(&mut connection).await?;
+            }
+            let mut forget = redis::cmd("DEL");
+            forget.arg(&awaited).query_async(&mut connection).await
         });
         join_all(saying)
             .await
@@ -126,14 +131,27 @@ impl Store {
         Ok(())
     }
 
-    /// What others saw of the responses that this replica waits for.
+    /// What others saw of the responses that this replica waits for. It stays in the store until it is forgotten.
     pub(crate) async fn sights(&self) -> Result<Vec<String>, StoreError> {
         let mut connection = self.connection.clone();
+        let mut command = redis::cmd("LRANGE");
         let key = key::sights(&self.prefix, &self.replica);
-        let mut command = redis::cmd("LPOP");
-        command.arg(key).arg(MOST_SIGHTS);
-        let found: Option<Vec<String>> = command.query_async(&mut connection).await?;
-        Ok(found.unwrap_or_default())
+        command.arg(key).arg(0).arg(MOST_SIGHTS - 1);
+        Ok(command.query_async(&mut connection).await?)
+    }
+
+    /// These were received. By what they say, not by their places: it may be late, and others be first by then.
+    pub(crate) async fn forget_sights(&self, texts: &[String]) -> Result<(), StoreError> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.connection.clone();
+        let key = key::sights(&self.prefix, &self.replica);
+        let mut remove = redis::pipe();
+        for text in texts {
+            remove.cmd("LREM").arg(&key).arg(1).arg(text).ignore();
+        }
+        Ok(remove.query_async(&mut connection).await?)
     }
 
     /// Says that this replica is here, or leaves; answers how many are here and how many are missing.

@@ -2,9 +2,11 @@
 //! a meter and its lane; what a ledger would hold is what its calls were handed.
 
 mod faults;
+mod relay;
 mod replicas;
 mod scale;
 mod script;
+mod sights;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -192,9 +194,14 @@ impl Replica {
 
     /// Begins one with what its ledger held.
     fn with(server: &Server, name: &str, after_crossing: AfterCrossing, meter: Meter) -> Replica {
+        Replica::at(&server.url(), name, after_crossing, meter)
+    }
+
+    /// The same, with another way to the store.
+    fn at(url: &str, name: &str, after_crossing: AfterCrossing, meter: Meter) -> Replica {
         let meter = Arc::new(meter);
         let settings = ShareSettings {
-            url: server.url(),
+            url: url.to_owned(),
             cluster: false,
             prefix: "test:".to_owned(),
             roots: None,
