@@ -1,4 +1,4 @@
-//! What a replica remembers of one total in the store: what it said last, what it was answered. Must not know
+//! What a replica remembers of one total in the store: what it reported last, what it was answered. Must not know
 //! connections.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::asked::Ask;
 use crate::key::Keys;
 use crate::message::Message;
 
-/// Which total: an organization under the name it was said under, a group, a day.
+/// Which total: an organization by the name that it had when it was reported, a group, a day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     pub(crate) organization: Box<str>,
@@ -27,26 +27,26 @@ impl Place {
     }
 }
 
-/// One total, as far as this replica spoke of it.
+/// One total, as far as this replica and the store spoke of it.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) organization: Organization,
     pub(crate) keys: Arc<Keys>,
     /// The version answered last; 0: none.
     pub(crate) known: u64,
-    /// What the store has of this replica, as far as it said so.
+    /// What the store has of this replica, by its last answer; `None`: not known.
     pub(crate) acknowledged: Option<Portion>,
-    /// How often the total was stated, as last heard.
+    /// How often the total was stated, by the last answer.
     pub(crate) stated: Option<u64>,
     /// An operator stated it here, and the store does not know yet.
     pub(crate) is_stated: bool,
-    /// Counts beats, so that totals are looked at in turn.
-    pub(crate) heard_in: u64,
+    /// The beat in which it was answered last, so that totals have their turns.
+    pub(crate) answered_in: u64,
 }
 
-/// What is said of one total, and who waits for the answer.
+/// What is said of one total, and which calls wait for the answer.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Update {
     pub(crate) place: Place,
     pub(crate) keys: Arc<Keys>,
     pub(crate) version: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Said {
     pub(crate) asks: Vec<Ask>,
 }
 
-impl Said {
+impl Update {
     pub(crate) fn message<'a>(&'a self, replica: &'a str, since: i64) -> Message<'a> {
         Message {
             keys: &self.keys,

@@ -2,16 +2,25 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use meter::{Claim, Grant};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The longest that a call waits for its span, in line or on the way.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
 
 /// On its way to the store: ends with what the call is handed, or with nothing where the store does not answer in
 /// time; then the call is settled by what is known here. To drop it is to settle it here, too.
 #[derive(Debug)]
-pub struct Asked(pub(crate) oneshot::Receiver<Grant>);
+pub struct Asked {
+    answer: oneshot::Receiver<Grant>,
+    /// The call's own deadline, whatever is in line before it.
+    until: Instant,
+    running: Option<Pin<Box<Sleep>>>,
+}
 
 /// The other end.
 #[derive(Debug)]
@@ -21,11 +30,37 @@ pub(crate) struct Ask {
     pub(crate) answer: oneshot::Sender<Grant>,
 }
 
+impl Ask {
+    pub(crate) fn new(claim: Claim) -> (Ask, Asked) {
+        let (sender, answer) = oneshot::channel();
+        let since = Instant::now();
+        let ask = Ask {
+            claim,
+            since,
+            answer: sender,
+        };
+        let asked = Asked {
+            answer,
+            until: since + PATIENCE,
+            running: None,
+        };
+        (ask, asked)
+    }
+}
+
 impl Future for Asked {
     type Output = Option<Grant>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Grant>> {
-        Pin::new(&mut self.0).poll(context).map(Result::ok)
+        if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(context) {
+            return Poll::Ready(answer.ok());
+        }
+        let until = self.until;
+        let running = self
+            .running
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        ready!(running.as_mut().poll(context));
+        Poll::Ready(self.last())
     }
 }
 
@@ -33,7 +68,11 @@ impl Asked {
     /// What it was handed up to now. What comes later is refused, so that the call is counted once.
     #[must_use]
     pub fn now(mut self) -> Option<Grant> {
-        self.0.close();
-        self.0.try_recv().ok()
+        self.last()
+    }
+
+    fn last(&mut self) -> Option<Grant> {
+        self.answer.close();
+        self.answer.try_recv().ok()
     }
 }

@@ -38,12 +38,12 @@ pub(crate) enum Answer {
     /// A newer message of this replica, of this version, came before it: nothing was done.
     Outdated(u64),
     /// Done.
-    Now(Box<Told>),
+    Now(Box<Reply>),
 }
 
 /// How the total stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Reply {
     /// What all other replicas counted.
     pub(crate) others: Portion,
     /// How often an operator stated the total.
@@ -132,7 +132,7 @@ impl Message<'_> {
             };
             spans.push((span, fit));
         }
-        Ok(Answer::Now(Box::new(Told {
+        Ok(Answer::Now(Box::new(Reply {
             others: Portion {
                 taken,
                 fitted,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meter::{Claim, Day, GroupId, Meter, Organization};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ struct Inner {
 }
 
 impl Share {
-    /// Begins to share what this meter counts, in a task of its own. What it counted before is said first. Must be
+    /// Begins to share what this meter counts, in a task of its own. What it counted before is reported first. Must be
     /// called within a runtime.
     #[must_use]
     pub fn begin(settings: ShareSettings, replica: Replica, meter: Arc<Meter>) -> Share {
@@ -76,14 +76,11 @@ impl Share {
     #[must_use]
     pub fn ask(&self, claim: Claim) -> Option<Asked> {
         let figures = &self.0.figures;
-        let (answer, answered) = oneshot::channel();
-        let ask = Ask {
-            claim,
-            since: Instant::now(),
-            answer,
-        };
-        if figures.is_quick.load(Ordering::Acquire) && self.0.asks.try_send(ask).is_ok() {
-            return Some(Asked(answered));
+        if figures.is_quick.load(Ordering::Acquire) {
+            let (ask, asked) = Ask::new(claim);
+            if self.0.asks.try_send(ask).is_ok() {
+                return Some(asked);
+            }
         }
         Figures::add(&figures.alone, 1);
         None
@@ -112,7 +109,7 @@ impl Share {
         self.0.sights.saw(sight);
     }
 
-    /// Where it is heard what other replicas saw of responses that are waited for here; `None` when asked again.
+    /// Receives what other replicas saw of responses that are waited for here; `None` when asked again.
     #[must_use]
     pub fn heard(&self) -> Option<mpsc::Receiver<String>> {
         let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +139,7 @@ impl Share {
         }
     }
 
-    /// Says what is left to say and that this replica leaves; takes at most `at_most`.
+    /// Reports what is left to report and that this replica leaves; takes at most `at_most`.
     pub async fn leave(&self, at_most: Duration) {
         let lane = self
             .0
@@ -152,7 +149,7 @@ impl Share {
             .take();
         self.0.leaving.notify_one();
         if let Some(lane) = lane {
-            // What was not said is in the ledger, and said by the next start.
+            // What was not reported is in the ledger, and reported by the next start.
             let _ = tokio::time::timeout(at_most, lane).await;
         }
     }

@@ -75,8 +75,9 @@ impl Store {
         })
     }
 
-    /// Says all of these at once, and gives each its answer, in their order.
-    pub(crate) async fn say(&self, messages: &[Message<'_>]) -> Result<Vec<Answer>, StoreError> {
+    /// Sends all of these at once, and gives each its answer, in their order. May be dropped before they have come: the
+    /// connection then reads and forgets them.
+    pub(crate) async fn send(&self, messages: &[Message<'_>]) -> Result<Vec<Answer>, StoreError> {
         let saying = messages.iter().map(|message| async {
             let mut connection = self.connection.clone();
             let invocation = message.invocation(&self.total);

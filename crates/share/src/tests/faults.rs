@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use meter::{AfterCrossing, Assumption, Certainty, Settlement, Verdict};
+use meter::{
+    AfterCrossing, Assumption, Certainty, Claim, Day, Meter, Settlement, SlackSource, Verdict,
+};
 
-use super::{Replica, Server, in_step, until_it_is, until_sure, until_whole};
+use super::relay::{Fault, Relay};
+use super::{HEALED, NOW, Replica, Server, in_step, until_it_is, until_sure, until_whole};
+use crate::asked::{Ask, PATIENCE};
 
 /// The longest that a call may take because of the store.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -113,4 +117,90 @@ async fn while_another_replica_is_gone_without_a_word_nothing_is_sure() {
     let back = Replica::with(&server, "b", AfterCrossing::Billed, meter);
     back.share.reached(super::HEALED).await;
     until_sure(stays, "acme").await;
+}
+
+#[tokio::test]
+async fn a_call_waits_no_longer_than_its_patience_whoever_holds_its_place_in_line() {
+    let meter = Meter::new(Day::at(NOW).start());
+    let rules = super::rules(AfterCrossing::Billed);
+    let claim = Claim {
+        organization: meter.organizations().named("acme").unwrap(),
+        group: rules.offer().group_named("small").unwrap(),
+        day: Day::at(NOW),
+        tokens: 7,
+        allowance: super::ALLOWANCE,
+    };
+    let (ask, asked) = Ask::new(claim);
+    assert!(asked.await.is_none());
+    let waited = ask.since.elapsed();
+    assert!((PATIENCE..PATIENCE + ROOM).contains(&waited), "{waited:?}");
+    assert!(ask.answer.is_closed(), "nothing is handed to it any more");
+}
+
+/// One that is in step, over this way.
+async fn over(relay: &Relay) -> Replica {
+    let meter = Meter::new(Day::at(NOW).start());
+    let replica = Replica::at(&relay.url(), "a", AfterCrossing::Billed, meter);
+    replica.share.reached(HEALED).await;
+    until_sure(&replica, "acme").await;
+    replica
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_late_costs_its_call_and_no_other() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let relay = Relay::to(&server, Duration::ZERO).await;
+    let replica = over(&relay).await;
+    for held in 1..=3 {
+        // Tokens of a call that is late, as they stand in its message.
+        let tokens = 4_320 + held;
+        relay.fail_at(
+            &format!("\r\n{tokens}\r\n"),
+            Fault::Hold(Duration::from_millis(300)),
+        );
+        let before = replica.own("acme").0;
+        assert_assumed(&call_in_time(&replica, tokens).await);
+        assert!(relay.has_failed());
+        // The late answer is for nobody: the next call is handed what is its own.
+        until_sure(&replica, "acme").await;
+        let settled = replica.call("acme", 10).await;
+        assert_eq!(settled.certainty, Some(Certainty::Final), "{settled:?}");
+        assert_eq!(settled.span.unwrap().before, before + tokens);
+    }
+    assert_eq!(replica.share.now().losses, 0, "the connection stayed");
+    until_whole(&server, std::slice::from_ref(&replica), "acme").await;
+}
+
+/// More totals than one answer that is quick can be about.
+const MANY: i64 = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_with_very_much_to_say_leaves_calls_their_time() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let relay = Relay::to(&server, Duration::from_millis(5)).await;
+    let replica = over(&relay).await;
+    let day = Day::at(NOW);
+    for number in 0..MANY {
+        let organization = replica.organization(&format!("org-{number}"));
+        let source = SlackSource::UncleanStop;
+        (replica.meter).add_uncounted(&organization, replica.group(), day, source, Some(7));
+    }
+    let known = || {
+        let keys = server.command(&["EVAL", "return #redis.call('KEYS', 'test:*:small')", "0"]);
+        keys == redis::Value::Int(1 + MANY)
+    };
+    let deadline = Instant::now() + HEALED;
+    let mut calls = Vec::new();
+    while !known() {
+        assert!(Instant::now() < deadline, "the store never knew of all");
+        let settled = call_in_time(&replica, 1).await;
+        calls.push(settled.certainty == Some(Certainty::Final));
+    }
+    let sure = calls.iter().filter(|is_final| **is_final).count();
+    assert!(sure > calls.len() / 2, "{sure} of {}", calls.len());
+    assert_eq!(replica.share.now().losses, 0);
 }

@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Cut,
     /// They are lost, and nobody is told.
     Swallow,
+    /// They come later.
+    Hold(Duration),
 }
 
 #[derive(Debug)]
@@ -80,10 +82,11 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, faults: &Faults, 
         let mut buffer = vec![0; 1 << 20];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             let bytes = buffer[..count].to_vec();
-            let due = Instant::now() + way;
+            let mut due = Instant::now() + way;
             match fault_in(faults, &bytes) {
                 Some(Fault::Cut) => return,
                 Some(Fault::Swallow) => std::future::pending().await,
+                Some(Fault::Hold(longer)) => due += longer,
                 None => {}
             }
             let _ = queue.send((due, bytes));

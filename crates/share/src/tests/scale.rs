@@ -91,12 +91,13 @@ async fn one_replica(url: &str, replica: usize, organizations: usize, calls: usi
                 ..message(keys, &name, 1, &tokens)
             })
             .collect();
-        for answer in store.say(&messages).await.unwrap() {
-            let Answer::Now(told) = answer else {
+        for answer in store.send(&messages).await.unwrap() {
+            let Answer::Now(reply) = answer else {
                 panic!("outdated")
             };
             sums.push(
-                told.spans
+                reply
+                    .spans
                     .iter()
                     .map(|(span, _)| span.after - span.before)
                     .sum(),

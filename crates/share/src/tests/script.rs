@@ -5,7 +5,7 @@ use meter::{Day, Portion};
 use super::{ALLOWANCE, NOW, Server};
 use crate::ShareSettings;
 use crate::key::Keys;
-use crate::message::{Answer, Message, Told};
+use crate::message::{Answer, Message, Reply};
 use crate::store::Store;
 
 pub(super) async fn store(url: &str, replica: &str) -> Store {
@@ -42,9 +42,9 @@ pub(super) fn message<'a>(
     }
 }
 
-async fn told(store: &Store, message: Message<'_>) -> Told {
-    match store.say(&[message]).await.unwrap().remove(0) {
-        Answer::Now(told) => *told,
+async fn answered(store: &Store, message: Message<'_>) -> Reply {
+    match store.send(&[message]).await.unwrap().remove(0) {
+        Answer::Now(reply) => *reply,
         Answer::Outdated(version) => panic!("outdated by {version}"),
     }
 }
@@ -56,10 +56,10 @@ async fn a_message_counts_once_however_often_and_late_it_comes() {
     };
     let (keys, store) = (keys(), store(&server.url(), "a").await);
     let first = message(&keys, "a", 10, &[100, 20]);
-    let spans = told(&store, first.clone()).await.spans;
+    let spans = answered(&store, first.clone()).await.spans;
     assert_eq!((spans[0].0.before, spans[1].0.after), (0, 120));
     // The same again: nothing is done.
-    let again = store.say(&[first]).await.unwrap();
+    let again = store.send(&[first]).await.unwrap();
     assert_eq!(again, [Answer::Outdated(10)]);
     // Nobody heard the answer, and the calls were settled elsewhere as one of 7: that holds.
     let own = Portion {
@@ -71,10 +71,10 @@ async fn a_message_counts_once_however_often_and_late_it_comes() {
         own,
         ..message(&keys, "a", 12, &[])
     };
-    told(&store, second).await;
+    answered(&store, second).await;
     assert_eq!(server.totals("acme"), (7, 7));
     // What was sent before it and comes after it is too late.
-    let late = store.say(&[message(&keys, "a", 11, &[1_000])]).await;
+    let late = store.send(&[message(&keys, "a", 11, &[1_000])]).await;
     assert_eq!(late.unwrap(), [Answer::Outdated(12)]);
     assert_eq!(server.totals("acme"), (7, 7));
 }
@@ -85,8 +85,8 @@ async fn both_readings_are_kept_and_large_numbers_stay_exact() {
         return;
     };
     let (keys, store) = (keys(), store(&server.url(), "a").await);
-    let told_first = told(&store, message(&keys, "a", 1, &[60_000, 50_000, 40_000])).await;
-    let fits: Vec<_> = told_first.spans.iter().map(|(_, fit)| fit.fits).collect();
+    let first = answered(&store, message(&keys, "a", 1, &[60_000, 50_000, 40_000])).await;
+    let fits: Vec<_> = first.spans.iter().map(|(_, fit)| fit.fits).collect();
     assert_eq!(fits, [true, false, true]);
     assert_eq!(server.totals("acme"), (150_000, 100_000));
     let huge = (1_u64 << 52) - 3;
@@ -95,7 +95,7 @@ async fn both_readings_are_kept_and_large_numbers_stay_exact() {
         fitted: 5,
         ..Portion::default()
     };
-    told(
+    answered(
         &store,
         Message {
             own,
@@ -112,16 +112,16 @@ async fn a_store_that_lost_what_it_had_answered_says_that_it_is_young() {
         return;
     };
     let (keys, store) = (keys(), store(&server.url(), "a").await);
-    told(&store, message(&keys, "a", 1, &[])).await;
+    answered(&store, message(&keys, "a", 1, &[])).await;
     server.command(&["HSET", "test:{acme}", "born", "1"]);
-    let old = told(&store, message(&keys, "a", 2, &[])).await;
+    let old = answered(&store, message(&keys, "a", 2, &[])).await;
     assert!(old.age > 1_000_000);
     server.command(&["DEL", &keys.total]);
     let known = Message {
         known: 2,
         ..message(&keys, "a", 3, &[])
     };
-    assert_eq!(told(&store, known).await.age, 0);
+    assert_eq!(answered(&store, known).await.age, 0);
 }
 
 /// Who is here and who is missing where it is so many seconds after midnight, and another one was last heard then.

@@ -72,3 +72,28 @@ async fn no_sight_is_lost_between_who_waits_for_it_and_its_way_there() {
 async fn no_sight_is_lost_on_its_last_way() {
     heard_although(&[(TEXT, Fault::Cut)], &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_last_is_said_before_it_leaves() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (here, _way) = replica(&server, "here").await;
+    let (there, way) = replica(&server, "there").await;
+    here.share.awaits(ID);
+    until_it_is("the store knows who waits", || {
+        server.command(&["EXISTS", "test:awaited:resp_1"]) == redis::Value::Int(1)
+    })
+    .await;
+    // It is under way when the replica leaves.
+    way.fail_at("awaited:resp_1", Fault::Hold(Duration::from_millis(50)));
+    there.share.saw(Sight {
+        response_id: ID.into(),
+        text: TEXT.to_owned(),
+    });
+    until_it_is("it is under way", || way.has_failed()).await;
+    there.share.leave(HEALED).await;
+    let mut heard = here.share.heard().unwrap();
+    let text = timeout(HEALED, heard.recv()).await.expect("it is heard");
+    assert_eq!(text.as_deref(), Some(TEXT));
+}

@@ -1,0 +1,115 @@
+//! The beat: each second it is said that this replica is here, what changed here is reported, and what others took is
+//! read. Must not know calls, except that some may be in line behind it.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use meter::Portion;
+use tokio::time::{Instant, timeout_at};
+
+use super::Lane;
+use super::exchange::own;
+use crate::account::{Account, Place, Update};
+use crate::asked::PATIENCE;
+use crate::store::{Store, StoreError};
+
+/// A store that answers later than this is not asked by calls, only told.
+const QUICK: Duration = Duration::from_millis(100);
+/// The longest that an answer is waited for which no call waits for.
+const LONG: Duration = Duration::from_secs(5);
+/// A beat that calls may be in line behind begins nothing more after this; half of their patience is left to them.
+const HALF: Duration = Duration::from_millis(100);
+/// Totals of which a beat speaks at once: few enough that it can end in time.
+const MOST_AT_ONCE: usize = 64;
+/// Totals in which nothing happened here that are read in one beat; the others have their turn in the next.
+const MOST_READ: usize = 512;
+
+impl Lane {
+    /// Reports what changed and reads what others took, from where the last one ended. Says whether all that changed is
+    /// reported.
+    pub(super) async fn beat(&mut self, store: &Store, leaves: bool) -> Result<bool, StoreError> {
+        let began = Instant::now();
+        let is_asked = self.figures.is_quick.load(Ordering::Acquire) && !leaves;
+        let until = || Instant::now() + if is_asked { PATIENCE } else { LONG };
+        let present = timeout_at(until(), store.present(leaves)).await;
+        let (replicas, missing) = present.map_err(|_late| StoreError::Late)??;
+        let is_quick = began.elapsed() <= QUICK;
+        self.beats += 1;
+        self.open_all();
+        self.apply_statements();
+        let (changed, others) = self.due();
+        let mut left = changed.len();
+        let chunks = changed.chunks(MOST_AT_ONCE);
+        for places in chunks.chain(others.chunks(MOST_AT_ONCE)) {
+            let updates: Vec<Update> = places
+                .iter()
+                .filter_map(|place| self.compose(place.clone(), Vec::new()))
+                .collect();
+            self.exchange(store, updates, until()).await?;
+            left = left.saturating_sub(places.len());
+            if is_asked && began.elapsed() >= HALF {
+                break;
+            }
+        }
+        let is_whole = missing == 0 && Instant::now() >= self.whole_at;
+        let figures = &self.figures;
+        figures.replicas.store(replicas, Ordering::Relaxed);
+        figures.missing.store(missing, Ordering::Relaxed);
+        figures.is_reached.store(true, Ordering::Release);
+        figures.is_quick.store(is_quick, Ordering::Release);
+        figures
+            .is_in_step
+            .store(is_quick && is_whole, Ordering::Release);
+        self.meter.set_in_step(is_quick && is_whole);
+        Ok(left == 0)
+    }
+
+    /// The totals to speak of: all that changed here, and some of the others. First those that were answered longest ago.
+    fn due(&self) -> (Vec<Place>, Vec<Place>) {
+        let is_changed = |place: &Place, account: &Account| {
+            account.is_stated || account.acknowledged != Some(own(&self.meter, place, account))
+        };
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_by_key(|(_, account)| account.answered_in);
+        let (changed, mut others): (Vec<_>, Vec<_>) = accounts
+            .into_iter()
+            .partition(|(place, account)| is_changed(place, account));
+        others.truncate(MOST_READ);
+        let places = |due: Vec<(&Place, &Account)>| {
+            due.into_iter().map(|(place, _)| place.clone()).collect()
+        };
+        (places(changed), places(others))
+    }
+
+    /// Opens what the meter opened since, and closes what it forgot or gave another name, once the store knows.
+    fn open_all(&mut self) {
+        let opened: HashMap<Place, _, ahash::RandomState> = self
+            .meter
+            .opened()
+            .into_iter()
+            .map(|(organization, group, day)| (Place::of(&organization, group, day), organization))
+            .collect();
+        self.accounts.retain(|place, account| {
+            let is_renamed = *account.organization.name() != *place.organization;
+            let is_told = account.acknowledged == Some(Portion::default());
+            opened.contains_key(place) || (is_renamed && !is_told)
+        });
+        for (place, organization) in opened {
+            self.open(&place, organization);
+        }
+    }
+
+    fn apply_statements(&mut self) {
+        let mut statements = self
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for place in statements.drain(..) {
+            if let Some(account) = self.accounts.get_mut(&place) {
+                account.is_stated = true;
+            }
+        }
+    }
+}
