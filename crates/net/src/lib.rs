@@ -29,6 +29,6 @@ pub use http1::chunks::ChunkError;
 pub use http1::lines::Lines;
 pub use listen::{
     ClientBody, Drain, DrainHandle, ListenFigures, ListenSettings, Listener, Peer, RefusalAnswer,
-    TlsIdentity,
+    TlsIdentity, TooManyHeaders,
 };
 pub use upgrade::{Switched, Upgrade};

@@ -36,8 +36,11 @@ mod tails;
 pub use files::{listed, listed_by, offered, placed, settings, table};
 pub use tails::{entries, entries_slowly, record};
 
+use std::collections::BTreeMap;
+
 use meter::Usage;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use wire::{
     Coding, End, Form, Metered, Reading, RequestFacts, ResponseReader, Socket, SocketEvent,
     SocketReader, SocketRequest, SocketRequests,
@@ -115,16 +118,18 @@ pub fn believed(form: Form, body: &[u8]) -> Option<Usage> {
 }
 
 /// The counts that `serde_json` sees in a chat object, where they are whole, not absurd, and add up. Bytes that are no
-/// text, and control characters in strings, do not matter for them.
+/// text, and control characters in strings, do not matter for them; nor do other numbers, however large.
 pub fn counts(json: &[u8]) -> Option<(u64, u64)> {
+    type Members = BTreeMap<String, Box<RawValue>>;
     let text = String::from_utf8_lossy(json).replace(|one: char| one < ' ', " ");
-    let object: Value = serde_json::from_str(&text).ok()?;
-    let usage = object.as_object()?.get("usage")?.as_object()?;
-    let count = |one: &Value| one.as_u64().filter(|one| *one <= Usage::MAX);
+    let object: Members = serde_json::from_str(&text).ok()?;
+    let usage: Members = serde_json::from_str(object.get("usage")?.get()).ok()?;
+    let number = |one: &RawValue| serde_json::from_str::<u64>(one.get()).ok();
+    let count = |one: &RawValue| number(one).filter(|one| *one <= Usage::MAX);
     let input = count(usage.get("prompt_tokens")?)?;
     let output = count(usage.get("completion_tokens")?)?;
     let total = usage.get("total_tokens");
-    let is_sum = total.is_none_or(|total| total.as_u64() == Some(input + output));
+    let is_sum = total.is_none_or(|total| number(total) == Some(input + output));
     is_sum.then_some((input, output))
 }
 

@@ -164,6 +164,11 @@ impl fmt::Display for End {
     }
 }
 
+/// Said of a request over HTTP/2 that has more header lines than the listener takes: who answers it is to refuse it.
+/// Over HTTP/1.1 such a request is not read at all.
+#[derive(Clone, Copy, Debug)]
+pub struct TooManyHeaders;
+
 /// Serves one connection to its end.
 pub(crate) async fn serve<S, F, B>(
     stream: TcpStream,
@@ -204,7 +209,11 @@ where
             let figures = Arc::clone(&peer.place.figures);
             let answers = Arc::new(Answers::new(watch.write_patience(), figures));
             let (asked, answered) = (Arc::clone(&watch), Arc::clone(&answers));
-            let call = move |request: Request<Incoming>| {
+            let most_headers = protocols.http1.limits.headers;
+            let call = move |mut request: Request<Incoming>| {
+                if request.headers().len() > most_headers {
+                    request.extensions_mut().insert(TooManyHeaders);
+                }
                 let (request, open) = streams::opened(request, &asked, &answered);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };

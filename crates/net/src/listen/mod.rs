@@ -38,8 +38,8 @@ use crate::transport;
 use answers::Tasks;
 use calls::Rules;
 pub use client_body::ClientBody;
-pub use connection::Peer;
 use connection::{End, Protocols};
+pub use connection::{Peer, TooManyHeaders};
 pub use drain::{Drain, DrainHandle};
 use watch::{Overdue, Patience, Watch};
 

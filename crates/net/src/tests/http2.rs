@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{Raw, Serving, echo_path, listener, within};
-use crate::{ClientBody, ListenFigures, Peer};
+use crate::{ClientBody, ListenFigures, Peer, TooManyHeaders};
 
 const HEAD: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(400);
@@ -66,6 +66,29 @@ async fn who_asks_late_is_served_and_who_asks_no_more_is_told_to_leave() {
         assert!(took + Duration::from_millis(20) > IDLE, "{took:?}");
         serving.figure(ListenFigures::idle, 1).await;
         assert_eq!(serving.figures.slow_heads(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_headers_is_said_to_be_one() {
+    within(async {
+        let listener = listener(|settings| settings.most_headers = 3);
+        let told = |request: Request<ClientBody>, _: Peer| async move {
+            let is_too_many = request.extensions().get::<TooManyHeaders>().is_some();
+            Ok::<_, Infallible>(Response::new(Full::from(is_too_many.to_string())))
+        };
+        let serving = Serving::start(listener.await, told);
+        let (mut sender, _connection) = client(&serving).await;
+        for (headers, expected) in [(3, "false"), (4, "true")] {
+            let mut request = Request::get("http://x/");
+            for number in 0..headers {
+                request = request.header("a", number);
+            }
+            let asked = sender.send_request(request.body(Empty::new()).unwrap());
+            let answer = asked.await.unwrap().into_body().collect().await.unwrap();
+            assert_eq!(answer.to_bytes(), expected);
+        }
     })
     .await;
 }

@@ -63,12 +63,13 @@ pub(crate) async fn hold(
             Ok(None) => return whole(early),
             Err(_too_slow) => break None,
         };
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        if let Some(data) = frame.data_ref() {
-            call.read(data);
-        }
-        let fits = frame.is_data()
-            && early.length() + bytes <= patience.most
+        // Trailers end a body. None of OpenAI's answers has any.
+        let Some(data) = frame.data_ref() else {
+            return whole(early);
+        };
+        let bytes = data.len();
+        call.read(data);
+        let fits = early.length() + bytes <= patience.most
             && call.decoded_bytes() <= patience.most as u64
             && share.grow(bytes, patience.most_together);
         early.push(frame);
