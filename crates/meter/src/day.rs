@@ -22,6 +22,12 @@ impl Day {
         Self(i32::try_from(days).unwrap_or(nearest))
     }
 
+    /// The day that holds this instant (milliseconds since 1970-01-01 00:00:00 UTC).
+    #[must_use]
+    pub fn at_milliseconds(unix_milliseconds: i64) -> Self {
+        Self::at(unix_milliseconds.div_euclid(1_000))
+    }
+
     /// Whether this instant lies in it.
     #[must_use]
     pub fn holds(self, unix_seconds: i64) -> bool {
@@ -125,6 +131,11 @@ mod tests {
         assert_eq!(Day::at(day.end()).start(), day.end());
         assert_eq!(day.end() - day.start(), 86_400);
         assert_eq!(Day::at(-1), Day(-1));
+        assert_eq!(
+            Day::at_milliseconds(day.start() * 1_000 - 1).end(),
+            day.start()
+        );
+        assert_eq!(Day::at_milliseconds(day.start() * 1_000), day);
         assert_eq!(Day::at(i64::MAX), Day(i32::MAX));
         assert_eq!(Day::at(i64::MIN), Day(i32::MIN));
     }

@@ -15,6 +15,7 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
+use meter::Day;
 use thiserror::Error;
 
 use self::reading::{End, Reading};
@@ -207,7 +208,7 @@ impl Mover {
     }
 
     /// Passes over bytes that cannot be read: they may have held anything, so any organization may have taken any
-    /// number of tokens today.
+    /// number of tokens, on the last day that was settled on or today. This machine's clock alone may not know today.
     fn lose(&mut self, to: u64) -> Result<(), TableError> {
         tracing::error!(
             "{} is damaged at byte {}: {} bytes are passed over, today's totals are not known exactly. help: \
@@ -219,17 +220,18 @@ impl Mover {
         let organizations = Reader::open(&self.folder)
             .and_then(|reader| reader.organizations())
             .unwrap_or_default();
-        let day = i32::try_from(unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
-        let lost: Vec<_> = organizations
-            .iter()
-            .map(|organization| Entry::Lost {
+        let mut days = vec![Day::at_milliseconds(unix_ms()).number()];
+        days.extend(self.last_day()?.filter(|last| !days.contains(last)));
+        let lost_on = |day| {
+            organizations.iter().map(move |organization| Entry::Lost {
                 organization: organization.into(),
                 group: "".into(),
                 day,
                 calls: 0,
                 tokens: None,
             })
-            .collect();
+        };
+        let lost: Vec<_> = days.into_iter().flat_map(lost_on).collect();
         self.apply_up_to(&lost, to)
     }
 
@@ -283,6 +285,11 @@ impl Mover {
     /// to sync.
     pub(crate) fn lives(&mut self, began_at: i64, now: i64) -> Result<(), TableError> {
         self.table.lives(began_at, now)
+    }
+
+    /// The last day that was settled on; `None`: there is none.
+    pub(crate) fn last_day(&self) -> Result<Option<i32>, TableError> {
+        self.table.last_day()
     }
 
     /// Deletes settlements of days before `before_day`, at most `at_most` rows. Answers how many.

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use meter::Day;
+
 use super::opening::Opening;
 use super::{MoveError, Mover};
 use crate::Restored;
@@ -257,16 +259,82 @@ impl Rounds {
             self.sign_at = now + SIGN_EVERY;
         }
         if shared.keep_days > 0 && self.prune_at <= now {
-            self.prune_at = now + prune(shared.keep_days, mover)?;
+            self.prune_at = now + prune(shared.keep_days, unix_ms(), mover)?;
         }
         Ok(())
     }
 }
 
-/// Deletes a few rows of days that are kept no longer, and says how long to rest then.
-fn prune(keep_days: u32, mover: &mut Mover) -> Result<Duration, MoveError> {
-    let today = unix_ms().div_euclid(86_400_000);
-    let before = today - i64::from(keep_days);
+/// Deletes a few rows of days that are kept no longer, and says how long to rest then. How old a day is is reckoned from
+/// the last day that was settled on, where this machine's clock is ahead of it: that day was told by `OpenAI`, and a
+/// clock that is years ahead would delete everything.
+fn prune(keep_days: u32, now_ms: i64, mover: &mut Mover) -> Result<Duration, MoveError> {
+    let today = Day::at_milliseconds(now_ms).number();
+    let Some(last) = mover.last_day()? else {
+        return Ok(PRUNE_EVERY);
+    };
+    let before = i64::from(last.min(today)) - i64::from(keep_days);
     let pruned = mover.prune(i32::try_from(before).unwrap_or(i32::MIN), PRUNE_ROWS)?;
     Ok(if pruned == 0 { PRUNE_EVERY } else { PRUNE_REST })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{DAY, call};
+    use crate::tail::{Tail, record};
+    use crate::{Entry, Reader, SettledCall};
+
+    const KEPT: u32 = 30;
+
+    fn settled_on(day: i32) -> Entry<'static> {
+        Entry::Settled(SettledCall { day, ..call("a") })
+    }
+
+    /// The days that are left once a machine with its clock at `today` has cleared away.
+    fn left(entries: &[Entry<'_>], today: i32) -> Vec<i32> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tail = Tail::begin(folder.path(), Some(0), false).unwrap();
+        let mut records = Vec::new();
+        assert!(
+            entries
+                .iter()
+                .all(|entry| record::append(entry, &mut records))
+        );
+        assert!(tail.append(&records).failure.is_none());
+        let mut mover = Mover::open(folder.path()).unwrap();
+        mover.restore(None, 0, |_| {}).unwrap();
+        let now_ms = i64::from(today) * 86_400_000;
+        while prune(KEPT, now_ms, &mut mover).unwrap() != PRUNE_EVERY {}
+        let reader = Reader::open(folder.path()).unwrap();
+        let days = reader.days(i32::MIN, i32::MAX, None).unwrap();
+        days.iter().map(|day| day.day).collect()
+    }
+
+    #[test]
+    fn days_go_once_a_later_one_is_so_far_ahead() {
+        let settled = [DAY - 31, DAY - 30, DAY].map(settled_on);
+        assert_eq!(left(&settled, DAY), [DAY - 30, DAY]);
+        // A clock behind keeps more.
+        assert_eq!(left(&settled, DAY - 1), [DAY - 31, DAY - 30, DAY]);
+    }
+
+    #[test]
+    fn a_clock_ahead_deletes_nothing_but_what_is_old_beside_the_last_call() {
+        let settled = [DAY - 31, DAY - 30, DAY].map(settled_on);
+        assert_eq!(left(&settled, DAY + 4_000), [DAY - 30, DAY]);
+        assert_eq!(left(&settled[..2], DAY + 4_000), [DAY - 31, DAY - 30]);
+        // What a wrong clock books is no call.
+        let lost = Entry::Lost {
+            organization: "acme".into(),
+            group: "".into(),
+            day: DAY + 4_000,
+            calls: 0,
+            tokens: None,
+        };
+        assert_eq!(
+            left(&[settled_on(DAY), lost], DAY + 4_000),
+            [DAY, DAY + 4_000]
+        );
+    }
 }

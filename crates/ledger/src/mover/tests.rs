@@ -1,13 +1,14 @@
 //! Moving: every whole record arrives once, whatever is cut where. Must not know threads.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::{Mover, TABLES};
-use crate::samples::{settled, unknown};
+use crate::samples::{DAY, call, settled, unknown};
 use crate::tail::{Tail, record, segment};
 use crate::{Entry, SettledCall};
 
@@ -116,6 +117,29 @@ fn a_damaged_record_costs_its_segment_and_is_slack() {
         .restore(None, crate::shared::unix_ms(), |_| {})
         .unwrap();
     assert_eq!(calls(folder.path()), ["a", "d"]);
+    let unlimited = restored
+        .totals
+        .iter()
+        .any(|total| total.slack.iter().any(|(_, tokens)| tokens.is_none()));
+    assert!(unlimited, "{restored:?}");
+}
+
+#[test]
+fn damage_is_slack_of_the_day_that_was_settled_on_whatever_this_machines_clock_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let long_ago = DAY - 3_000;
+    let settled = SettledCall {
+        day: long_ago,
+        ..call("a")
+    };
+    let mut tail = Tail::begin(folder.path(), Some(0), false).unwrap();
+    tail.append(&records(&[Entry::Settled(settled)]));
+    let path = segment::path(folder.path(), tail.position().segment);
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(&[0xff; 100]).unwrap();
+    append(folder.path(), &[]);
+    let now = i64::from(long_ago) * 86_400_000;
+    let restored = mover(folder.path()).restore(None, now, |_| {}).unwrap();
     let unlimited = restored
         .totals
         .iter()

@@ -25,7 +25,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use self::state::State;
 use crate::{Entry, Restored};
@@ -140,6 +140,22 @@ impl Table {
     /// Nothing was done then.
     pub(crate) fn restored(&mut self, now_ms: i64) -> Result<Restored, TableError> {
         self.transaction(|connection, state| restore::restore(connection, state, now_ms))
+    }
+
+    /// The last day that was settled on; `None`: there is none. Sums that have no rows, such as what a damaged tail left,
+    /// do not count.
+    ///
+    /// # Errors
+    /// As SQLite says.
+    pub(crate) fn last_day(&self) -> Result<Option<i32>, TableError> {
+        let day: Option<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT day FROM totals WHERE last_number IS NOT NULL ORDER BY day DESC LIMIT 1",
+            )?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(day.as_deref().and_then(date::day_of))
     }
 
     /// Deletes at most so many rows of the days before this one; returns how many, 0: none is left.
