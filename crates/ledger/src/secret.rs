@@ -11,15 +11,63 @@ const NAME: &str = "key.secret";
 /// While it is being written.
 const NAME_BEFORE: &str = "key.secret.new";
 
-/// A new secret.
+/// A secret as a start has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Secret {
+    pub(crate) bytes: [u8; 32],
+    /// Later starts may know keys by it: never one that everybody could guess.
+    pub(crate) is_lasting: bool,
+}
+
+/// The secret of `folder`, made by `random` if it has none; else one for this run.
+pub(crate) fn of(
+    folder: &Path,
+    ours: bool,
+    random: impl FnOnce() -> Result<[u8; 32], getrandom::Error>,
+    troubles: &mut Vec<String>,
+) -> Secret {
+    let kept = if ours { read(folder) } else { Ok(None) };
+    match kept {
+        Ok(Some(bytes)) => {
+            return Secret {
+                bytes,
+                is_lasting: true,
+            };
+        }
+        Ok(None) => {}
+        Err(error) => troubles.push(format!(
+            "key.secret in {} cannot be used: {error}. keys seen before are strangers now. help: put the file back, \
+             or delete it for a new one",
+            folder.display()
+        )),
+    }
+    match random() {
+        Ok(bytes) => Secret {
+            bytes,
+            is_lasting: true,
+        },
+        Err(error) => {
+            troubles.push(format!(
+                "this system gives no random numbers: {error}. keys are hashed without a secret, and are strangers \
+                 after a restart. help: see that getrandom works here"
+            ));
+            Secret {
+                bytes: [0; 32],
+                is_lasting: false,
+            }
+        }
+    }
+}
+
+/// New random bytes.
 pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)?;
     Ok(secret)
 }
 
-/// The secret in `folder`, if there is one.
-pub(crate) fn read(folder: &Path) -> io::Result<Option<[u8; 32]>> {
+/// The bytes in `folder`, if there are any.
+fn read(folder: &Path) -> io::Result<Option<[u8; 32]>> {
     match fs::read(folder.join(NAME)) {
         Ok(bytes) => match bytes.try_into() {
             Ok(secret) => Ok(Some(secret)),
@@ -33,9 +81,9 @@ pub(crate) fn read(folder: &Path) -> io::Result<Option<[u8; 32]>> {
     }
 }
 
-/// Puts `secret` into `folder`, whole or not at all, unless there is one already.
-pub(crate) fn keep(folder: &Path, secret: &[u8; 32]) -> io::Result<()> {
-    if folder.join(NAME).exists() {
+/// Puts a lasting `secret` into `folder`, whole or not at all, unless there is one already.
+pub(crate) fn keep(folder: &Path, secret: &Secret) -> io::Result<()> {
+    if !secret.is_lasting || folder.join(NAME).exists() {
         return Ok(());
     }
     let before = folder.join(NAME_BEFORE);
@@ -45,8 +93,30 @@ pub(crate) fn keep(folder: &Path, secret: &[u8; 32]) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&before)?;
-    file.write_all(secret)?;
+    file.write_all(&secret.bytes)?;
     file.sync_all()?;
     fs::rename(&before, folder.join(NAME))?;
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_secret_is_never_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut troubles = Vec::new();
+        let none = || Err(getrandom::Error::UNSUPPORTED);
+        let secret = of(folder.path(), true, none, &mut troubles);
+        assert_eq!(troubles.len(), 1, "{troubles:?}");
+        keep(folder.path(), &secret).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), None);
+        // The next start has random numbers again, and its secret stays.
+        let secret = of(folder.path(), true, random, &mut troubles);
+        keep(folder.path(), &secret).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), Some(secret.bytes));
+        assert_ne!(secret.bytes, [0; 32]);
+        assert_eq!(troubles.len(), 1, "{troubles:?}");
+    }
 }

@@ -1,11 +1,10 @@
 //! The start of a ledger: what is there is taken up, what is not there is said and tried again by the threads.
 //! Must not know records or rows.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use crate::secret::Secret;
 use crate::shared::{Half, Shared, lock};
 use crate::{LedgerSettings, Lock, Restored, mover, secret, sync};
 
@@ -30,7 +29,7 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
     lock(&shared.writer).lock = lock_held;
     shared.state().ours = ours;
 
-    let key_secret = key_secret(&shared.folder, ours, &mut troubles);
+    let secret = secret::of(&shared.folder, ours, secret::random, &mut troubles);
     let mut mover = None;
     if ours {
         match mover::open(&shared.folder, |said| troubles.push(said)) {
@@ -42,7 +41,7 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
             Err(error) => shared.trouble(Half::Table, Some(&mover::trouble(&shared, &error))),
         }
     }
-    sync::begin(&shared, &key_secret);
+    sync::begin(&shared, &secret);
     let taken_up = mover
         .map(|mover| mover::take_up(&shared, mover, now_ms, |said| troubles.push(said)))
         .transpose();
@@ -56,10 +55,10 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
         }
     };
     troubles.extend(shared.started());
-    spawn(&shared, mover, key_secret, &mut troubles);
+    spawn(&shared, mover, secret, &mut troubles);
     Started {
         shared,
-        key_secret,
+        key_secret: secret.bytes,
         restored,
         troubles,
     }
@@ -68,7 +67,7 @@ pub(crate) fn start(settings: LedgerSettings, lock_held: Option<Lock>, now_ms: i
 fn spawn(
     shared: &Arc<Shared>,
     mover: Option<mover::Mover>,
-    key_secret: [u8; 32],
+    secret: Secret,
     troubles: &mut Vec<String>,
 ) {
     let syncing = Arc::clone(shared);
@@ -76,7 +75,7 @@ fn spawn(
     let threads = [
         thread::Builder::new()
             .name("ledger-sync".into())
-            .spawn(move || sync::run(&syncing, &key_secret)),
+            .spawn(move || sync::run(&syncing, &secret)),
         thread::Builder::new()
             .name("ledger-mover".into())
             .spawn(move || mover::run(&moving, mover)),
@@ -86,28 +85,4 @@ fn spawn(
             "a thread of the ledger cannot be started: {error}. help: allow this user more processes"
         ));
     }
-}
-
-/// The folder's secret, made if it has none; else one for this run.
-fn key_secret(folder: &Path, ours: bool, troubles: &mut Vec<String>) -> [u8; 32] {
-    let kept = if ours { secret::read(folder) } else { Ok(None) };
-    let secret = match kept {
-        Ok(Some(secret)) => return secret,
-        Ok(None) => secret::random().map_err(io::Error::other),
-        Err(error) => {
-            troubles.push(format!(
-                "key.secret in {} cannot be used: {error}. keys seen before are strangers now. help: put the file \
-                 back, or delete it for a new one",
-                folder.display()
-            ));
-            secret::random().map_err(io::Error::other)
-        }
-    };
-    secret.unwrap_or_else(|error| {
-        troubles.push(format!(
-            "this system gives no random numbers: {error}. keys are hashed without a secret. help: see that \
-             getrandom works here"
-        ));
-        [0; 32]
-    })
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::secret::Secret;
 use crate::shared::{Phase, Shared, lock};
 use crate::tail::Tail;
 use crate::{Durability, Lock, secret};
@@ -14,7 +15,7 @@ enum Duty {
 }
 
 /// Works until everything is written after closing, or nobody holds the ledger any more.
-pub(crate) fn run(shared: &Shared, secret: &[u8; 32]) {
+pub(crate) fn run(shared: &Shared, secret: &Secret) {
     while let Some(duty) = next_duty(shared) {
         match duty {
             Duty::Write => write(shared),
@@ -61,7 +62,7 @@ fn next_duty(shared: &Shared) -> Option<Duty> {
 }
 
 /// Begins the tail, taking the lock first where the start could not.
-pub(crate) fn begin(shared: &Shared, secret: &[u8; 32]) {
+pub(crate) fn begin(shared: &Shared, secret: &Secret) {
     let mut writer = lock(&shared.writer);
     if writer.lock.is_none() {
         match Lock::take(&shared.folder, Duration::ZERO) {
