@@ -97,6 +97,34 @@ impl State {
     pub(crate) fn is_refused(&self) -> bool {
         self.tail_trouble.is_some()
     }
+
+    /// Notes what troubles one half, and answers what is new of the ledger as a whole. The start has its own words.
+    fn note(&mut self, half: Half, trouble: Option<&str>) -> Option<News> {
+        let known = match half {
+            Half::Tail => &mut self.tail_trouble,
+            Half::Table => &mut self.table_trouble,
+        };
+        if known.as_deref() == trouble {
+            return None;
+        }
+        *known = trouble.map(str::to_owned);
+        if !self.started {
+            return None;
+        }
+        if trouble.is_some() {
+            return Some(News::Trouble);
+        }
+        let is_over = self.tail_trouble.is_none() && self.table_trouble.is_none();
+        is_over.then_some(News::Over)
+    }
+}
+
+/// What is new of the ledger's troubles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Trouble,
+    /// No half has one any more.
+    Over,
 }
 
 /// How far the ledger is in its life.
@@ -188,20 +216,10 @@ impl Shared {
 
     /// Says a trouble, or that it is over, once: not at every attempt.
     pub(crate) fn trouble(&self, half: Half, trouble: Option<&str>) {
-        let mut state = self.state();
-        let known = match half {
-            Half::Tail => &mut state.tail_trouble,
-            Half::Table => &mut state.table_trouble,
-        };
-        if known.as_deref() == trouble {
-            return;
-        }
-        *known = trouble.map(str::to_owned);
-        let said = state.started;
-        drop(state);
-        match trouble {
-            Some(trouble) if said => tracing::warn!("{trouble}"),
-            None if said => tracing::info!("the ledger is written again"),
+        let news = self.state().note(half, trouble);
+        match (news, trouble) {
+            (Some(News::Trouble), Some(trouble)) => tracing::warn!("{trouble}"),
+            (Some(News::Over), _) => tracing::info!("the ledger is written again"),
             _ => {}
         }
     }
@@ -349,4 +367,31 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_is_written_again_once_neither_half_has_trouble() {
+        let mut state = State {
+            started: true,
+            ..State::default()
+        };
+        for (half, trouble, news) in [
+            (Half::Tail, None, None),
+            (Half::Tail, Some("full"), Some(News::Trouble)),
+            (Half::Tail, Some("full"), None),
+            (Half::Table, Some("busy"), Some(News::Trouble)),
+            (Half::Table, None, None),
+            (Half::Table, Some("gone"), Some(News::Trouble)),
+            (Half::Tail, None, None),
+            (Half::Table, Some("busy"), Some(News::Trouble)),
+            (Half::Table, None, Some(News::Over)),
+            (Half::Table, None, None),
+        ] {
+            assert_eq!(state.note(half, trouble), news, "{half:?}: {trouble:?}");
+        }
+    }
 }
