@@ -57,7 +57,7 @@ pub fn state_total(
             name: name.into(),
         });
         let names: Vec<_> = names.collect();
-        keep(&ledger, &names)?;
+        keep(&ledger, &names, "the declared other names")?;
         // What is closed is in the tables: there the names are one before anything is reckoned.
         close(&ledger)?;
     }
@@ -71,12 +71,12 @@ pub fn state_total(
         change,
         ..stated.clone()
     };
-    keep(&ledger, &[Entry::Stated(stated)])?;
+    keep(&ledger, &[Entry::Stated(stated)], "the stated total")?;
     close(&ledger)?;
     Ok(Some(change))
 }
 
-fn keep(ledger: &Ledger, entries: &[Entry<'_>]) -> io::Result<()> {
+fn keep(ledger: &Ledger, entries: &[Entry<'_>], what: &str) -> io::Result<()> {
     let kept = match ledger.keep(entries) {
         Kept::Now => true,
         Kept::Later(commit) => commit.wait(),
@@ -85,7 +85,7 @@ fn keep(ledger: &Ledger, entries: &[Entry<'_>]) -> io::Result<()> {
     if kept {
         Ok(())
     } else {
-        Err(io::Error::other("the stated total could not be written"))
+        Err(io::Error::other(format!("{what} could not be written")))
     }
 }
 

@@ -179,6 +179,24 @@ fn entries_given_together_stay_together() {
 }
 
 #[test]
+fn what_is_too_large_for_a_record_is_counted_and_becomes_slack() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, ..) = open(folder.path());
+    let large = Entry::Settled(SettledCall {
+        client: Some("x".repeat(64 * 1024).into()),
+        ..call("a")
+    });
+    assert!(matches!(ledger.keep(&[large]), Kept::No));
+    assert_eq!(ledger.health().dropped, 1);
+    assert!(is_kept(ledger.keep(&[settled("b")])));
+    ledger.close(LONG).unwrap();
+    assert_eq!(calls(folder.path()), ["b"]);
+    let totals = Reader::open(folder.path()).unwrap().totals(DAY).unwrap();
+    let total = totals.iter().find(|total| total.group == "small").unwrap();
+    assert_eq!(total.slack, [("unclean-stop".to_owned(), Some(1_000))]);
+}
+
+#[test]
 fn calls_open_at_a_sudden_stop_are_slack_once() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, ..) = open(folder.path());
@@ -300,6 +318,33 @@ fn a_total_is_stated_for_all_names_of_its_organization() {
             (Some(change), vec![row("my-org", 4_000)])
         );
     }
+}
+
+#[test]
+fn what_of_a_statement_could_not_be_written_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let too_large = "x".repeat(64 * 1024);
+    let refused = |organization: &str, declared: &[_]| {
+        let stated = Stated {
+            organization: organization.into(),
+            group: "small".into(),
+            day: DAY,
+            at: NOW,
+            tokens: 400,
+            change: 0,
+        };
+        let refused = state_total(folder.path(), &stated, declared);
+        drop(Lock::take(folder.path(), LONG).unwrap());
+        refused.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("acme", &[("acme", &*too_large)]),
+        "the declared other names could not be written"
+    );
+    assert_eq!(
+        refused(&too_large, &[]),
+        "the stated total could not be written"
+    );
 }
 
 #[test]
