@@ -153,7 +153,7 @@ pub struct Slack<'a> {
 /// What the calls under way of one organization, group and day may take together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCalls<'a> {
-    /// The organization's name.
+    /// The organization's name when its day began: where it turns out to be another one, each goes on under its own.
     pub organization: Cow<'a, str>,
     /// The model group's name.
     pub group: Cow<'a, str>,

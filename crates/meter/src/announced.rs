@@ -1,6 +1,10 @@
 //! What was last written down about the calls under way, kept above what they may take, so that few calls have
 //! to write. Must not know calls, or where it is written.
 
+use std::sync::Arc;
+
+use crate::day::Day;
+use crate::model_group::GroupId;
 use crate::standing::Forecasts;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -13,16 +17,32 @@ const VERSION_SHIFT: u32 = 32;
 /// What is announced is lowered once it is so many times what is under way.
 const FAR_ABOVE: u64 = 4;
 
-/// What the calls under way of one organization, group and day may take together: an upper bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the calls under way of one organization, group and day may take together: an upper bound, to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
+    /// The name that the day was opened under. It stays the same where the organization turns out to be another one: that
+    /// one counts its own announcements, and neither replaces the other's.
+    pub organization: Arc<str>,
+    /// The group whose allowance the calls draw on.
+    pub group: GroupId,
+    /// The day they began on.
+    pub day: Day,
     /// Grows with each announcement, wrapping: two may be written in the wrong order, and the later version holds.
     pub version: u32,
     /// Tokens at most; `None`: without limit.
     pub at_most: Option<u64>,
 }
 
-impl Announcement {
+/// How much was announced, by a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// Grows with each, wrapping.
+    pub(crate) version: u32,
+    /// Tokens at most; `None`: without limit.
+    pub(crate) at_most: Option<u64>,
+}
+
+impl Level {
     fn of(word: u64) -> Self {
         let steps = word & NO_LIMIT;
         Self {
@@ -42,16 +62,22 @@ impl Announcement {
 pub(crate) struct Announced(AtomicU64);
 
 impl Announced {
-    pub(crate) fn nothing() -> Self {
-        Self(AtomicU64::new(0))
+    /// Nothing, where this version was the last.
+    pub(crate) fn nothing_after(version: u32) -> Self {
+        Self(AtomicU64::new(u64::from(version) << VERSION_SHIFT))
+    }
+
+    /// The last version.
+    pub(crate) fn version(&self) -> u32 {
+        Level::of(self.0.load(Ordering::Acquire)).version
     }
 
     /// Announces more, if what is under way is more than was announced.
-    pub(crate) fn raise(&self, now: impl Fn() -> Forecasts) -> Option<Announcement> {
+    pub(crate) fn raise(&self, now: impl Fn() -> Forecasts) -> Option<Level> {
         let mut announced = None;
         loop {
             let word = self.0.load(Ordering::Acquire);
-            let current = Announcement::of(word);
+            let current = Level::of(word);
             let now = now();
             if current.covers(now) {
                 return announced;
@@ -63,10 +89,10 @@ impl Announced {
     }
 
     /// Announces less, if what is under way is far less than was announced.
-    pub(crate) fn lower(&self, now: impl Fn() -> Forecasts) -> Option<Announcement> {
+    pub(crate) fn lower(&self, now: impl Fn() -> Forecasts) -> Option<Level> {
         let lowered = loop {
             let word = self.0.load(Ordering::Acquire);
-            let current = Announcement::of(word);
+            let current = Level::of(word);
             let now = now();
             let far_above = match current.at_most {
                 Some(0) => false,
@@ -85,7 +111,7 @@ impl Announced {
         Some(self.raise(now).unwrap_or(lowered))
     }
 
-    fn replace(&self, word: u64, now: Forecasts, room: u64) -> Option<Announcement> {
+    fn replace(&self, word: u64, now: Forecasts, room: u64) -> Option<Level> {
         let steps = if now.unbounded > 0 {
             NO_LIMIT
         } else {
@@ -97,7 +123,7 @@ impl Announced {
         self.0
             .compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
-            .then(|| Announcement::of(new))
+            .then(|| Level::of(new))
     }
 }
 
@@ -116,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_lone_call_is_announced_and_retracted() {
-        let announced = Announced::nothing();
+        let announced = Announced::nothing_after(0);
         let one = announced.raise(under_way(5_000, 0)).unwrap();
         assert_eq!((one.version, one.at_most), (1, Some(8_192)));
         let none = announced.lower(under_way(0, 0)).unwrap();
@@ -126,7 +152,7 @@ mod tests {
 
     #[test]
     fn many_calls_write_little() {
-        let announced = Announced::nothing();
+        let announced = Announced::nothing_after(0);
         let written = (1..=1_000)
             .filter(|calls| announced.raise(under_way(calls * 5_000, 0)).is_some())
             .count();
@@ -138,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_call_without_bound_has_no_limit_until_it_is_gone() {
-        let announced = Announced::nothing();
+        let announced = Announced::nothing_after(0);
         assert_eq!(announced.raise(under_way(10, 1)).unwrap().at_most, None);
         assert_eq!(announced.raise(under_way(99_999, 3)), None);
         assert_eq!(announced.lower(under_way(10, 1)), None);
@@ -150,7 +176,7 @@ mod tests {
 
     #[test]
     fn versions_wrap_and_tokens_past_the_word_have_no_limit() {
-        let announced = Announced(AtomicU64::new(u64::from(u32::MAX) << VERSION_SHIFT));
+        let announced = Announced::nothing_after(u32::MAX);
         let wrapped = announced.raise(under_way(u64::MAX / 2, 0)).unwrap();
         assert_eq!((wrapped.version, wrapped.at_most), (0, None));
     }

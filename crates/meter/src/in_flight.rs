@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::announced::{Announced, Announcement};
+use crate::announced::{Announced, Announcement, Level};
 use crate::day::Day;
 use crate::model_group::GroupId;
 use crate::standing::Forecasts;
@@ -54,13 +54,18 @@ impl UnderWay {
         reason = "begins with a day, never by default"
     )]
     pub fn new() -> Self {
+        Self::after(0)
+    }
+
+    /// Nothing under way, where this was the last version announced.
+    pub(crate) fn after(version: u32) -> Self {
         Self {
             tokens: std::sync::atomic::AtomicU64::new(0),
             bounded: std::sync::atomic::AtomicU64::new(0),
             unbounded: std::sync::atomic::AtomicU64::new(0),
             likely: AtomicU64::new(0),
             unforeseen: AtomicU64::new(0),
-            announced: Announced::nothing(),
+            announced: Announced::nothing_after(version),
         }
     }
 
@@ -108,13 +113,18 @@ impl UnderWay {
     }
 
     /// What is to be written down, because more is under way than was announced.
-    pub fn announce(&self) -> Option<Announcement> {
+    pub(crate) fn announce(&self) -> Option<Level> {
         self.announced.raise(|| self.now())
     }
 
     /// What is to be written down, because far less is under way than was announced.
-    pub fn retract(&self) -> Option<Announcement> {
+    pub(crate) fn retract(&self) -> Option<Level> {
         self.announced.lower(|| self.now())
+    }
+
+    /// The last version announced.
+    pub(crate) fn version(&self) -> u32 {
+        self.announced.version()
     }
 }
 
@@ -143,30 +153,30 @@ impl InFlight {
         }
     }
 
-    /// The group whose allowance it draws on.
-    #[must_use]
-    pub fn group(&self) -> GroupId {
-        self.group
-    }
-
-    /// The day it began on.
-    #[must_use]
-    pub fn day(&self) -> Day {
-        self.day
-    }
-
     /// What must be written down before the call is sent, so that a program that dies without warning knows
     /// afterwards what may have been under way. Most calls are covered by what was announced before.
     #[must_use]
     pub fn announce(&self) -> Option<Announcement> {
-        self.totals.under_way.announce()
+        let level = self.totals.under_way.announce()?;
+        Some(self.announcement(level))
     }
 
     /// Ends the forecast; the call is settled. What is given back is to be written down with the settlement.
     #[must_use]
     pub fn end(mut self) -> Option<Announcement> {
         self.leave();
-        self.totals.under_way.retract()
+        let level = self.totals.under_way.retract()?;
+        Some(self.announcement(level))
+    }
+
+    fn announcement(&self, Level { version, at_most }: Level) -> Announcement {
+        Announcement {
+            organization: Arc::clone(&self.totals.opened_as),
+            group: self.group,
+            day: self.day,
+            version,
+            at_most,
+        }
     }
 
     fn leave(&mut self) {
@@ -188,6 +198,11 @@ impl InFlight {
 }
 
 impl Forecasts {
+    /// Whether any call is under way.
+    pub(crate) fn is_any(&self) -> bool {
+        self.bounded > 0 || self.unbounded > 0
+    }
+
     /// The forecasts of the others, without one call's own where that was begun.
     pub(crate) fn without(self, own: Option<&InFlight>) -> Self {
         let Some(InFlight { forecast, .. }) = own else {

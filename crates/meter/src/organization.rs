@@ -81,6 +81,11 @@ impl Organization {
         self.current().0.number
     }
 
+    /// The number and the first name of this very organization, whatever it turned out to be.
+    pub(crate) fn own(&self) -> (u32, &str) {
+        (self.0.number, &self.0.names.name)
+    }
+
     /// The totals at hand of this very organization, whatever it turned out to be.
     pub(crate) fn at_hand(&self) -> &AtHand {
         &self.0.at_hand

@@ -2,6 +2,7 @@
 //! each file asserts is said at its head.
 
 mod aliases;
+mod announcements;
 mod corrections;
 mod forecasts;
 mod histories;

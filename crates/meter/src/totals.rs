@@ -24,6 +24,8 @@ use crate::sync::{AtomicI64, AtomicU32, Ordering};
 pub(crate) struct DayTotals {
     /// `None`: of no day, where an organization has nothing at hand yet.
     day: Option<Day>,
+    /// The name of the organization then: what is announced is kept under it.
+    pub(crate) opened_as: Arc<str>,
     pub(crate) total: RunningTotal,
     pub(crate) slack: Slack,
     pub(crate) under_way: UnderWay,
@@ -37,16 +39,13 @@ pub(crate) struct DayTotals {
 }
 
 impl DayTotals {
-    fn new(day: Option<Day>, day_start_is_missing: bool) -> Self {
-        let slack = Slack::new();
-        if day_start_is_missing {
-            slack.add(SlackSource::DayStart, None);
-        }
+    fn new(day: Option<Day>, opened_as: &str, announced_before: u32) -> Self {
         Self {
             day,
+            opened_as: opened_as.into(),
             total: RunningTotal::new(),
-            slack,
-            under_way: UnderWay::new(),
+            slack: Slack::new(),
+            under_way: UnderWay::after(announced_before),
             elsewhere: Elsewhere::new(),
             contradictions: AtomicU32::new(0),
             absorbed: OnceLock::new(),
@@ -137,7 +136,7 @@ pub(crate) struct AtHand([ArcSwap<DayTotals>; MOST_GROUPS]);
 
 impl AtHand {
     pub(crate) fn nothing() -> Self {
-        let none = Arc::new(DayTotals::new(None, false));
+        let none = Arc::new(DayTotals::new(None, "", 0));
         Self(std::array::from_fn(|_| ArcSwap::new(Arc::clone(&none))))
     }
 
@@ -167,6 +166,8 @@ pub(crate) struct Totals {
     counting_since: AtomicI64,
     /// Days that began before this instant were forgotten.
     kept_since: AtomicI64,
+    /// The greatest version of an announcement of a forgotten day: one that is opened anew goes on after it.
+    forgotten_announcements: AtomicU32,
     /// Whether replicas share them.
     pub(crate) step: Step,
 }
@@ -177,6 +178,7 @@ impl Totals {
             by_key: DashMap::default(),
             counting_since: AtomicI64::new(counting_since),
             kept_since: AtomicI64::new(i64::MIN),
+            forgotten_announcements: AtomicU32::new(0),
             step: Step::alone(),
         }
     }
@@ -210,14 +212,15 @@ impl Totals {
             {
                 return totals;
             }
+            let (number, name) = current.own();
             let key = Key {
-                organization: current.number(),
+                organization: number,
                 group,
                 day,
             };
             let found = self.by_key.get(&key).map(|found| Arc::clone(&found));
             let totals = found.unwrap_or_else(|| {
-                let opened = || self.open(day);
+                let opened = || self.open(day, name);
                 self.by_key.entry(key).or_insert_with(opened).clone()
             });
             // If the organization turned out to be another one meanwhile, the merge may have looked for these
@@ -260,12 +263,19 @@ impl Totals {
         }
     }
 
-    /// Drops the totals of the days before this one. A call that comes late for one of them finds its day opened
-    /// anew, without its start.
+    /// Drops the totals of the days before this one on which nothing is under way. A call that comes late for one of
+    /// them finds its day opened anew, without its start.
     pub(crate) fn forget_before(&self, day: Day) {
         self.counting_since.fetch_max(day.start(), Ordering::AcqRel);
         self.kept_since.fetch_max(day.start(), Ordering::AcqRel);
-        self.by_key.retain(|key, _| key.day >= day);
+        self.by_key.retain(|key, totals| {
+            let stays = key.day >= day || totals.in_flight().is_any();
+            if !stays {
+                self.forgotten_announcements
+                    .fetch_max(totals.under_way.version(), Ordering::AcqRel);
+            }
+            stays
+        });
     }
 
     /// The slack of these totals as a call meets it that was not handed its span by all replicas, `heard` aside.
@@ -315,8 +325,13 @@ impl Totals {
             .collect()
     }
 
-    fn open(&self, day: Day) -> Arc<DayTotals> {
-        Arc::new(DayTotals::new(Some(day), self.lacks_its_start(day)))
+    fn open(&self, day: Day, name: &str) -> Arc<DayTotals> {
+        let announced = self.forgotten_announcements.load(Ordering::Acquire);
+        let totals = DayTotals::new(Some(day), name, announced);
+        if self.lacks_its_start(day) {
+            totals.slack.add(SlackSource::DayStart, None);
+        }
+        Arc::new(totals)
     }
 
     /// Whether a part of this day passed before counting began.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ledger::{DEADLINE, Entry, Kept, Ledger, OpenCalls, SettledCall};
-use meter::{Announcement, Day, GroupId, Organization, Rules};
+use meter::{Announcement, Organization, Rules};
 use tokio::time::Timeout;
 
 /// Where settlements go. Without a ledger nothing is kept, and nothing waits.
@@ -96,15 +96,11 @@ impl Outbox {
 }
 
 /// An announcement of calls under way, as it is kept.
-pub(crate) fn open_calls<'a>(
-    announcement: Announcement,
-    (organization, group, day): (&'a Organization, GroupId, Day),
-    rules: &'a Rules,
-) -> OpenCalls<'a> {
+pub(crate) fn open_calls<'a>(announcement: &'a Announcement, rules: &'a Rules) -> OpenCalls<'a> {
     OpenCalls {
-        organization: organization.name().into(),
-        group: (&*rules.offer().group(group).name).into(),
-        day: day.number(),
+        organization: (&*announcement.organization).into(),
+        group: (&*rules.offer().group(announcement.group).name).into(),
+        day: announcement.day.number(),
         version: announcement.version,
         at_most: announcement.at_most,
     }

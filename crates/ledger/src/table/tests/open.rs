@@ -79,6 +79,37 @@ fn the_latest_announcement_holds_in_whichever_order_they_come() {
 }
 
 #[test]
+fn a_name_that_became_another_organization_goes_on_announcing_its_own_calls() {
+    let former = |version, at_most| {
+        Entry::Open(OpenCalls {
+            organization: "org-acme".into(),
+            group: "small".into(),
+            day: DAY,
+            version,
+            at_most,
+        })
+    };
+    let joined = [
+        open_calls(3, Some(50)),
+        former(80, Some(7)),
+        Entry::Alias {
+            organization: "acme".into(),
+            name: "org-acme".into(),
+        },
+    ];
+    assert_eq!(slack_after_a_death(&joined), unclean(Some(57)));
+    let [one, other, alias] = joined;
+    let after = [
+        one,
+        other,
+        alias,
+        former(81, Some(0)),
+        open_calls(4, Some(60)),
+    ];
+    assert_eq!(slack_after_a_death(&after), unclean(Some(60)));
+}
+
+#[test]
 fn announcements_of_days_gone_by_do_not_pile_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut table = table_in(folder.path());

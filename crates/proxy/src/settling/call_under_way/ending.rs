@@ -304,13 +304,8 @@ impl CallUnderWay {
         in_flight: Option<InFlight>,
         facts: &Facts<'_>,
     ) -> Commit {
-        let less = in_flight.and_then(|in_flight| {
-            let place = (in_flight.group(), in_flight.day());
-            Some((in_flight.end()?, place))
-        });
-        let open = less.map(|(less, (group, day))| {
-            outbox::open_calls(less, (&self.whose.organization, group, day), rules)
-        });
+        let less = in_flight.and_then(InFlight::end);
+        let open = less.as_ref().map(|less| outbox::open_calls(less, rules));
         let row = row::row(facts, settlement, rules);
         self.shared.outbox.settled(row, open)
     }

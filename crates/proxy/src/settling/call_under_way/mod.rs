@@ -179,8 +179,7 @@ impl CallUnderWay {
         if let Some(in_flight) = &self.in_flight
             && let Some(more) = in_flight.announce()
         {
-            let whose = (&self.whose.organization, in_flight.group(), in_flight.day());
-            shared.outbox.open(outbox::open_calls(more, whose, &rules));
+            shared.outbox.open(outbox::open_calls(&more, &rules));
         }
     }
 
@@ -229,10 +228,8 @@ impl CallUnderWay {
     fn leave_flight(&mut self) {
         if let Some(in_flight) = self.in_flight.take() {
             let rules = self.shared.rules.load();
-            let (group, day) = (in_flight.group(), in_flight.day());
             if let Some(less) = in_flight.end() {
-                let open = outbox::open_calls(less, (&self.whose.organization, group, day), &rules);
-                self.shared.outbox.open(open);
+                self.shared.outbox.open(outbox::open_calls(&less, &rules));
             }
         }
     }
