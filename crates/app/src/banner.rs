@@ -92,7 +92,7 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
     let date = loaded.offer.list_date();
     let file = config.offer.file.as_deref().map(Path::display);
     let file = file.map_or_else(String::new, |file| format!(" {dot} {file}"));
-    let today = day_of(started.now_ms);
+    let today = Day::at_milliseconds(started.now_ms);
     let offer = format!("model list of {date}, {}{file}", age(date, today));
     let ready = format!(
         "ready in {} ms {dot} waiting for the first call",
@@ -108,10 +108,6 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
         wrapped(&ready, terminal.width),
     ]
     .concat()
-}
-
-fn day_of(unix_milliseconds: i64) -> Day {
-    Day::at(unix_milliseconds.div_euclid(1000))
 }
 
 /// Where the ledger is, and what it brought.
@@ -181,7 +177,7 @@ fn assumptions(started: &Started<'_>) -> Vec<String> {
 /// Since when today's totals are counted, unless that is since 00:00 UTC.
 fn begun(started: &Started<'_>) -> Option<String> {
     let began_at = started.found.map_or(started.now_ms, |found| found.began_at);
-    let today = day_of(started.now_ms);
+    let today = Day::at_milliseconds(started.now_ms);
     if began_at <= today.start().saturating_mul(1000) {
         return None;
     }

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger::{Health, HealthState, Ledger, Lock, LockError, NotClosed, Opened, Reader};
+use ledger::{DATABASE, Health, HealthState, Ledger, Lock, LockError, NotClosed, Opened, Reader};
 use meter::Day;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
-/// The ledger's database in the data directory.
-pub(crate) const DATABASE: &str = "ledger.sqlite";
 /// How long another process may take to let go of the data directory: one that is being stopped drains for as long.
 const MOST_WAIT: Duration = Duration::from_secs(30);
 /// A wait up to this is not worth a word.
@@ -128,7 +126,7 @@ pub(crate) async fn open(
         let opened = Ledger::open(settings, lock, now_ms);
         let found = Found {
             began_at: opened.restored.began_at,
-            calls_today: calls_of(Day::at(now_ms.div_euclid(1000)), &folder),
+            calls_today: calls_of(Day::at_milliseconds(now_ms), &folder),
             works: works(&opened.ledger.health()),
             is_ours,
         };

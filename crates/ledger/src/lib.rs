@@ -39,3 +39,4 @@ pub use read::{CallFilter, ReadError, Reader};
 pub use restored::{CarriedTotal, Restored, SeenKey};
 pub use row::Row;
 pub use settings::{Durability, LedgerSettings};
+pub use table::DATABASE;

@@ -1,13 +1,12 @@
 //! When on a day nobody took calls for this ledger. Must not know how that is drawn.
 
+use meter::Day;
 use rusqlite::named_params;
 
 use crate::{ReadError, Reader};
 
 /// Milliseconds: a program says twice in this time that it lives, so a shorter gap may be none.
 const SHORTEST: i64 = 60_000;
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 impl Reader {
     /// The parts of a day in which nobody took calls here: before the ledger began, and between a program's last sign
@@ -17,7 +16,8 @@ impl Reader {
     ///
     /// [`ReadError::Unreadable`].
     pub fn not_running(&self, day: i32) -> Result<Vec<(i64, i64)>, ReadError> {
-        let start = i64::from(day) * DAY;
+        let day = Day::of_number(day);
+        let (start, end) = (day.start() * 1_000, day.end() * 1_000);
         let mut statement = self.connection.prepare_cached(
             "WITH gaps AS (
                SELECT max(last_at) OVER (
@@ -32,8 +32,7 @@ impl Reader {
              WHERE ended < :end AND began > :start AND began - ended >= :shortest
              ORDER BY 1",
         )?;
-        let parameters =
-            named_params! { ":start": start, ":end": start + DAY, ":shortest": SHORTEST };
+        let parameters = named_params! { ":start": start, ":end": end, ":shortest": SHORTEST };
         let rows = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -48,7 +47,7 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn at(minute: i64) -> i64 {
-        i64::from(TODAY) * DAY + minute * MINUTE
+        Day::of_number(TODAY).start() * 1_000 + minute * MINUTE
     }
 
     #[test]

@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use rusqlite::{Connection, OpenFlags, ToSql, named_params, params};
+use rusqlite::{Connection, OpenFlags, ToSql, named_params};
 use thiserror::Error;
 
 use crate::table::{self, date};
-use crate::{CarriedTotal, DayRow, Restored, Row};
-
-/// The file in the data directory.
-const FILE: &str = "ledger.sqlite";
+use crate::{CarriedTotal, DATABASE, DayRow, Restored, Row};
 
 /// How long a read waits while another connection recovers the file.
 const BUSY: Duration = Duration::from_secs(2);
@@ -91,7 +88,7 @@ impl Reader {
     ///
     /// [`ReadError`] where there is none that can be read.
     pub fn open(folder: &Path) -> Result<Reader, ReadError> {
-        let path = folder.join(FILE);
+        let path = folder.join(DATABASE);
         let file = file_at(&path);
         if file.is_none() {
             return Err(ReadError::NoLedger);
@@ -254,18 +251,13 @@ impl Reader {
         cell: table::Cell,
         (day, organization, group): (String, String, String),
     ) -> rusqlite::Result<DayRow> {
-        let mut slacks = self.connection.prepare_cached(
-            "SELECT source, tokens, without_limit FROM slacks
-             WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
-        )?;
-        let slack = slacks
-            .query_map(params![day, organization, group], table::uncounted_from(0))?
+        let slack = table::slack_of(&self.connection, &day, &organization, &group)?
+            .into_iter()
             .map(|uncounted| {
-                let uncounted = uncounted?;
                 let at_most = (uncounted.without_limit == 0).then_some(uncounted.tokens);
-                Ok((uncounted.source, at_most))
+                (uncounted.source, at_most)
             })
-            .collect::<rusqlite::Result<_>>()?;
+            .collect();
         let counted = cell.counted;
         Ok(DayRow {
             day: date::day_of(&day).unwrap_or_default(),

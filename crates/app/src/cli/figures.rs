@@ -53,7 +53,7 @@ pub(crate) fn time_of_day(at: i64) -> String {
 
 /// The UTC day of an instant in Unix milliseconds.
 pub(crate) fn day_of(at: i64) -> Day {
-    Day::at(at.div_euclid(1000))
+    Day::at_milliseconds(at)
 }
 
 /// The clock time of an instant (Unix seconds) where the viewer is, `01:00`; none where that is UTC's own.

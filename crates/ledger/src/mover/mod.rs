@@ -23,10 +23,7 @@ use crate::shared::unix_ms;
 use crate::table::{Position, Table, TableError};
 use crate::tail::record::{self, Stop};
 use crate::tail::segment;
-use crate::{Entry, Reader, Restored};
-
-/// The file of the tables in the data directory.
-pub(crate) const TABLES: &str = "ledger.sqlite";
+use crate::{DATABASE, Entry, Reader, Restored};
 
 /// Where the moving is, and what it moves into.
 #[derive(Debug)]
@@ -73,7 +70,7 @@ impl From<io::Error> for MoveError {
 impl Mover {
     /// Opens the tables of `folder`, making them if there are none.
     pub(crate) fn open(folder: &Path) -> Result<Mover, TableError> {
-        let table = Table::open(&folder.join(TABLES))?;
+        let table = Table::open(&folder.join(DATABASE))?;
         Ok(Mover {
             at: table.position(),
             table,

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::run::restore;
-use super::{MoveError, Mover, TABLES};
-use crate::Restored;
+use super::{MoveError, Mover};
 use crate::shared::{Shared, unix_ms};
 use crate::table::TableError;
+use crate::{DATABASE, Restored};
 
 /// Damage that is met twice within this time puts the tables aside, which happens at most once in it: where new tables
 /// break as well, the cause is not in the file.
@@ -54,7 +54,7 @@ fn begin_anew(
 ) -> Result<Mover, MoveError> {
     let aside = put_aside(folder)?;
     said(format!(
-        "{TABLES} in {} is damaged ({damage}); it is kept as {aside} and a new one is begun, so what was counted \
+        "{DATABASE} in {} is damaged ({damage}); it is kept as {aside} and a new one is begun, so what was counted \
          before is not known. help: tollfree total set states today's totals",
         folder.display(),
     ));
@@ -63,10 +63,10 @@ fn begin_anew(
 
 /// Renames damaged tables, and says how they are called now.
 fn put_aside(folder: &Path) -> io::Result<String> {
-    let aside = format!("{TABLES}.corrupt-{}", unix_ms() / 1000);
+    let aside = format!("{DATABASE}.corrupt-{}", unix_ms() / 1000);
     // The log first: beside new tables it would be taken for theirs.
     for suffix in ["-wal", "-shm", ""] {
-        let from = folder.join(format!("{TABLES}{suffix}"));
+        let from = folder.join(format!("{DATABASE}{suffix}"));
         match fs::rename(from, folder.join(format!("{aside}{suffix}"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

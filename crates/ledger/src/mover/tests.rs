@@ -7,10 +7,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::{Mover, TABLES};
+use super::Mover;
 use crate::samples::{DAY, call, settled, unknown};
 use crate::tail::{Tail, record, segment};
-use crate::{Entry, SettledCall};
+use crate::{DATABASE, Entry, SettledCall};
 
 fn records(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -30,7 +30,7 @@ fn move_all(folder: &Path) {
 
 /// The ids of all rows, in the order they were kept.
 fn calls(folder: &Path) -> Vec<String> {
-    let tables = Connection::open(folder.join(TABLES)).unwrap();
+    let tables = Connection::open(folder.join(DATABASE)).unwrap();
     let mut all = tables
         .prepare("SELECT call FROM settlements ORDER BY number")
         .unwrap();

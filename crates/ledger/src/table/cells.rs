@@ -124,16 +124,7 @@ impl Known {
             .query_row(params![day, place.organization, place.group], cell_of)
             .optional()?
             .unwrap_or_default();
-        let mut slacks = connection.prepare_cached(
-            "SELECT source, tokens, without_limit FROM slacks
-             WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
-        )?;
-        cell.slack = slacks
-            .query_map(
-                params![day, place.organization, place.group],
-                uncounted_from(0),
-            )?
-            .collect::<Result<_, _>>()?;
+        cell.slack = slack_of(connection, &day, place.organization, place.group)?;
         Ok(Known {
             slack: cell.slack.clone(),
             cell,
@@ -273,17 +264,26 @@ pub(crate) fn cell_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Cell> {
     })
 }
 
-/// Reads source, tokens and causes without limit, from this column on.
-pub(crate) fn uncounted_from(
-    first: usize,
-) -> impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<Uncounted> {
-    move |row| {
-        Ok(Uncounted {
-            source: row.get(first)?,
-            tokens: row.get::<_, i64>(first + 1)?.unsigned_abs(),
-            without_limit: row.get(first + 2)?,
-        })
-    }
+/// What each source may have left uncounted of one place.
+pub(crate) fn slack_of(
+    connection: &Connection,
+    day: &str,
+    organization: &str,
+    group: &str,
+) -> rusqlite::Result<Vec<Uncounted>> {
+    connection
+        .prepare_cached(
+            "SELECT source, tokens, without_limit FROM slacks
+             WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
+        )?
+        .query_map([day, organization, group], |row| {
+            Ok(Uncounted {
+                source: row.get(0)?,
+                tokens: row.get::<_, i64>(1)?.unsigned_abs(),
+                without_limit: row.get(2)?,
+            })
+        })?
+        .collect()
 }
 
 /// A number as a column holds it: none is greater than the greatest that fits.

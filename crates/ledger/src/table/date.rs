@@ -6,11 +6,9 @@ use meter::Day;
 const FIRST: i32 = -719_162;
 const LAST: i32 = 2_932_896;
 
-const SECONDS: i64 = 86_400;
-
 /// A day (days since 1970-01-01) as text.
 pub(crate) fn text_of(day: i32) -> String {
-    Day::at(i64::from(day.clamp(FIRST, LAST)) * SECONDS).to_string()
+    Day::of_number(day.clamp(FIRST, LAST)).to_string()
 }
 
 /// The day that such a text names.
@@ -20,11 +18,6 @@ pub(crate) fn day_of(text: &str) -> Option<i32> {
     let (year, month, day) = (part()?, part()?, part()?);
     let date = Day::of_date(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
     Some(date.number())
-}
-
-/// The day of an instant (Unix milliseconds).
-pub(crate) fn day_at(milliseconds: i64) -> i32 {
-    Day::at(milliseconds.div_euclid(1_000)).number()
 }
 
 #[cfg(test)]
@@ -37,7 +30,6 @@ mod tests {
             assert_eq!(day_of(&text_of(day)), Some(day));
         }
         assert_eq!(text_of(20_778), "2026-11-21");
-        assert_eq!(day_at(20_778 * 86_400_000 - 1), 20_777);
     }
 
     #[test]

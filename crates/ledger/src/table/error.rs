@@ -5,31 +5,33 @@ use std::io;
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::DATABASE;
+
 /// Why something could not be done to the tables. Nothing of it was done then.
 #[derive(Debug, Error)]
 pub(crate) enum TableError {
     /// The file is damaged, or not a ledger: it can only be moved aside.
-    #[error("ledger.sqlite is damaged")]
+    #[error("{DATABASE} is damaged")]
     Corrupt {
         /// What SQLite found.
         #[source]
         source: rusqlite::Error,
     },
     /// A newer version of the program wrote it: it must not be touched.
-    #[error("ledger.sqlite has schema version {version}, newer than this program's")]
+    #[error("{DATABASE} has schema version {version}, newer than this program's")]
     Newer {
         /// Its version.
         version: i64,
     },
     /// There is no file and none can be made: may work later.
-    #[error("ledger.sqlite cannot be made")]
+    #[error("{DATABASE} cannot be made")]
     NotMade {
         /// Why.
         #[source]
         source: io::Error,
     },
     /// The disk is full or broken, or somebody else holds the file: may work later.
-    #[error("ledger.sqlite cannot be read or written")]
+    #[error("{DATABASE} cannot be read or written")]
     Unavailable {
         /// What SQLite found.
         #[source]

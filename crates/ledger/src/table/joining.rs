@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::TableError;
 use super::cells::{Cells, Place};
 use super::date;
+use super::organizations;
 
 /// Adds all sums of the name that goes to those of the name that stays, and remembers it. What was touched in
 /// `cells` must have been written.
@@ -30,18 +31,7 @@ pub(super) fn join(
         let other = cells.take(connection, place(goes))?;
         cells.change(connection, place(stays), |cell| cell.absorb(other))?;
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO organizations
-             SELECT ?1, settled_at, paid_at FROM organizations WHERE organization = ?2
-             ON CONFLICT DO UPDATE SET
-               settled_at = max(settled_at, excluded.settled_at),
-               paid_at = max(coalesce(paid_at, excluded.paid_at), coalesce(excluded.paid_at, paid_at))",
-        )?
-        .execute(params![stays, goes])?;
-    connection
-        .prepare_cached("DELETE FROM organizations WHERE organization = ?1")?
-        .execute([goes])?;
+    organizations::join(connection, stays, goes)?;
     connection
         .prepare_cached("UPDATE aliases SET organization = ?1 WHERE organization = ?2")?
         .execute(params![stays, goes])?;

@@ -11,6 +11,7 @@ mod keys;
 mod kinds;
 mod names;
 mod open_calls;
+mod organizations;
 mod restore;
 mod retention;
 mod rows;
@@ -31,12 +32,15 @@ use self::state::State;
 use crate::{Entry, Restored};
 
 pub(crate) use self::cell::Cell;
-pub(crate) use self::cells::{COLUMNS as TOTAL_COLUMNS, cell_of, uncounted_from};
+pub(crate) use self::cells::{COLUMNS as TOTAL_COLUMNS, cell_of, slack_of};
 pub(crate) use self::error::TableError;
 pub(crate) use self::names::{find, unsealed_from};
 pub(crate) use self::restore::{carried, totals};
 pub(crate) use self::rows::{COLUMNS as ROW_COLUMNS, row_of};
 pub(crate) use self::schema::{VERSION, version};
+
+/// The file of the tables in the data directory.
+pub const DATABASE: &str = "ledger.sqlite";
 
 /// How long a transaction waits for another process's.
 const BUSY: Duration = Duration::from_secs(1);

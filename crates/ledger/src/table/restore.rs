@@ -1,10 +1,11 @@
 //! What a start goes on from: read from the tables once what was open at an unclean stop has become slack. Must
 //! not know the meter.
 
-use rusqlite::{Connection, params};
+use meter::Day;
+use rusqlite::Connection;
 
 use super::TableError;
-use super::cells::{self, cell_of};
+use super::cells::{self, cell_of, slack_of};
 use super::date;
 use super::state::{State, UNCLEAN_STOP};
 use crate::{CarriedTotal, Restored, SeenKey};
@@ -60,7 +61,7 @@ pub(super) fn restore(
 /// # Errors
 /// As SQLite says.
 pub(crate) fn carried(connection: &Connection, now_ms: i64) -> rusqlite::Result<Restored> {
-    let today = date::day_at(now_ms);
+    let today = Day::at_milliseconds(now_ms).number();
     let began_at: Option<i64> =
         connection.query_row("SELECT began_at FROM meta", [], |row| row.get(0))?;
     Ok(Restored {
@@ -122,13 +123,8 @@ fn slack(
     organization: &str,
     group: &str,
 ) -> rusqlite::Result<Vec<(String, Option<u64>)>> {
-    let mut rows = connection.prepare_cached(
-        "SELECT source, tokens, without_limit FROM slacks
-         WHERE day = ?1 AND organization = ?2 AND model_group = ?3",
-    )?;
     let mut slack = Vec::new();
-    for uncounted in rows.query_map(params![day, organization, group], cells::uncounted_from(0))? {
-        let uncounted = uncounted?;
+    for uncounted in slack_of(connection, day, organization, group)? {
         if uncounted.tokens > 0 {
             slack.push((uncounted.source.clone(), Some(uncounted.tokens)));
         }

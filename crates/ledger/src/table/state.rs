@@ -15,6 +15,7 @@ use super::keys::Keys;
 use super::kinds::Kinds;
 use super::names::{self, Pending};
 use super::open_calls::Announcements;
+use super::organizations::{self, Seen};
 use super::rows::{self, Adjusts, Insert};
 use crate::{Adjustment, Entry, Row, SettledCall, Stated};
 
@@ -35,7 +36,7 @@ pub(super) struct State {
     /// Other names of organizations, and the one each is known under.
     aliases: HashMap<String, String>,
     /// When an organization was last settled for and last paid for, since the last write.
-    seen: HashMap<String, (i64, Option<i64>)>,
+    seen: HashMap<String, Seen>,
     last_number: i64,
     clean: bool,
 }
@@ -118,15 +119,8 @@ impl State {
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), TableError> {
         self.cells.write(connection)?;
         self.open_calls.write(connection)?;
-        for (organization, (settled_at, paid_at)) in self.seen.drain() {
-            connection
-                .prepare_cached(
-                    "INSERT INTO organizations VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO UPDATE SET
-                       settled_at = max(settled_at, excluded.settled_at),
-                       paid_at = max(coalesce(paid_at, excluded.paid_at), coalesce(excluded.paid_at, paid_at))",
-                )?
-                .execute(params![organization, settled_at, paid_at])?;
+        for (organization, seen) in self.seen.drain() {
+            organizations::see(connection, &organization, seen)?;
         }
         Ok(())
     }

@@ -11,8 +11,10 @@ use crate::{Announcement, CallAhead, Day, GroupId, InFlight};
 
 const DAY: i64 = 86_400;
 
+type Place = (Arc<str>, GroupId, Day);
+
 #[derive(Default)]
-struct Book(HashMap<(Arc<str>, GroupId, Day), (u32, Option<u64>)>);
+struct Book(HashMap<Place, (u32, Option<u64>)>);
 
 impl Book {
     fn hear(&mut self, announcement: Option<Announcement>) {
