@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
-use crate::queue::Queue;
+use crate::append::Queue;
 use crate::table::Position;
 use crate::tail::Tail;
 use crate::{Durability, Health, HealthState, Lock};

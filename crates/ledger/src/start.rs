@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::thread;
 
+use crate::append::sync;
 use crate::secret::Secret;
 use crate::shared::{Half, Shared, lock};
-use crate::{LedgerSettings, Lock, Restored, mover, secret, sync};
+use crate::{LedgerSettings, Lock, Restored, mover, secret};
 
 /// What a start has.
 pub(crate) struct Started {

@@ -258,8 +258,8 @@ impl Mover {
         self.is_unsynced
     }
 
-    /// Syncs the tables, so that what was moved needs no tail any more. `truncate`: and makes their write-ahead log
-    /// small again. `false`: a reader stood in the way.
+    /// Syncs the tables, so that what was moved needs no tail any more. `truncate`: and makes their own log small
+    /// again. `false`: a reader stood in the way.
     pub(crate) fn checkpoint(&mut self, truncate: bool) -> Result<bool, TableError> {
         let synced = self.table.checkpoint(truncate)?;
         if synced {

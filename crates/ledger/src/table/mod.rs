@@ -192,7 +192,7 @@ impl Table {
         Ok(())
     }
 
-    /// Moves the write-ahead log into the main file and syncs it, waiting for no reader; with `truncate` the log
+    /// Moves SQLite's own log into the main file and syncs it, waiting for no reader; with `truncate` the log
     /// is emptied too, where no reader holds it. Returns whether everything is in the main file and synced.
     ///
     /// # Errors

@@ -1,10 +1,17 @@
-//! The way an entry is committed. Must not know tables.
+//! The way an entry is committed: it is appended to the tail. Must not know tables.
 //!
 //! The usual way: a call puts its records into the queue, takes the tail if nobody has it, and appends all that
 //! waits, its own and others' records, with one write. Who finds the tail taken looks on for a moment and then gets
-//! a [`Commit`](crate::Commit); whoever has it looks at the queue again after giving it back, so nothing is
-//! stranded. When the disk is slow or refuses, and always with [`Durability::PowerLoss`], the sync thread alone
-//! writes, and nobody else ever meets the disk.
+//! a [`Commit`]; whoever has it looks at the queue again after giving it back, so nothing is stranded. When the disk
+//! is slow or refuses, and always with [`Durability::PowerLoss`], the sync thread alone writes, and nobody else ever
+//! meets the disk.
+
+mod commit;
+mod queue;
+pub(crate) mod sync;
+
+pub use commit::{Commit, DEADLINE, Kept};
+pub(crate) use queue::Queue;
 
 use std::hint;
 use std::io;
@@ -15,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::shared::{Half, Phase, Shared, Writer};
 use crate::tail::record;
-use crate::{Durability, Entry, Kept};
+use crate::{Durability, Entry};
 
 /// A write slower than this hands the writing to the sync thread. A thread that has to wait for its turn on a busy
 /// machine is not so slow, a disk that syncs for others is.

@@ -1,5 +1,16 @@
-//! A read-only connection of its own, for commands and the page: works beside a running proxy and after it
-//! stopped. Must not know who reads.
+//! What is read: through a read-only connection of its own, for look-ups, commands and the page, beside a running
+//! proxy and after it stopped; and by a start. Must not know who reads.
+
+mod curve;
+mod day_row;
+mod look_up;
+mod not_running;
+mod restored;
+mod row;
+
+pub use day_row::{Crossing, DayRow};
+pub use restored::{CarriedTotal, Restored, SeenKey};
+pub use row::Row;
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -11,8 +22,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, ToSql, named_params};
 use thiserror::Error;
 
+use crate::DATABASE;
 use crate::table::{self, date};
-use crate::{CarriedTotal, DATABASE, DayRow, Restored, Row};
 
 /// How long a read waits while another connection recovers the file.
 const BUSY: Duration = Duration::from_secs(2);
