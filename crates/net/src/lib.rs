@@ -28,7 +28,7 @@ pub use http1::answer_head::HeadError;
 pub use http1::chunks::ChunkError;
 pub use http1::lines::Lines;
 pub use listen::{
-    ClientBody, Drain, DrainHandle, ListenFigures, ListenSettings, Listener, Peer, RefusalAnswer,
-    TlsIdentity, TooManyHeaders,
+    ClientBody, Drain, DrainHandle, ListenFigures, ListenSettings, Listener, PastLimit, Peer,
+    RefusalAnswer, TlsIdentity,
 };
 pub use upgrade::{Switched, Upgrade};

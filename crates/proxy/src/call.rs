@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use meter::{Reason, Verdict};
-use net::{Break, ClientBody, Peer, SendError, TooManyHeaders, UpstreamBody};
+use net::{Break, ClientBody, PastLimit, Peer, SendError, UpstreamBody};
 use tracing::{Instrument, Span};
 use wire::{Coding, End, Endpoint, Form, Metered, ResponseReader, Shows, Socket};
 
@@ -131,8 +131,10 @@ impl Call {
         if matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method(head.method.clone()));
         }
-        if head.extensions.get::<TooManyHeaders>().is_some() {
-            return Err(Refusal::HeadTooLarge);
+        match head.extensions.get() {
+            None => {}
+            Some(PastLimit::Headers) => return Err(Refusal::HeadTooLarge),
+            Some(PastLimit::Requests) => return Err(Refusal::Overloaded),
         }
         clear_head::check(head)?;
         let connector = shared.connector.load();

@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -129,6 +129,8 @@ impl Peer {
 pub(crate) struct Protocols {
     pub(crate) http1: Rules,
     pub(crate) http2: http2::Builder<Tasks>,
+    /// Places of requests over HTTP/2, of all connections together: each may need a connection to upstream.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// How a connection ended.
@@ -164,10 +166,15 @@ impl fmt::Display for End {
     }
 }
 
-/// Said of a request over HTTP/2 that has more header lines than the listener takes: who answers it is to refuse it.
-/// Over HTTP/1.1 such a request is not read at all.
-#[derive(Clone, Copy, Debug)]
-pub struct TooManyHeaders;
+/// An extension of a request over HTTP/2 that is past a limit of the listener: who answers it is to refuse it. Over
+/// HTTP/1.1 such a request is not read at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PastLimit {
+    /// It has more header lines than are taken.
+    Headers,
+    /// As many requests are open over HTTP/2 as there may be connections.
+    Requests,
+}
 
 /// Serves one connection to its end.
 pub(crate) async fn serve<S, F, B>(
@@ -210,11 +217,15 @@ where
             let answers = Arc::new(Answers::new(watch.write_patience(), figures));
             let (asked, answered) = (Arc::clone(&watch), Arc::clone(&answers));
             let most_headers = protocols.http1.limits.headers;
+            let streams = Arc::clone(&protocols.streams);
             let call = move |mut request: Request<Incoming>| {
+                let place = Arc::clone(&streams).try_acquire_owned().ok();
                 if request.headers().len() > most_headers {
-                    request.extensions_mut().insert(TooManyHeaders);
+                    request.extensions_mut().insert(PastLimit::Headers);
+                } else if place.is_none() {
+                    request.extensions_mut().insert(PastLimit::Requests);
                 }
-                let (request, open) = streams::opened(request, &asked, &answered);
+                let (request, open) = streams::opened(request, place, &asked, &answered);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);

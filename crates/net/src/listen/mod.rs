@@ -39,7 +39,7 @@ use answers::Tasks;
 use calls::Rules;
 pub use client_body::ClientBody;
 use connection::{End, Protocols};
-pub use connection::{Peer, TooManyHeaders};
+pub use connection::{PastLimit, Peer};
 pub use drain::{Drain, DrainHandle};
 use watch::{Overdue, Patience, Watch};
 
@@ -330,7 +330,11 @@ fn protocols(settings: &ListenSettings) -> Protocols {
         limits,
         refusal: settings.refusal,
     };
-    Protocols { http1, http2 }
+    Protocols {
+        http1,
+        http2,
+        streams: Arc::new(Semaphore::new(settings.most_connections)),
+    }
 }
 
 /// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answers::{Answers, Piece, UnderWay};
@@ -24,6 +25,7 @@ use crate::listen::ListenFigures;
 /// A request that is not answered to its end yet.
 pub(crate) struct Open {
     _request: OpenRequest,
+    _place: Option<OwnedSemaphorePermit>,
     /// Nothing of its body came for too long. None where it has no body.
     has_stalled: Option<Arc<AtomicBool>>,
     answers: Arc<Answers>,
@@ -32,11 +34,13 @@ pub(crate) struct Open {
 /// The request as a call has it, and what stays open until it is answered.
 pub(crate) fn opened(
     request: Request<Incoming>,
+    place: Option<OwnedSemaphorePermit>,
     watch: &Arc<Watch>,
     answers: &Arc<Answers>,
 ) -> (Request<ClientBody>, Open) {
     let mut open = Open {
         _request: watch.opens(),
+        _place: place,
         has_stalled: None,
         answers: Arc::clone(answers),
     };

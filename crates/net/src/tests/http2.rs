@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{Raw, Serving, echo_path, listener, within};
-use crate::{ClientBody, ListenFigures, Peer, TooManyHeaders};
+use crate::{ClientBody, ListenFigures, PastLimit, Peer};
 
 const HEAD: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(400);
@@ -75,12 +75,12 @@ async fn a_request_of_too_many_headers_is_said_to_be_one() {
     within(async {
         let listener = listener(|settings| settings.most_headers = 3);
         let told = |request: Request<ClientBody>, _: Peer| async move {
-            let is_too_many = request.extensions().get::<TooManyHeaders>().is_some();
-            Ok::<_, Infallible>(Response::new(Full::from(is_too_many.to_string())))
+            let past = request.extensions().get::<PastLimit>();
+            Ok::<_, Infallible>(Response::new(Full::from(format!("{past:?}"))))
         };
         let serving = Serving::start(listener.await, told);
         let (mut sender, _connection) = client(&serving).await;
-        for (headers, expected) in [(3, "false"), (4, "true")] {
+        for (headers, expected) in [(3, "None"), (4, "Some(Headers)")] {
             let mut request = Request::get("http://x/");
             for number in 0..headers {
                 request = request.header("a", number);
@@ -89,6 +89,31 @@ async fn a_request_of_too_many_headers_is_said_to_be_one() {
             let answer = asked.await.unwrap().into_body().collect().await.unwrap();
             assert_eq!(answer.to_bytes(), expected);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_more_requests_are_open_than_there_may_be_connections() {
+    within(async {
+        let listener = listener(|settings| settings.most_connections = 2);
+        let told = |request: Request<ClientBody>, _: Peer| async move {
+            if request.extensions().get() == Some(&PastLimit::Requests) {
+                return Ok::<_, Infallible>(Response::new(Full::from("too many")));
+            }
+            pending().await
+        };
+        let serving = Serving::start(listener.await, told);
+        let (mut sender, _connection) = client(&serving).await;
+        let ask = || Request::get("http://x/").body(Empty::new()).unwrap();
+        let first = sender.send_request(ask());
+        let second = tokio::spawn(sender.send_request(ask()));
+        let third = sender.send_request(ask()).await.unwrap();
+        let answer = third.into_body().collect().await.unwrap();
+        assert_eq!(answer.to_bytes(), "too many");
+        // Who leaves gives its place to another.
+        drop(first);
+        second.abort();
     })
     .await;
 }
