@@ -11,7 +11,7 @@ const MOST_MODELS: usize = 1_024;
 const STEPS: usize = 16;
 /// Calls of one step: the last 960 to 1,024 calls count.
 const STEP_CALLS: u64 = 64;
-/// Of so many steps the greatest is passed over: a few calls in a thousand may take far more than all others, and a
+/// Of this many steps the greatest is discarded as an outlier: a few calls in a thousand may take far more than all others, and a
 /// forecast by them would leave no room for the rest.
 const PASSED_OVER: usize = 4;
 /// Calls of a kind and model below which nothing is said of the next.

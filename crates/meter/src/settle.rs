@@ -100,7 +100,7 @@ impl Meter {
         let allowance = rules.allowance_by(terms, group);
         let key = (call.organization, group, day);
         let mut totals = self.totals.of(call.organization, group, day);
-        // What others left uncounted is judged before this call adds its own.
+        // The call is judged by the slack as it was before its own is added.
         let mut slack = totals.slack_now();
         let is_sure = settling.grant.map(|grant| grant.is_sure);
         if is_sure == Some(false) || (is_sure.is_none() && self.totals.step.is_shared()) {

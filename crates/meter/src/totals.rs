@@ -278,7 +278,8 @@ impl Totals {
         });
     }
 
-    /// The slack of these totals as a call meets it that was not handed its span by all replicas, `heard` aside.
+    /// The slack for a call that is settled without a span from the store: while the other replicas' totals are not
+    /// known, `shared-totals` is part of it.
     pub(crate) fn slack_unheard(&self, totals: &DayTotals) -> SlackNow {
         let slack = totals.slack_now();
         if self.step.is_lost() || (self.step.is_shared() && !totals.elsewhere.is_heard()) {

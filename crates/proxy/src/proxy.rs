@@ -182,8 +182,8 @@ impl Proxy {
         self.shared.connector.load().figures()
     }
 
-    /// Drops the totals of the days before yesterday: no call will be settled on them any more. Yesterday is that of
-    /// the slower clock, ours or OpenAI's, so that a wrong one drops nothing that counts.
+    /// Drops the totals of the days before yesterday: no call will be settled on them any more. Counted by the slower of
+    /// the two clocks, ours or OpenAI's, so that a clock that is ahead drops no day on which calls are still settled.
     pub fn forget_old_days(&self) {
         let clock = &self.shared.clock;
         let ahead = clock.correction_milliseconds().max(0) / 1000;

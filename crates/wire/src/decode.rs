@@ -43,9 +43,6 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The names of all codings decoded here, as `accept-encoding` spells them.
-    pub const NAMES: [&'static str; 5] = ["gzip", "deflate", "br", "zstd", "identity"];
-
     /// The coding of one name, in any case; `None` for one not decoded here.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -76,7 +76,7 @@ impl Socket {
 }
 
 impl Metered {
-    /// Every one, in the order in which they count.
+    /// Every metered endpoint; tables by endpoint keep this order.
     pub const ALL: [Self; 11] = [
         Self::ChatCompletions,
         Self::Completions,

@@ -36,8 +36,6 @@ pub struct RequestFacts {
     pub stream: bool,
     /// Whether usage will be reported.
     pub usage_asked: UsageAsked,
-    /// `background` is literally true.
-    pub background: bool,
     /// The service tier asked for.
     pub service_tier: Option<Box<str>>,
     /// The request allows a tool that OpenAI itself runs.
@@ -58,7 +56,6 @@ impl Default for RequestFacts {
             model: None,
             stream: false,
             usage_asked: UsageAsked::NotAStream,
-            background: false,
             service_tier: None,
             hosted_tool: false,
             choices: 1,
@@ -155,7 +152,6 @@ impl RequestScan {
             model: notes.model,
             stream: notes.stream.is_true,
             usage_asked,
-            background: notes.is_background,
             service_tier: notes.service_tier,
             hosted_tool: notes.hosted_tool,
             choices,
@@ -204,7 +200,6 @@ struct Notes {
     stream_options: Placed,
     include_usage: Placed,
     has_other_option: bool,
-    is_background: bool,
     service_tier: Option<Box<str>>,
     hosted_tool: bool,
     choices: u64,
@@ -232,7 +227,6 @@ impl Notes {
             Tag::StreamOptions => self.stream_options.take(found),
             Tag::IncludeUsage => self.include_usage.take(found),
             Tag::OtherOption => self.has_other_option = true,
-            Tag::Background => self.is_background = found.first == b't' && !found.again,
             Tag::Choices => self.choices = self.choices.max(self.count(found).unwrap_or_default()),
             Tag::Prompt => self.prompts += u64::from(matches!(found.first, b'"' | b'[')),
             Tag::MostOutput => self.most_output = self.most_output.max(self.count(found)),

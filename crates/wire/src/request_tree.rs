@@ -15,7 +15,6 @@ pub(crate) enum Tag {
     IncludeUsage,
     /// Another member of `stream_options`.
     OtherOption,
-    Background,
     ServiceTier,
     /// `n` or `best_of`.
     Choices,
@@ -95,7 +94,6 @@ static RESPONSE: Node<Tag> = Node::object(&[
     ("model", Node::raw(Tag::Model)),
     ("input", Node::array(&ITEM)),
     ("stream", Node::place(Tag::Stream)),
-    ("background", Node::place(Tag::Background)),
     ("service_tier", Node::raw(Tag::ServiceTier)),
     ("max_output_tokens", Node::raw(Tag::MostOutput)),
     ("tools", Node::array(&TOOL)),

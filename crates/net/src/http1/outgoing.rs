@@ -147,7 +147,7 @@ where
                 if let Ok(data) = frame.into_data() {
                     self.put(data)?;
                 }
-                // The other side has all of it: what its sender still does to it, nobody needs to know.
+                // The other side has all of it: errors of closing are ignored.
                 is_last |= matches!(self.framing, Framing::Length(0));
             }
             if is_last {

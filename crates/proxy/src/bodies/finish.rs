@@ -35,7 +35,7 @@ impl Finishing {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        self.call.is_left();
+        self.call.client_left();
         runtime.spawn(async move {
             let Finishing {
                 mut call,

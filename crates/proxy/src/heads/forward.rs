@@ -4,6 +4,7 @@
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request, response};
+use wire::Coding;
 
 use super::hop_by_hop::{self, ProtectedHeader};
 use crate::tags;
@@ -94,7 +95,7 @@ fn cut_accept_encoding(headers: &mut HeaderMap) {
         let codings = values.filter_map(|value| value.to_str().ok());
         codings.flat_map(|value| value.split(',')).map(named)
     };
-    if codings().all(|(name, _)| is_read(name)) {
+    if codings().all(|(name, _)| Coding::named(name).is_some()) {
         return;
     }
     let is_named = DECODED.map(|known| codings().any(|(name, _)| name.eq_ignore_ascii_case(known)));
@@ -111,7 +112,7 @@ fn cut_accept_encoding(headers: &mut HeaderMap) {
     for (name, weight) in codings() {
         if name == "*" {
             unnamed.by_ref().for_each(|known| keep(known, weight));
-        } else if is_read(name) {
+        } else if Coding::named(name).is_some() {
             keep(name, weight);
         }
     }
@@ -128,13 +129,6 @@ fn named(coding: &str) -> (&str, &str) {
     let coding = coding.trim();
     let (name, weight) = coding.split_at(coding.find(';').unwrap_or(coding.len()));
     (name.trim_end(), weight)
-}
-
-fn is_read(coding: &str) -> bool {
-    DECODED
-        .iter()
-        .chain(&["identity", "x-gzip"])
-        .any(|known| known.eq_ignore_ascii_case(coding))
 }
 
 /// Makes upstream's head the client's, all but the tags: hop-by-hop headers, foreign tags and `alt-svc` go.

@@ -214,7 +214,7 @@ impl Recent {
     }
 
     /// Gives a call that was shelved open its final word and wakes those who wait for it. However long it ran, it
-    /// is now as recent as any: it is shelved anew. A second word is not heard.
+    /// is now as recent as any: it is shelved anew. Later outcomes are ignored.
     pub(crate) fn settle(&self, call: &Arc<RecentCall>, outcome: Outcome) {
         let Word::Open(open) = &call.word else {
             return;

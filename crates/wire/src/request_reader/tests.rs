@@ -16,7 +16,7 @@ fn a_chat_request_says_what_it_is() {
     let body = r#"{"messages":[{"role":"user","content":"{\"model\":\"x\",\"stream\":true}"}],"model":"gpt-4o","n":3,"max_tokens":50,"service_tier":"flex","tools":[{"type":"function","function":{"name":"f","parameters":{"model":"y","type":"object"}}}]}"#;
     let facts = chat(body);
     assert_eq!(facts.model.as_deref(), Some("gpt-4o"));
-    assert!(!facts.stream && !facts.background && !facts.hosted_tool);
+    assert!(!facts.stream && !facts.hosted_tool);
     assert_eq!(facts.usage_asked, UsageAsked::NotAStream);
     assert_eq!(facts.service_tier.as_deref(), Some("flex"));
     assert_eq!(facts.choices, 3);
@@ -183,8 +183,6 @@ fn hosted_tools_are_told_from_the_clients_own() {
     assert!(chat(r#"{"web_search_options":{}}"#).hosted_tool);
     let agents = read(Metered::Responses, r#"{"multi_agent":{"enabled":true}}"#);
     assert!(agents.hosted_tool, "each agent fills a context of its own");
-    assert!(read(Metered::Responses, r#"{"background":true}"#).background);
-    assert!(!read(Metered::Responses, r#"{"background":"true"}"#).background);
 }
 
 #[test]

@@ -267,7 +267,7 @@ impl CallUnderWay {
     }
 
     /// The client left before its answer was whole.
-    pub(crate) fn is_left(&self) {
+    pub(crate) fn client_left(&self) {
         self.shared.figures.clients_gone.one();
     }
 
