@@ -50,7 +50,8 @@ pub(crate) enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
     clippy::struct_field_names,
-    reason = "is_terminal is std's own word for it"
+    clippy::struct_excessive_bools,
+    reason = "is_terminal is std's own word for it; each is a fact of its own"
 )]
 pub(crate) struct Terminal {
     /// A person looks at it; else it is a pipe or a file.
@@ -63,6 +64,8 @@ pub(crate) struct Terminal {
     pub(crate) height: Option<usize>,
     /// Escapes for colour are wanted.
     pub(crate) colour: bool,
+    /// It is a terminal that takes commands, such as to move its cursor; one that says `TERM=dumb` takes none.
+    pub(crate) moves: bool,
     /// The locale has all characters; else ASCII alone is written.
     pub(crate) utf8: bool,
 }
@@ -75,6 +78,7 @@ impl Terminal {
         columns: None,
         height: None,
         colour: false,
+        moves: false,
         utf8: false,
     };
 
@@ -114,6 +118,7 @@ impl Terminal {
         let columns = columns.filter(|columns| *columns > 0);
         let locale = text("LC_ALL").or(text("LC_CTYPE")).or(text("LANG"));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        let moves = is_terminal && text("TERM") != Some("dumb");
         Self {
             is_terminal,
             width: width_of(columns, width),
@@ -124,8 +129,9 @@ impl Terminal {
                 Colour::Never => false,
                 Colour::Auto if text("NO_COLOR").is_some() => false,
                 Colour::Auto if text("CLICOLOR_FORCE").is_some_and(|force| force != "0") => true,
-                Colour::Auto => is_terminal && text("TERM") != Some("dumb"),
+                Colour::Auto => moves,
             },
+            moves,
             utf8: locale.contains("utf-8") || locale.contains("utf8"),
         }
     }
@@ -223,6 +229,13 @@ mod tests {
         assert!(!facts(false, Colour::Auto, &[("CLICOLOR_FORCE", "0")]).colour);
         assert!(facts(false, Colour::Always, &[("NO_COLOR", "1")]).colour);
         assert!(!facts(true, Colour::Never, &[("CLICOLOR_FORCE", "1")]).colour);
+    }
+
+    #[test]
+    fn a_dumb_terminal_and_a_pipe_take_no_commands() {
+        assert!(facts(true, Colour::Auto, &[("TERM", "xterm"), ("NO_COLOR", "1")]).moves);
+        assert!(!facts(true, Colour::Always, &[("TERM", "dumb")]).moves);
+        assert!(!facts(false, Colour::Always, &[("TERM", "xterm")]).moves);
     }
 
     #[test]

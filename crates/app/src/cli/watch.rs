@@ -1,5 +1,5 @@
-//! What is shown again and again: on a terminal in place, in a pipe a line for each change. It must not know what is
-//! shown.
+//! What is shown again and again: on a terminal in place, on one that takes no commands a block for each change, in a
+//! pipe a line. It must not know what is shown.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -40,12 +40,13 @@ impl Screen {
         self.terminal = terminal;
     }
 
-    /// Shows it in place of what stood there; a pipe gets the lines that changed.
+    /// Shows it in place of what stood there; a pipe gets the lines that changed, a terminal without commands all of
+    /// them once one did.
     pub(crate) fn show(&mut self, text: &str) -> ControlFlow<()> {
-        let out = if self.terminal.is_terminal {
-            self.in_place(text)
-        } else {
-            self.changed(text)
+        let out = match (self.terminal.is_terminal, self.terminal.moves) {
+            (true, true) => self.in_place(text),
+            (true, false) => self.again(text),
+            (false, _) => self.changed(text),
         };
         if out.is_empty() {
             return ControlFlow::Continue(());
@@ -73,6 +74,15 @@ impl Screen {
         }
         out.push_str("\x1b[J");
         out
+    }
+
+    fn again(&mut self, text: &str) -> String {
+        let is_first = self.told.is_empty();
+        if self.changed(text).is_empty() {
+            return String::new();
+        }
+        let between = if is_first { "" } else { "\n" };
+        format!("{between}{text}")
     }
 
     fn changed(&mut self, text: &str) -> String {
@@ -125,6 +135,15 @@ mod tests {
         assert_eq!(screen.in_place("h\n"), "\x1b[H\x1b[2Jh\x1b[K\n\x1b[J");
         screen.fits(narrower);
         assert_eq!(screen.in_place("i\n"), "\x1b[1A\ri\x1b[K\n\x1b[J");
+    }
+
+    #[test]
+    fn a_terminal_without_commands_gets_a_block_for_each_change() {
+        let mut screen = screen(true, Some(4));
+        screen.terminal.moves = false;
+        assert_eq!(screen.again("a\nb\n"), "a\nb\n");
+        assert_eq!(screen.again("a\nb\n"), "");
+        assert_eq!(screen.again("a\nc\n"), "\na\nc\n");
     }
 
     #[test]

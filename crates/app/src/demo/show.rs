@@ -17,6 +17,8 @@ pub(super) struct Show {
     running_total: u64,
     /// Why calls of a model that is not listed are billed was said.
     not_listed: bool,
+    /// Characters of the moving line that stands there.
+    moving: usize,
 }
 
 /// The calls so far.
@@ -27,9 +29,6 @@ pub(super) struct Counted {
     pub(super) billed: u64,
 }
 
-/// Clears the line the cursor stands in.
-const CLEARED: &str = "\r\x1b[K";
-
 impl Show {
     pub(super) fn new(terminal: Terminal) -> Show {
         Show {
@@ -38,6 +37,7 @@ impl Show {
             counted: Counted::default(),
             running_total: 0,
             not_listed: false,
+            moving: 0,
         }
     }
 
@@ -83,7 +83,7 @@ impl Show {
         if !self.terminal.is_terminal {
             return self.record(planned, learned, is_large);
         }
-        let mut out = CLEARED.to_owned();
+        let mut out = self.cleared();
         if is_large || tags.verdict != "free" {
             let note = self.note(learned, before);
             out.push_str(&self.lines(planned, learned, is_large, note));
@@ -177,8 +177,9 @@ impl Show {
         )
     }
 
-    /// The last line of a terminal counts along, where it fits: a line that wraps cannot be cleared.
-    fn moving_line(&self, planned: &Planned) -> String {
+    /// The last line of a terminal counts along, where it fits: a line that wraps cannot be cleared, and one on a
+    /// terminal that takes no commands stays.
+    fn moving_line(&mut self, planned: &Planned) -> String {
         let Counted {
             calls,
             free,
@@ -188,18 +189,25 @@ impl Show {
             "{}  {calls} calls, {free} free, {billed} billed",
             utc(planned.second)
         );
-        if line.len() < self.terminal.width {
+        if self.terminal.moves && line.len() < self.terminal.width {
+            self.moving = line.len();
             self.terminal.paint(Role::Dim, &line)
         } else {
             String::new()
         }
     }
 
-    /// The day is over: the moving line goes.
-    pub(super) fn end(&self) {
-        if self.terminal.is_terminal {
-            put(CLEARED);
+    /// Spaces over the moving line: every terminal knows how to go back to the beginning of one.
+    fn cleared(&mut self) -> String {
+        match std::mem::take(&mut self.moving) {
+            0 => String::new(),
+            length => format!("\r{}\r", " ".repeat(length)),
         }
+    }
+
+    /// The day is over: the moving line goes.
+    pub(super) fn end(&mut self) {
+        put(&self.cleared());
     }
 }
 
@@ -366,8 +374,9 @@ mod tests {
             out.push_str(&show.shown(&planned, &Learned { request_id, tags }));
         }
         // Each clearing begins a line anew: what stood there is gone.
+        assert!(!out.contains("\x1b[K"), "{out}");
         out.split('\n')
-            .map(|line| line.rsplit(CLEARED).next().unwrap_or_default())
+            .map(|line| line.rsplit('\r').next().unwrap_or_default())
             .collect::<Vec<_>>()
             .join("\n")
     }
@@ -445,6 +454,15 @@ mod tests {
                 .fold(painted, |text, escape| text.replace(escape, ""));
             assert_eq!(bare, plain);
         }
+    }
+
+    #[test]
+    fn a_terminal_without_commands_gets_rows_alone() {
+        let mut dumb = show(true, 80, Colour::Never);
+        dumb.terminal.moves = false;
+        let with_moving_line = rows(show(true, 80, Colour::Never));
+        let (rows_alone, _) = with_moving_line.rsplit_once('\n').unwrap();
+        assert_eq!(rows(dumb), format!("{rows_alone}\n"));
     }
 
     #[test]
