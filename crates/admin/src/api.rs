@@ -1,11 +1,14 @@
 //! What is answered to which question, whatever carries it. Must not know a socket.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
+use ledger::{HealthState, Ledger};
 use meter::{Day, Organizations};
 use proxy::Proxy;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::standing::{GroupStanding, OrganizationStanding, ProxyNow, SCHEMA, Sharing, Standings};
 use crate::total::{StateTotal, StatedTotal};
@@ -21,7 +24,11 @@ pub struct Api {
     proxy: Proxy,
     address: SocketAddr,
     page: Option<SocketAddr>,
+    ledger: Option<Ledger>,
 }
+
+/// How long a question waits for calls of the last moment to be in the tables, where whoever asks reads on.
+const CATCH_UP: Duration = Duration::from_millis(300);
 
 /// An answer: a status, and JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,20 +54,29 @@ pub struct Why {
 }
 
 impl Api {
-    /// For the proxy that listens on this address, and has its page on that one.
+    /// For the proxy that listens on this address, has its page on that one, and keeps this ledger.
     #[must_use]
-    pub fn new(proxy: Proxy, address: SocketAddr, page: Option<SocketAddr>) -> Self {
+    pub fn new(
+        proxy: Proxy,
+        address: SocketAddr,
+        page: Option<SocketAddr>,
+        ledger: Option<Ledger>,
+    ) -> Self {
         Self {
             proxy,
             address,
             page,
+            ledger,
         }
     }
 
     /// Answers one question.
     pub async fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
         match (path, method) {
-            (STANDING, &Method::GET) => Answer::of(&self.standings()),
+            (STANDING, &Method::GET) => {
+                self.tables_catch_up().await;
+                Answer::of(&self.standings())
+            }
             (TOTALS, &Method::POST) => self.state_total(body).await,
             (STANDING | TOTALS, _) => {
                 let why = format!("{method} is not answered here");
@@ -81,7 +97,23 @@ impl Api {
         let sharing = self.proxy.sharing().as_ref().map(Sharing::of);
         Standings {
             clock_correction_milliseconds: self.proxy.clock_correction_milliseconds(),
+            ledger_notice: self.ledger_notice(),
             ..Standings::of(day, self.now(), &organizations, sharing)
+        }
+    }
+
+    /// Who asks reads the tables next, and is to find there what was counted.
+    async fn tables_catch_up(&self) {
+        if let Some(ledger) = self.ledger.clone() {
+            // Where it does not, the notice says so.
+            let _ = spawn_blocking(move || ledger.catches_up(CATCH_UP)).await;
+        }
+    }
+
+    fn ledger_notice(&self) -> Option<String> {
+        match self.ledger.as_ref()?.health().state {
+            HealthState::Ok => None,
+            HealthState::Degraded(why) => Some(why),
         }
     }
 
@@ -154,6 +186,7 @@ impl Standings {
             clock_correction_milliseconds: 0,
             organizations: organizations.iter().map(OrganizationStanding::of).collect(),
             sharing,
+            ledger_notice: None,
         }
     }
 }

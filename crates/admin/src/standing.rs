@@ -27,6 +27,9 @@ pub struct Standings {
     /// How totals are shared with other replicas; `null` where they are not.
     #[serde(default)]
     pub sharing: Option<Sharing>,
+    /// Why the ledger is behind, and what to do; `null` while it is not, or none is kept.
+    #[serde(default)]
+    pub ledger_notice: Option<String>,
 }
 
 /// How totals are shared with other replicas.

@@ -115,6 +115,13 @@ impl Ledger {
         self.0.find(|reader| reader.find_openai_id(key_hash, id))
     }
 
+    /// Waits until the tables have everything that was kept so far, at most `at_most` long; not while they cannot be
+    /// written. Blocking. Answers whether they have it.
+    #[must_use]
+    pub fn catches_up(&self, at_most: Duration) -> bool {
+        self.0.shared.catches_up(Instant::now() + at_most)
+    }
+
     /// How the ledger does now.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -254,6 +254,7 @@ impl Shared {
         }
     }
 
+    /// Something was moved: whoever waits for that looks again.
     pub(crate) fn wake_closer(&self) {
         self.close_wakes.notify_all();
     }
@@ -316,6 +317,27 @@ impl Shared {
         while state.phase == phase && phase != Phase::Left && Instant::now() < until {
             state = wait(&self.mover_wakes, state, Some(until));
         }
+    }
+
+    /// Waits until everything given so far is in the tables, or until `until`; not while the disk or the tables refuse.
+    pub(crate) fn catches_up(&self, until: Instant) -> bool {
+        let mut state = self.state();
+        let given = state.queue.given();
+        let mut target = None;
+        while state.tail_trouble.is_none() && state.table_trouble.is_none() {
+            // Once all of it is in the tail, that is as far as the tables have to come.
+            if target.is_none() && state.queue.committed() >= given {
+                target = state.tail_end;
+            }
+            if target.is_some() && state.moved_to >= target {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            state = wait(&self.close_wakes, state, Some(until));
+        }
+        false
     }
 
     /// Waits until everything is moved after closing, or until `until`.

@@ -43,6 +43,19 @@ fn what_was_kept_is_there_after_a_clean_stop() {
 }
 
 #[test]
+fn the_tables_catch_up_with_what_was_kept_moments_ago() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, ..) = open(folder.path());
+    // The second is kept while the mover lets entries gather.
+    for (count, id) in ["a", "b", "c"].into_iter().enumerate() {
+        assert!(is_kept(ledger.keep(&[settled(id)])));
+        assert!(ledger.catches_up(LONG));
+        assert_eq!(calls(folder.path()).len(), count + 1);
+    }
+    assert!(ledger.catches_up(Duration::ZERO));
+}
+
+#[test]
 fn what_was_kept_is_there_after_a_sudden_stop() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, ..) = open(folder.path());

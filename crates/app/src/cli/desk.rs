@@ -98,6 +98,8 @@ pub(crate) struct Standings {
     pub(crate) has_kept_terms: bool,
     /// How they are shared with other replicas; nothing where they are not, or no proxy runs.
     pub(crate) sharing: Option<Sharing>,
+    /// Why the running proxy's ledger is behind.
+    pub(crate) ledger_notice: Option<String>,
 }
 
 /// Names of organizations that a message proposes.
@@ -178,6 +180,7 @@ impl Desk {
             organizations,
             has_kept_terms,
             sharing: None,
+            ledger_notice: None,
         })
     }
 
@@ -194,6 +197,7 @@ impl Desk {
             organizations: said.organizations,
             has_kept_terms: false,
             sharing: said.sharing,
+            ledger_notice: said.ledger_notice,
         })
     }
 
@@ -218,8 +222,10 @@ impl Desk {
 
     /// The ledger with all that was committed, whether a proxy runs or not.
     pub(crate) fn whole_reader(&self) -> Result<Option<Reader>, NoAnswer> {
-        if self.proxy().is_none() {
-            self.settle_tail();
+        match self.proxy() {
+            None => self.settle_tail(),
+            // It answers once the calls of the last moment are in the tables; where it does not, older ones are.
+            Some(proxy) => drop(proxy.get::<admin::Standings>(admin::STANDING)),
         }
         self.reader()
     }

@@ -71,7 +71,7 @@ impl Running {
         let address = listener.local_address();
         let admin = AdminListener::bind(&loaded).await?;
         let page = admin.as_ref().map(AdminListener::address);
-        let api = Api::new(proxy.clone(), address, page);
+        let api = Api::new(proxy.clone(), address, page, ledger.clone());
         let admin = admin
             .map(|admin| {
                 let connections = listener.figures();

@@ -129,6 +129,8 @@ fn moved(shared: &Shared, at: Position, bytes: u64) {
     if bytes > 0 {
         state.moved_at = Some(unix_ms());
     }
+    drop(state);
+    shared.wake_closer();
 }
 
 /// After closing: everything is moved; the tables are synced and need no tail any more.
