@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use http::StatusCode;
 use ledger::{Health, Ledger, ReadError};
-use meter::Day;
+use meter::{Day, Verdict};
 use net::ListenFigures;
 use percent_encoding::percent_decode_str;
 use proxy::Proxy;
@@ -261,9 +261,19 @@ impl Answers {
             "status": status.word,
             "notices": status.notices,
             "payer_differs": differs,
-            "calls_ever": newest > 0,
+            "calls_ever": newest > 0 || self.has_counted(),
             "in_flight_calls": self.proxy.figures().open(),
         })
+    }
+
+    /// Whether calls were counted that the ledger may not have.
+    fn has_counted(&self) -> bool {
+        let none = Verdict::None.as_str();
+        let mut calls = self.proxy.figures().calls();
+        let standings = self.proxy.standings();
+        let mut groups = standings.iter().flat_map(|one| &one.groups);
+        calls.any(|(_, verdict, _, count)| verdict != none && count > 0)
+            || groups.any(|group| group.standing.taken > 0)
     }
 
     /// The number of the newest settled call; 0: there is none, or it cannot be known.

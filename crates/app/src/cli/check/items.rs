@@ -28,7 +28,11 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     findings.push(clock(&asked));
     let running = running(loaded);
     findings.extend(running.as_ref().and_then(payer));
-    findings.push(ledger(&loaded.config.data_dir));
+    let behind = running.as_ref().and_then(|said| said.ledger_notice.clone());
+    findings.push(match behind {
+        Some(why) => Finding::told("ledger", State::Warn, &why),
+        None => ledger(&loaded.config.data_dir),
+    });
     findings.extend(ports(loaded, running).await);
     findings.push(upstream(loaded, asked));
     findings

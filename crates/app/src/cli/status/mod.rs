@@ -66,6 +66,8 @@ pub(crate) struct Status {
     pub(crate) has_kept_terms: bool,
     /// How totals are shared with other replicas.
     pub(crate) sharing: Option<admin::Sharing>,
+    /// Why the running proxy's ledger is behind.
+    pub(crate) ledger_notice: Option<String>,
 }
 
 /// One organization today.
@@ -82,6 +84,11 @@ impl Status {
     fn cut(&mut self) {
         self.further = self.organizations.len().saturating_sub(MOST_ORGANIZATIONS);
         self.organizations.truncate(MOST_ORGANIZATIONS);
+    }
+
+    /// Nothing was settled today by any of those that are shown, as far as the ledger has it.
+    fn has_no_calls(&self) -> bool {
+        self.organizations.iter().all(|one| one.rows.is_empty())
     }
 }
 
@@ -168,10 +175,8 @@ pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCo
 
 /// What people should know of rows in a pipe, beside them.
 fn aside(status: &Status) {
-    let nothing = status
-        .organizations
-        .is_empty()
-        .then(|| "no calls today (UTC)".to_owned());
+    let nothing = status.has_no_calls() && status.ledger_notice.is_none();
+    let nothing = nothing.then(|| "no calls today (UTC)".to_owned());
     for note in show::stopped(status.source, status.day)
         .into_iter()
         .chain(nothing)
@@ -268,7 +273,7 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
             standing: desk.standing_of_new(name),
             rows,
         });
-    } else if named.is_none() {
+    } else if named.is_none() && organizations.iter().any(OrganizationNow::has_something) {
         organizations.retain(OrganizationNow::has_something);
     }
     organizations.sort_by_key(|one| (std::cmp::Reverse(one.total().calls), one.name().to_owned()));
@@ -282,5 +287,6 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
         further: 0,
         has_kept_terms: standings.has_kept_terms,
         sharing: standings.sharing,
+        ledger_notice: standings.ledger_notice,
     })
 }

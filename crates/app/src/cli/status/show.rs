@@ -51,7 +51,10 @@ pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) 
             out.push_str(&group_lines(organization, group, terminal));
         }
         if organization.rows.is_empty() {
-            out.push_str(&no_calls(status));
+            // Said once below where it is so of all.
+            if !status.has_no_calls() {
+                out.push_str(&no_calls(status));
+            }
         } else {
             if terminal.width < BLOCKS_BELOW {
                 out.push_str("today\n");
@@ -59,7 +62,7 @@ pub(super) fn for_people(status: &Status, zone: &TimeZone, terminal: &Terminal) 
             out.push_str(&today(organization).as_seen(terminal));
         }
     }
-    if status.organizations.is_empty() {
+    if status.has_no_calls() {
         out.push_str(&no_calls(status));
     }
     for note in notes(status) {
@@ -101,6 +104,9 @@ pub(super) fn uncounted<'a>(sources: impl Iterator<Item = &'a String>) -> Option
 }
 
 fn no_calls(status: &Status) -> String {
+    if status.ledger_notice.is_some() {
+        return "Calls are counted, the ledger is behind.\n".to_owned();
+    }
     let how = match &status.source {
         Source::Running => format!("export OPENAI_BASE_URL={}", status.base_url),
         Source::Stopped { .. } => format!(
@@ -279,6 +285,7 @@ pub(super) fn notes(status: &Status) -> Vec<String> {
     let totals = status.organizations.iter().map(OrganizationNow::total);
     let total = totals.fold(Sums::default(), Sums::plus);
     let mut notes = Vec::new();
+    notes.extend(status.ledger_notice.clone());
     notes.extend(status.sharing.as_ref().map(admin::Sharing::line));
     let correction = status.clock_correction;
     notes.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
