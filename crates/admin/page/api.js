@@ -14,6 +14,25 @@ export function path(name, limits = {}) {
 /** Nobody answers: the proxy ended, or is not back yet. */
 export class Silent extends Error {}
 
+// Why an answer refuses, in its own words; who lacks a token is told where the page takes it from.
+function words(answer, said) {
+  if (answer.status === 401) return 'a token is required. help: open this page as /?token=...';
+  return said?.error?.message ?? `${answer.status} ${answer.statusText}`;
+}
+
+/** Why a question is refused; nothing where it is not, or nobody answers. */
+export async function refusal(name) {
+  const enough = new AbortController();
+  try {
+    const answer = await fetch(path(name), { cache: 'no-store', signal: enough.signal });
+    return answer.ok ? null : words(answer, await answer.json().catch(() => null));
+  } catch {
+    return null;
+  } finally {
+    enough.abort();
+  }
+}
+
 /** Asks; an answer that refuses is an error with its own words, and `Silent` is one where none comes. */
 export async function ask(name, limits) {
   let answer;
@@ -23,6 +42,6 @@ export async function ask(name, limits) {
     throw new Silent('the proxy does not answer. help: start tollfree; this page goes on by itself');
   }
   const said = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(said?.error?.message ?? `${answer.status} ${answer.statusText}`);
+  if (!answer.ok) throw new Error(words(answer, said));
   return said;
 }

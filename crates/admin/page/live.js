@@ -1,35 +1,46 @@
 // The one event stream, and the word for how it does. On each return the whole state is fetched, then it goes on.
 
-import { path } from './api.js';
+import { path, refusal } from './api.js';
 
 /** How long a lost connection is only being looked for again, milliseconds; then the proxy is said to have stopped. */
 const HOPE = 5_000;
 
 const at = (instant) => `stopped ${instant.toISOString().slice(11, 19)} UTC`;
 
-/** Begins to listen. `changed` is called with each event, `whole` on each (re)connection, `word` with the state. */
-export function listen({ changed, whole, word }) {
-  let stopped = null;
-  let lost = null;
+/** Until it is asked again after the stream was closed, and after it was refused, milliseconds. */
+const AGAIN = 2_000;
+const REFUSED_AGAIN = 10_000;
+
+/**
+ * Begins to listen. `changed` is called with each event, `whole` on each (re)connection, `word` with the state, `refused` with
+ * why the stream cannot be had. `since` is what a lost connection hands on to the next: when it was lost, when the proxy stopped.
+ */
+export function listen(told, since = { lost: null, stopped: null }) {
+  const { changed, whole, word, refused } = told;
   const source = new EventSource(path('events'));
   source.addEventListener('open', () => {
-    stopped = null;
-    lost = null;
+    since.stopped = null;
+    since.lost = null;
     whole();
     word('live');
   });
   source.addEventListener('change', (event) => changed(JSON.parse(event.data)));
   source.addEventListener('stop', () => {
-    stopped = new Date();
-    word(at(stopped));
+    since.stopped = new Date();
+    word(at(since.stopped));
   });
-  source.addEventListener('error', () => {
-    // The browser tries again by itself; a server that refuses for good closes the stream.
+  source.addEventListener('error', async () => {
+    since.lost ??= new Date();
+    // The browser tries again by itself; an answer that is no stream of events closes it for good.
     if (source.readyState === EventSource.CLOSED) {
-      setTimeout(() => listen({ changed, whole, word }), 2000);
+      const why = await refusal('events');
+      setTimeout(() => listen(told, since), why ? REFUSED_AGAIN : AGAIN);
+      if (why) {
+        refused(why);
+        return;
+      }
     }
-    lost ??= new Date();
-    if (!stopped && Date.now() - lost > HOPE) stopped = lost;
-    word(stopped ? at(stopped) : 'reconnecting');
+    if (!since.stopped && Date.now() - since.lost > HOPE) since.stopped = since.lost;
+    word(since.stopped ? at(since.stopped) : 'reconnecting');
   });
 }

@@ -40,6 +40,7 @@ let waiting = [];
 const models = new Set();
 let paused = false;
 let stopped = '';
+let barred = '';
 let skew = 0;
 let crossed = new Set();
 
@@ -87,7 +88,7 @@ function tick() {
 
 function drawNotice() {
   const gone = stopped && `${stopped}: what is shown is as of then. help: start tollfree; this page goes on by itself`;
-  const lines = gone ? [gone] : (health?.notices ?? []);
+  const lines = barred ? [barred] : gone ? [gone] : (health?.notices ?? []);
   get('notice').hidden = lines.length === 0;
   fill(get('notice'), lines.map((line) => el('span', { style: { display: 'block' } }, line)));
 }
@@ -461,9 +462,16 @@ function word(text) {
   say(dot.lastElementChild, text);
   document.body.classList.toggle('dimmed', !live);
   stopped = text.startsWith('stopped') ? text : '';
+  barred = '';
+  drawNotice();
+}
+
+function refused(why) {
+  word('refused');
+  barred = why;
   drawNotice();
 }
 
 hands();
-listen({ changed, whole, word });
+listen({ changed, whole, word, refused });
 setInterval(tick, 1000);

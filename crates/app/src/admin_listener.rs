@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use admin::{About, Answers, Api, NoRandomness, Web};
 use arc_swap::ArcSwap;
@@ -14,6 +15,8 @@ use meter::{AfterCrossing, Coverage, Day, SharedProjects, Terms, UsageTier};
 use net::{DrainHandle, ListenError, ListenFigures, ListenSettings, Listener};
 use proxy::Proxy;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::cli::offer;
 use crate::config::{Admin, Loaded, Secret, offer_is_old};
@@ -34,6 +37,7 @@ pub(crate) struct Serving {
     about: Arc<ArcSwap<About>>,
     stopping: Arc<AtomicBool>,
     drain: DrainHandle,
+    serving: JoinHandle<()>,
 }
 
 impl AdminListener {
@@ -96,11 +100,12 @@ impl AdminListener {
             let web = web.clone();
             async move { Ok::<_, Infallible>(web.handle(request).await) }
         };
-        tokio::spawn(self.listener.serve(service, drained));
+        let serving = tokio::spawn(self.listener.serve(service, drained));
         Ok(Serving {
             about,
             stopping,
             drain,
+            serving,
         })
     }
 }
@@ -136,6 +141,13 @@ impl Serving {
     /// Calls are no longer taken: whoever asks whether they can be is told.
     pub(crate) fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets answers come to their end, so that a page that is open has the whole of its last one; at most so long.
+    pub(crate) async fn ended(&mut self, at_most: Duration) {
+        self.drain.begin(Duration::ZERO, at_most);
+        // What is not over by then is cut.
+        let _ = timeout(at_most, &mut self.serving).await;
     }
 }
 

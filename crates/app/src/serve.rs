@@ -28,6 +28,9 @@ const CLOSE: Duration = Duration::from_secs(4);
 /// The same after a second signal.
 const QUICK_CLOSE: Duration = Duration::from_secs(1);
 
+/// How long an answer of the page's port may take to end: a page that listens is told within half a second.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// How long a start waits for the totals that replicas share, and a stop until they have heard the last of this one.
 const SHARE: Duration = Duration::from_secs(1);
 
@@ -217,7 +220,7 @@ impl Running {
             stop,
             ledger,
             control,
-            admin,
+            mut admin,
             ..
         } = self;
         let serving_proxy = proxy.clone();
@@ -242,6 +245,11 @@ impl Running {
         tokio::join!(serving, stopping);
         drop(control);
         proxy.leave(SHARE).await;
+        if let Some(admin) = &mut admin
+            && !stop.is_urgent()
+        {
+            admin.ended(LAST_WORDS).await;
+        }
         let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };
         if let Some(ledger) = ledger
             && let Err(error) = open_ledger::close(ledger, at_most).await
