@@ -63,6 +63,7 @@ pub(crate) fn status(
     }
     let correction = proxy.clock_correction_milliseconds();
     notices.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
+    notices.extend(proxy.outage());
     notices.extend(proxy.payer_says_billed());
     notices.extend(about.notices.iter().cloned());
     Status {

@@ -132,7 +132,7 @@ pub enum SendError {
         after: Duration,
     },
     /// The TLS handshake failed.
-    #[error("could not reach {address}: TLS: {source} (after {})", Seconds(*after))]
+    #[error("could not reach {address}: {} (after {})", Handshake(source), Seconds(*after))]
     Tls {
         /// `host:port` of upstream.
         address: Arc<str>,
@@ -217,6 +217,29 @@ impl SendError {
             Self::ConnectTimedOut { .. } => true,
             Self::Unreachable { cause, .. } => *cause == Cause::TimedOut,
             Self::Tls { .. } | Self::Proxy { .. } | Self::Broke { .. } => false,
+        }
+    }
+
+    /// Whether something other than TLS came where TLS was to begin, as where a port speaks plain HTTP.
+    #[must_use]
+    pub fn is_not_tls(&self) -> bool {
+        matches!(self, Self::Tls { source, .. } if is_not_tls(source))
+    }
+}
+
+fn is_not_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+}
+
+/// Why a TLS handshake failed.
+struct Handshake<'e>(&'e io::Error);
+
+impl fmt::Display for Handshake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(error) if is_not_tls(error) => f.write_str("upstream did not answer in TLS"),
+            Self(error) => write!(f, "TLS: {error}"),
         }
     }
 }

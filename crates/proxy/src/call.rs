@@ -337,7 +337,12 @@ impl Call {
             .map_err(NotSent::Head)?;
         finish(&mut request);
         let connector = self.shared.connector.load_full();
-        let mut answer = connector.send(request).await.map_err(NotSent::Upstream)?;
+        let sent = connector.send(request).await;
+        let mut answer = sent.map_err(|error| {
+            self.shared.outage.failed(&error, self.shared.clock.now());
+            NotSent::Upstream(error)
+        })?;
+        self.shared.outage.answered();
         // An answer without a body may say the length that one would have had.
         if self.head.method != Method::HEAD && answer.status() != StatusCode::NOT_MODIFIED {
             let length = answer.body().size_hint().exact();

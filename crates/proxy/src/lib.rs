@@ -13,6 +13,7 @@ mod heads;
 mod keyless;
 mod keys;
 mod look_up;
+mod outage;
 mod passing;
 mod pasted;
 mod proxy;

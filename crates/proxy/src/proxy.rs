@@ -23,6 +23,7 @@ use crate::keyless::Keyless;
 use crate::keys::Keys;
 use crate::look_up::Waits;
 use crate::look_up::recent::Recent;
+use crate::outage::Outage;
 use crate::pasted::Pasted;
 use crate::restore::{restore, unknown_to_ledger};
 use crate::settings::Settings;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) keyless: Keyless,
     pub(crate) pasted: Pasted,
+    pub(crate) outage: Outage,
     pub(crate) recent: Recent,
     pub(crate) outbox: Outbox,
     pub(crate) figures: Figures,
@@ -113,6 +115,7 @@ impl Proxy {
                 keys,
                 keyless: Keyless::default(),
                 pasted: Pasted::default(),
+                outage: Outage::default(),
                 recent: Recent::new(),
                 outbox,
                 figures: Figures::default(),
@@ -225,6 +228,12 @@ impl Proxy {
     #[must_use]
     pub fn payer_says_billed(&self) -> Option<String> {
         self.shared.payer_says_billed()
+    }
+
+    /// What people are told while calls get no answer of upstream's.
+    #[must_use]
+    pub fn outage(&self) -> Option<String> {
+        self.shared.outage.notice()
     }
 
     /// States today's total of an organization's group as read on OpenAI's dashboard, in tokens: it holds from now

@@ -88,6 +88,9 @@ async fn upstream_does_not_speak_tls() {
             .await;
         let error = answer.await.unwrap().unwrap_err();
         assert!(matches!(error, SendError::Tls { .. }), "{error:?}");
+        assert!(error.is_not_tls(), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(": upstream did not answer in TLS (after "), "{text}");
     })
     .await;
 }

@@ -110,6 +110,7 @@ impl Refusal {
     /// Nothing could be sent, because of this.
     pub(crate) fn unreachable(error: &SendError) -> Refusal {
         let help = match error {
+            error if error.is_not_tls() => "http:// in upstream.url?",
             SendError::Tls { .. } => {
                 "upstream.ca_file or SSL_CERT_FILE names certificates to trust beside the web's roots"
             }

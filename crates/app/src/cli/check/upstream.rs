@@ -45,6 +45,9 @@ pub(super) async fn ask(loaded: &Loaded) -> Result<Answered, String> {
             took: began.elapsed(),
             clock_ahead: date(response.headers()).map(|date| now() - date),
         }),
+        Ok(Err(error)) if error.is_not_tls() => {
+            Err(format!("{error}. help: http:// in upstream.url?"))
+        }
         Ok(Err(error)) => Err(format!(
             "{error}. help: is the network there, and upstream.url right? behind a proxy: HTTPS_PROXY"
         )),
