@@ -7,11 +7,11 @@ mod tests;
 use std::process::ExitCode;
 
 use clap::Args;
-use ledger::DayRow;
-use meter::{AfterCrossing, Day, Offer};
+use ledger::{DayRow, Reader};
+use meter::{AfterCrossing, Assumption, Day, Offer};
 use serde_json::{Value, json};
 
-use crate::cli::desk::{Desk, NoAnswer};
+use crate::cli::desk::{Desk, NoAnswer, Standings};
 use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
 use crate::cli::layout::grouped;
 use crate::cli::period::number_of_days;
@@ -51,6 +51,16 @@ pub(crate) struct Report<'d> {
     pub(crate) today: Day,
     pub(crate) offer: &'d Offer,
     pub(crate) after_crossing: AfterCrossing,
+    pub(crate) day_start: DayStart,
+}
+
+/// Where calls may have been made before counting began.
+#[derive(Debug, Default)]
+pub(crate) struct DayStart {
+    /// The day on which it began, in days since 1970-01-01.
+    pub(crate) began: Option<i32>,
+    /// Organizations and groups whose total of today may lack some: one that was stated lacks none.
+    pub(crate) today: Vec<(String, String)>,
 }
 
 /// What of a day's allowance nobody took.
@@ -84,9 +94,10 @@ pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCo
 }
 
 fn report<'d>(desk: &'d Desk, options: &Options) -> Result<Report<'d>, NoAnswer> {
-    let today = desk.today()?;
+    let standings = desk.standings()?;
+    let today = standings.day;
     let from = Day::of_number(today.number().saturating_sub(i32::from(options.days) - 1));
-    desk.whole_reader()?;
+    let reader = desk.whole_reader()?;
     desk.known(options.organization.as_deref())?;
     let mut report = Report {
         rows: desk.days(from, today, options.organization.as_deref())?,
@@ -94,9 +105,25 @@ fn report<'d>(desk: &'d Desk, options: &Options) -> Result<Report<'d>, NoAnswer>
         today,
         offer: desk.offer(),
         after_crossing: desk.loaded().config.offer.after_crossing,
+        day_start: day_start(reader.as_ref(), &standings)?,
     };
     report.order();
     Ok(report)
+}
+
+fn day_start(reader: Option<&Reader>, standings: &Standings) -> Result<DayStart, NoAnswer> {
+    let began = reader.map(Reader::began_at).transpose()?.flatten();
+    let day_start = Assumption::DayStart.as_str();
+    let organizations = standings.organizations.iter();
+    let today = organizations.flat_map(|one| {
+        let groups = one.groups.iter();
+        let some = groups.filter(|group| group.slack.sources.iter().any(|one| one == day_start));
+        some.map(|group| (one.organization.clone(), group.group.clone()))
+    });
+    Ok(DayStart {
+        began: began.map(|at| Day::at(at.div_euclid(1000)).number()),
+        today: today.collect(),
+    })
 }
 
 const DAY: Column = word("DAY (UTC)", "day", Kind::Word);
@@ -108,6 +135,11 @@ const UNUSED: Column = Column {
     kind: Kind::Number,
     goes: None,
 };
+
+const COST_IS_MORE: Column = word("COST IS MORE", "cost_is_more", Kind::Word);
+const SAVED_IS_MORE: Column = word("SAVED IS MORE", "saved_is_more", Kind::Word);
+const UNUSED_IS_AT_MOST: Column =
+    word("UNUSED IS AT MOST", "unused_free_is_at_most", Kind::Word);
 
 const fn word(name: &'static str, field: &'static str, kind: Kind) -> Column {
     Column {
@@ -177,6 +209,8 @@ impl Report<'_> {
         }
         if !people {
             columns.push(sums::UNKNOWN_CALLS);
+            // Numbers of which a part is not known: what people see as `>`, `?` and `≤`.
+            columns.extend([COST_IS_MORE, SAVED_IS_MORE, UNUSED_IS_AT_MOST]);
         }
         let mut table = Table::of(&columns);
         // A block stands alone: there each says its day.
@@ -246,8 +280,18 @@ impl Report<'_> {
         }
         Unused::Tokens {
             tokens: allowance.saturating_sub(row.free_tokens),
-            at_most: row.unknown_calls > 0 || !row.slack.is_empty(),
+            at_most: row.unknown_calls > 0
+                || !row.slack.is_empty()
+                || self.lacks_its_beginning(row),
         }
+    }
+
+    fn lacks_its_beginning(&self, row: &DayRow) -> bool {
+        if row.day != self.today.number() {
+            return self.day_start.began == Some(row.day);
+        }
+        let mut some = self.day_start.today.iter();
+        some.any(|(organization, group)| *organization == row.organization && *group == row.group)
     }
 
     /// What is known of it, added up; where no number is known, why.
@@ -349,7 +393,10 @@ fn figures(sums: &Sums, unused: Unused, terminal: &Terminal) -> Vec<Cell> {
         sums.saved_cell(),
     ];
     if !terminal.is_terminal {
+        let is_at_most = matches!(unused, Unused::Tokens { at_most: true, .. });
+        let marks = [sums.cost_is_more, sums.saved_is_more, is_at_most];
         cells.push(sums.unknown_cell());
+        cells.extend(marks.map(|mark| Cell::same(mark.to_string())));
     }
     cells
 }

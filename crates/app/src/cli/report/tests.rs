@@ -60,6 +60,7 @@ fn with_report<T>(rows: Vec<DayRow>, look: impl FnOnce(&Report<'_>) -> T) -> T {
         today: day(TODAY),
         offer: &offer,
         after_crossing: AfterCrossing::Billed,
+        day_start: DayStart::default(),
     };
     report.order();
     look(&report)
@@ -161,6 +162,7 @@ fn a_small_call_may_still_fit_by_the_other_reading() {
         today: day(TODAY),
         offer: &offer,
         after_crossing: AfterCrossing::FreeIfItFits,
+        day_start: DayStart::default(),
     };
     let large = report.rows.iter().find(|row| row.group == "large").unwrap();
     assert_eq!(report.unused(large), Unused::Open);
@@ -187,8 +189,37 @@ fn a_total_of_nothing_known_is_no_zero() {
 }
 
 #[test]
+fn a_day_that_was_not_counted_from_its_beginning_has_at_most_so_much_left() {
+    let offer = built_in_offer().unwrap();
+    let mut report = Report {
+        rows: rows(),
+        from: day("2026-11-20"),
+        today: day(TODAY),
+        offer: &offer,
+        after_crossing: AfterCrossing::Billed,
+        day_start: DayStart {
+            began: Some(day("2026-11-20").number()),
+            today: vec![("acme".to_owned(), "large".to_owned())],
+        },
+    };
+    let at_most = |report: &Report<'_>| {
+        let cells = report.table(&terminal(false, 80)).as_rows(false);
+        let marks = cells.lines().map(|line| line.ends_with("\ttrue"));
+        marks.collect::<Vec<_>>()
+    };
+    report.order();
+    assert_eq!(at_most(&report), [true, true, true, false, false]);
+    // Today's was stated since, and what was before counting began is in it.
+    report.day_start.today.clear();
+    assert_eq!(at_most(&report), [true, true, false, false, false]);
+}
+
+#[test]
 fn rows_files_and_objects_say_the_same() {
-    with_report(rows(), |report| {
+    let mut some = rows();
+    some[3].unknown_calls = 2;
+    some[0].unpriced_calls = 1;
+    with_report(some, |report| {
         let table = report.table(&terminal(false, 80));
         let rows = table.as_rows(true);
         let file = report.as_csv();
