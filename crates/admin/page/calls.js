@@ -16,13 +16,20 @@ export function lines(list, today) {
   });
 }
 
+// A model's name: where there is no room it loses its middle, since those of fine-tuned ones differ at their end.
+function model(name) {
+  const end = Math.min(12, Math.floor(name.length / 2));
+  return el('span', { class: 'model', title: name },
+    el('span', {}, name.slice(0, name.length - end)), el('span', {}, name.slice(name.length - end)));
+}
+
 /** One line of the list. */
 function line(call) {
   const kind = call.verdict === 'billed' ? 'billed' : call.verdict === 'free' ? 'free' : 'unknown';
   const estimated = call.certainty === 'estimated';
   return el('a', { href: `#call=${call.call}`, role: 'listitem', 'data-call': call.call, 'data-number': String(call.number) },
     el('span', { title: `${call.settled_at}` }, clock(call.settled_at)),
-    el('span', { class: 'model', title: call.model ?? '' }, call.model ?? call.model_asked ?? '?'),
+    model(call.model ?? call.model_asked ?? '?'),
     el('span', { class: `number${estimated ? ' estimated' : ''}` }, `${estimated ? '~' : ''}${count(call.tokens)}`),
     el('span', { class: kind }, verdict(call.verdict)),
     el('span', { class: 'certainty' }, call.certainty ?? ''),

@@ -35,5 +35,9 @@ const SHAPES = { free: '●', billed: '■', unknown: '?', pending: '○', none:
 /** Word and shape of a verdict; billed in capitals. */
 export const verdict = (word) => `${SHAPES[word] ?? '·'} ${word === 'billed' ? 'BILLED' : word}`;
 
+/** A name in at most so many characters, cut in its middle: both ends tell names apart. */
+export const middle = (name, most) => (name.length > most
+  ? `${name.slice(0, Math.ceil((most - 1) / 2))}…${name.slice(-Math.floor((most - 1) / 2))}` : name);
+
 /** An id in its beginning and end. */
 export const shortId = (id) => (id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);

@@ -5,7 +5,7 @@ import * as calls from './calls.js';
 import * as curve from './curve.js';
 import * as days from './days.js';
 import { el, fill, get, say } from './dom.js';
-import { count, dayName, moment, span } from './format.js';
+import { count, dayName, middle, moment, span } from './format.js';
 import * as gauges from './gauges.js';
 import { listen } from './live.js';
 import { read, write } from './state.js';
@@ -371,7 +371,7 @@ function again(changes, ...draws) {
 }
 
 function choices(select, first, words) {
-  fill(select, el('option', { value: '' }, first), words.map((word) => el('option', { value: word }, word)));
+  fill(select, el('option', { value: '' }, first), words.map((word) => el('option', { value: word, title: word }, middle(word, 30))));
 }
 
 function back() {

@@ -8,6 +8,8 @@ use super::terminal::{Role, Terminal};
 pub(crate) const BLOCKS_BELOW: usize = 60;
 /// A name is cut no shorter than this.
 const SHORTEST_NAME: usize = 8;
+/// Longer names are cut to this before any column goes: one fine-tuned model is no reason to show no verdict's reason.
+const LONG_NAME: usize = 24;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +166,8 @@ impl Table {
         let mut widths: Vec<Option<usize>> = (0..self.columns.len())
             .map(|place| Some(self.width(place)))
             .collect();
+        let over = total(&widths).saturating_sub(width);
+        self.cut_names(&mut widths, over, LONG_NAME);
         loop {
             let over = total(&widths).saturating_sub(width);
             if over == 0 {
@@ -185,17 +189,23 @@ impl Table {
     fn with_names_cut(
         &self,
         mut widths: Vec<Option<usize>>,
-        mut over: usize,
+        over: usize,
     ) -> Option<Vec<Option<usize>>> {
+        let left = self.cut_names(&mut widths, over, SHORTEST_NAME);
+        (left == 0).then_some(widths)
+    }
+
+    /// Makes the names shorter by `over` in all, none shorter than `shortest`. Answers what is left of it.
+    fn cut_names(&self, widths: &mut [Option<usize>], mut over: usize, shortest: usize) -> usize {
         for (width, column) in widths.iter_mut().zip(&self.columns) {
             if let (Some(width), Kind::Name) = (width, column.kind) {
-                let shortest = SHORTEST_NAME.max(column.name.len());
+                let shortest = shortest.max(column.name.len());
                 let cut = over.min(width.saturating_sub(shortest));
                 *width -= cut;
                 over -= cut;
             }
         }
-        (over == 0).then_some(widths)
+        over
     }
 
     fn width(&self, place: usize) -> usize {
@@ -370,6 +380,28 @@ mod tests {
         assert!(seen(30).starts_with(without_both), "{}", seen(30));
         let cut = "MODEL        TOKENS\ngpt-~-05  1,234,567\n";
         assert!(seen(19).starts_with(cut), "{}", seen(19));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_before_a_column_goes() {
+        let mut table = table();
+        let long = "ft:gpt-4o-mini-2024-07-18:acme::B1x2y3z4";
+        let cells = [
+            Cell::same(long),
+            Cell::number(7),
+            Cell::number(0),
+            Cell::same(""),
+        ];
+        table.push(cells.to_vec());
+        let seen = |width| table.as_lines(&terminal(width, Colour::Never), true);
+        assert!(seen(80).contains(long), "{}", seen(80));
+        for width in [60, 70] {
+            assert!(seen(width).contains("UNKNOWN  WHY"), "{}", seen(width));
+            assert!(seen(width).contains("B1x2y3z4"), "{}", seen(width));
+        }
+        assert!(!seen(55).contains("UNKNOWN"), "{}", seen(55));
+        let cut = "ft:gpt-4o-mi~e::B1x2y3z4";
+        assert!(seen(55).contains(cut), "{}", seen(55));
     }
 
     #[test]

@@ -31,10 +31,14 @@ pub(super) fn shown(row: &Row, terminal: &Terminal) -> String {
     for (label, text) in lines(row) {
         out.push_str(&labelled(label, &one_line(&text), terminal));
     }
+    // A command is pasted: one that is broken in two would run as two.
+    let command = format!("curl -s \"$OPENAI_BASE_URL/_tollfree/calls/{}\"", call.call);
+    let label = terminal.paint(Role::Dim, &format!("{:<LABEL$}", "look-up"));
+    out.extend([GAP, &label, GAP, &one_line(&command), "\n"]);
     out
 }
 
-/// A text beside its label, in as many lines as it takes; ids and commands stay whole.
+/// A text beside its label, in as many lines as it takes; ids stay whole.
 fn labelled(label: &str, text: &str, terminal: &Terminal) -> String {
     let indent = GAP.len() + LABEL + GAP.len();
     let lines = wrapped(text, terminal.width.saturating_sub(indent));
@@ -74,13 +78,6 @@ fn lines(row: &Row) -> Vec<(&'static str, String)> {
         ("response id", text(&call.response_id)),
         ("request id", text(&call.request_id)),
         ("client", text(&call.client)),
-        (
-            "look-up",
-            Some(format!(
-                "curl -s \"$OPENAI_BASE_URL/_tollfree/calls/{}\"",
-                call.call
-            )),
-        ),
     ];
     let known = optional.into_iter();
     known

@@ -110,8 +110,8 @@ fn one(
         Some(reader) => find(&reader, id)?,
     };
     if rows.is_empty() {
-        let why = "error: no such call in the ledger. help: its x-tollfree-call, OpenAI's response id or \
-                   x-request-id, or its number in tollfree calls\n";
+        let why = "error: no such call in the ledger. help: what tollfree calls shows under CALL or NO, or OpenAI's \
+                   response id or x-request-id\n";
         return Ok(refuse(why, exit::FAILED));
     }
     let shown: Vec<String> = rows

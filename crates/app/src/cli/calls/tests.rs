@@ -268,8 +268,7 @@ fn one_call_has_its_sum_spelled_out() {
       settled       2026-11-21T23:11:04.000Z
       request id    req_77b2
       client        OpenAI/Python 2.1.0
-      look-up       curl -s
-                    "$OPENAI_BASE_URL/_tollfree/calls/c_01jd8m6x3k0000000000000000000001"
+      look-up       curl -s "$OPENAI_BASE_URL/_tollfree/calls/c_01jd8m6x3k0000000000000000000001"
     "#);
     let both = shown(&disputed(), &terminal(true, 100));
     let both: Vec<&str> = both.lines().skip(1).take(3).collect();
