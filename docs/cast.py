@@ -68,11 +68,11 @@ def recorded(command, environment=None):
         if not part:
             break
         now = time.monotonic() - began
-        for piece in re.split(r"(\n|\r\x1b\[K)", part.decode().replace("\r\n", "\n")):
+        for piece in re.split(r"(\n|\r *\r)", part.decode().replace("\r\n", "\n")):
             if piece == "\n":
                 lines.append((now, line))
                 line = ""
-            elif piece == "\r\x1b[K":
+            elif piece.startswith("\r"):
                 line = ""
             else:
                 line += piece

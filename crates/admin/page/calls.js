@@ -9,12 +9,18 @@ export const many = (calls) => `${count(calls)} ${calls === 1 ? 'call' : 'calls'
 /** The list, newest first; where it runs into another day than the one before it, the day stands between. */
 export function lines(list, today) {
   let day = today;
-  return list.flatMap((call) => {
+  const all = list.flatMap((call) => {
     if (call.day === day) return [line(call)];
     day = call.day;
     return [el('p', { class: 'day', role: 'listitem' }, `${dayName(day)} UTC`), line(call)];
   });
+  return all.length ? [names(), ...all] : [];
 }
+
+// What the columns are; who hears the list is told of its times by its label.
+const names = () => el('div', { class: 'names', 'aria-hidden': 'true' },
+  el('span', {}, 'time (UTC)'), el('span', {}, 'model'), el('span', { class: 'number' }, 'tokens'), el('span', {}, 'verdict'),
+  el('span', { class: 'certainty' }, 'certainty'), el('span', { class: 'reason' }, 'reason'), el('span', { class: 'money number' }, 'list price'));
 
 // A model's name: where there is no room it loses its middle, since those of fine-tuned ones differ at their end.
 function model(name) {

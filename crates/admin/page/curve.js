@@ -118,7 +118,7 @@ function bands(u, { down, began }) {
     const right = u.valToPos(to, 'x', true);
     ctx.fillStyle = css('--grid');
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    const words = isBefore([from, to], began) ? `counting began ${time(began).slice(0, 5)}` : 'not running';
+    const words = isBefore([from, to], began) ? `counting began ${time(began).slice(0, 5)} UTC` : 'not running';
     label(ctx, words, (left + right) / 2, bbox.top + bbox.height / 2, right - left);
   }
   ctx.restore();
@@ -166,10 +166,11 @@ function crossing(ctx, bbox, { call, at, tokens }, { x, y, gap, written }) {
   ctx.beginPath();
   ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
-  const whole = `${shortId(call)}, ${clock(at)}, ${count(tokens)} tokens`;
+  const when = `${clock(at)} UTC`;
+  const whole = `${shortId(call)}, ${when}, ${count(tokens)} tokens`;
   const fits = (words, room) => ctx.measureText(words).width + 2 * gap <= room;
-  const left = [whole, clock(at)].find((words) => fits(words, x - bbox.left - written));
-  const right = [whole, clock(at)].find((words) => fits(words, bbox.left + bbox.width - x));
+  const left = [whole, when].find((words) => fits(words, x - bbox.left - written));
+  const right = [whole, when].find((words) => fits(words, bbox.left + bbox.width - x));
   // Before it the total is below the allowance, so above is room; after it the other way round.
   if (left) write(ctx, left, x - 1.5 * gap, y - 0.75 * gap, true);
   else write(ctx, right, x + 1.5 * gap, y + 2 * gap, false);

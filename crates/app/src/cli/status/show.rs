@@ -224,7 +224,7 @@ fn sentence(group: &GroupStanding, crossing: Option<&Crossing>, terminal: &Termi
     }
     let crossed = crossing.map(|crossing| {
         format!(
-            "crossing call {} at {} ({} tokens)",
+            "crossing call {} at {} UTC ({} tokens)",
             one_line(&crossing.call),
             figures::time_of_day(crossing.at),
             grouped(crossing.tokens)

@@ -137,7 +137,8 @@ fn eighty_columns_have_everything() {
     assert_snapshot!(seen(&status(), 80), @"
     acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)
     large  ███████████████████████████████████████◆  spent  975,000 of 1,000,000
-           crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later ones are billed
+           crossing call c_7Q2mX at 23:10:04 UTC (30,000 tokens); later ones are
+           billed
     small  ████████████████████████▒░░░░░░░░░░░░░░░   61 %  6,118,420 of 10,000,000
            largest free call: at most 3,869,580 tokens; ▒ 2 in flight, up to 12,000
     TODAY         CALLS  FREE TOKENS  BILLED TOKENS  UNKNOWN   COST  SAVED
@@ -165,7 +166,7 @@ fn a_hundred_columns_and_sixty() {
     assert_snapshot!(seen(&status(), 100), @"
     acme · usage tier 3 · 2026-11-21 UTC · resets in 46 min (01:00 here)
     large  ███████████████████████████████████████◆  spent  975,000 of 1,000,000
-           crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later ones are billed
+           crossing call c_7Q2mX at 23:10:04 UTC (30,000 tokens); later ones are billed
     small  ████████████████████████▒░░░░░░░░░░░░░░░   61 %  6,118,420 of 10,000,000
            largest free call: at most 3,869,580 tokens; ▒ 2 in flight, up to 12,000
     TODAY         CALLS  FREE TOKENS  BILLED TOKENS  UNKNOWN   COST  SAVED
@@ -180,7 +181,7 @@ fn a_hundred_columns_and_sixty() {
     (01:00 here)
     large  ███████████████████████████████████████◆
            spent 975,000 of 1,000,000
-           crossing call c_7Q2mX at 23:10:04 (30,000 tokens);
+           crossing call c_7Q2mX at 23:10:04 UTC (30,000 tokens);
            later ones are billed
     small  ████████████████████████▒░░░░░░░░░░░░░░░
            61 % 6,118,420 of 10,000,000
@@ -204,8 +205,8 @@ fn below_sixty_a_group_is_a_block() {
     large
     ███████████████████████████████████████◆
       spent, 975,000 of 1,000,000
-      crossing call c_7Q2mX at 23:10:04 (30,000 tokens); later
-      ones are billed
+      crossing call c_7Q2mX at 23:10:04 UTC (30,000 tokens);
+      later ones are billed
     small
     ████████████████████████▒░░░░░░░░░░░░░░░
       61 %, 6,118,420 of 10,000,000
@@ -252,7 +253,7 @@ fn below_forty_bars_go() {
     resets in 46 min (01:00 here)
     large
       spent, 975,000 of 1,000,000
-      crossing call c_7Q2mX at 23:10:04
+      crossing call c_7Q2mX at 23:10:04 UTC
       (30,000 tokens); later ones are
       billed
     small
