@@ -114,7 +114,7 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
 fn ledger(started: &Started<'_>, dot: &str) -> String {
     let folder = started.loaded.config.data_dir.folder();
     let (Some(folder), Some(found)) = (folder, started.found) else {
-        return "none: totals live in memory, a restart begins anew".to_owned();
+        return "none: totals are in memory only; a restart begins at zero".to_owned();
     };
     let path = match started.home.and_then(|home| folder.strip_prefix(home).ok()) {
         Some(below) => database(&Path::new("~").join(below)),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::banner::reachable;
+use crate::config::Config;
 use crate::open_ledger;
 
 /// How long whoever has the port may take to show what it is.
@@ -27,6 +27,8 @@ const STEP: u16 = 10;
 pub(crate) struct BusyPort {
     address: SocketAddr,
     by: By,
+    /// It was to be the page's, not that of the calls.
+    is_of_page: bool,
 }
 
 #[derive(Debug)]
@@ -38,18 +40,29 @@ enum By {
 
 impl BusyPort {
     /// Finds out who listens there. A tollfree with the same data directory says its process id in it.
-    pub(crate) async fn at(address: SocketAddr, data_dir: Option<&Path>) -> Self {
+    pub(crate) async fn at(address: SocketAddr, config: &Config) -> Self {
         let asked = timeout(MOST_WAIT, is_tollfree(address)).await;
         let by = if matches!(asked, Ok(Ok(true))) {
-            By::Tollfree(match data_dir {
+            By::Tollfree(match config.data_dir.folder() {
                 Some(folder) => open_ledger::pid_of_holder(folder).await,
                 None => None,
             })
         } else {
             By::Other
         };
-        Self { address, by }
+        let is_of_page = address != config.listen && config.admin.listen == Some(address);
+        Self {
+            address,
+            by,
+            is_of_page,
+        }
     }
+}
+
+/// Another address in the place of a busy one.
+pub(crate) fn proposed(busy: SocketAddr) -> SocketAddr {
+    let port = busy.port();
+    SocketAddr::new(busy.ip(), port.checked_add(STEP).unwrap_or_else(|| port - STEP))
 }
 
 /// Whether an answer from there carries our name for a call, as each of ours does.
@@ -69,25 +82,28 @@ async fn is_tollfree(address: SocketAddr) -> std::io::Result<bool> {
 impl fmt::Display for BusyPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
-        let port = address.port();
-        let other = port.checked_add(STEP).unwrap_or(port - STEP);
-        let other = SocketAddr::new(address.ip(), other);
+        let other = proposed(address);
+        let other = if self.is_of_page {
+            format!("TOLLFREE_ADMIN_LISTEN={other}")
+        } else {
+            format!("--listen {other}")
+        };
         write!(f, "cannot listen on {address}: in use by ")?;
         match self.by {
             By::Tollfree(Some(pid)) => write!(
                 f,
-                "tollfree (pid {pid}). help: tollfree status shows it, or start with --listen {other}"
+                "tollfree (pid {pid}). help: tollfree status shows it, or start with {other}"
             ),
             By::Tollfree(None) => {
                 write!(
                     f,
-                    "another tollfree. help: stop it, or start with --listen {other}"
+                    "another tollfree. help: stop it, or start with {other}"
                 )
             }
             By::Other => {
                 write!(
                     f,
-                    "another program. help: stop it, or start with --listen {other}"
+                    "another program. help: stop it, or start with {other}"
                 )
             }
         }

@@ -34,14 +34,16 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let errors = Terminal::of(Stream::Error, asked.colour, &environment);
     let refuse = |mistakes: config::Mistakes| {
-        cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG)
+        cli::refuse(&mistakes.of_command(errors.colour), cli::exit::CONFIG)
     };
     match asked.command {
         Command::Serve(flags) => {
             let sources = Sources::of_process(flags);
             match config::load(&sources) {
                 Ok(loaded) => run(serve::serve(loaded, sources, errors)),
-                Err(mistakes) => refuse(mistakes),
+                Err(mistakes) => {
+                    cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG)
+                }
             }
         }
         Command::Offer(options) => match config::load(&Sources::of_process(options.flags())) {

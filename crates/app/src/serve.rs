@@ -201,9 +201,7 @@ async fn open(loaded: &Loaded, now_ms: i64) -> Result<Option<(Opened, Found)>, I
 async fn cannot_listen(error: ListenError, loaded: &Loaded) -> NotStarted {
     match error {
         ListenError::AddressInUse { address, .. } => {
-            BusyPort::at(address, loaded.config.data_dir.folder())
-                .await
-                .into()
+            BusyPort::at(address, &loaded.config).await.into()
         }
         ListenError::NoPermission { .. } => NotStarted::NoPermission(error),
         other => NotStarted::Listen(other),

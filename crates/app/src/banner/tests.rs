@@ -193,7 +193,7 @@ fn without_a_ledger_that_can_be_written_it_says_what_follows() {
     assert!(banner.contains("totals begin now"), "{banner}");
     let banner = with(None);
     assert!(
-        banner.contains("  ledger  none: totals live in memory, a restart begins anew\n"),
+        banner.contains("  ledger  none: totals are in memory only; a restart begins at zero\n"),
         "{banner}"
     );
     assert!(banner.contains("totals begin now"), "{banner}");

@@ -11,7 +11,7 @@ use meter::{Coverage, Offer, SharedProjects, UsageTier};
 use super::data_dir::DataDir;
 use super::document::Document;
 use super::environment::Environment;
-use super::mistake::{Mistake, Mistakes};
+use super::mistake::{CONFIG_RANK, Mistake, Mistakes, OFFER_RANK};
 use super::read::{Reader, reason};
 use super::settings::{Config, LogFormat};
 use super::upstream_url::UpstreamUrl;
@@ -25,10 +25,6 @@ const DEFAULT_FILE: &str = "tollfree.toml";
 pub(crate) const BUILT_IN_OFFER: &str = include_str!("../../../../config/offer.toml");
 /// How mistakes name the built-in offer.
 const BUILT_IN_NAME: &str = "config/offer.toml (built in)";
-
-/// Mistakes in the configuration stand before those in the offer.
-const CONFIG_RANK: u8 = 0;
-const OFFER_RANK: u8 = 1;
 
 /// What was said on the command line, well formed already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

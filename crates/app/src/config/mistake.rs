@@ -10,6 +10,10 @@ const MOST_SHOWN: usize = 120;
 /// Characters kept in front of the mistake where a line is cut.
 const LEAD: usize = 40;
 
+/// Mistakes in the configuration stand before those in the offer.
+pub(super) const CONFIG_RANK: u8 = 0;
+pub(super) const OFFER_RANK: u8 = 1;
+
 /// What comes of mistakes at a start, and in a configuration that was to replace one in force.
 const NOT_STARTED: &str = "nothing was started";
 const NOT_CHANGED: &str = "nothing was changed";
@@ -200,20 +204,38 @@ impl Mistakes {
         (!list.is_empty()).then_some(Self(list))
     }
 
-    /// The whole message, many lines, with its final newline.
+    /// The whole message of a start, many lines, with its final newline.
     pub(crate) fn render(&self, colour: bool) -> String {
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write(colour, NOT_STARTED, &mut out);
-        out
+        self.with(colour, Some(NOT_STARTED))
+    }
+
+    /// The same of a command that starts nothing.
+    pub(crate) fn of_command(&self, colour: bool) -> String {
+        self.with(colour, None)
     }
 
     /// The same of a configuration that was to replace one in force.
     pub(crate) fn of_reload(&self) -> String {
+        self.with(false, Some(NOT_CHANGED))
+    }
+
+    fn with(&self, colour: bool, outcome: Option<&str>) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = self.write(false, NOT_CHANGED, &mut out);
+        let _ = self.write(colour, outcome, &mut out);
         out
+    }
+
+    /// Where all keys are explained: those of each kind of file that has a mistake.
+    fn topics(&self) -> String {
+        let in_offer = |mistake: &Mistake| mistake.order.0 == OFFER_RANK;
+        let topics = [
+            (!self.0.iter().all(in_offer), "tollfree help config"),
+            (self.0.iter().any(in_offer), "tollfree help offer-file"),
+        ];
+        let some = topics.into_iter().filter(|(is_due, _)| *is_due);
+        let some: Vec<&str> = some.map(|(_, topic)| topic).collect();
+        some.join(", ")
     }
 
     /// The first of them in one line, and how many more there are.
@@ -228,16 +250,20 @@ impl Mistakes {
         harmless(&line).collect()
     }
 
-    fn write(&self, colour: bool, outcome: &str, out: &mut dyn fmt::Write) -> fmt::Result {
+    fn write(
+        &self,
+        colour: bool,
+        outcome: Option<&str>,
+        out: &mut dyn fmt::Write,
+    ) -> fmt::Result {
         for mistake in &self.0 {
             mistake.write(colour, out)?;
         }
         let count = self.0.len();
         let s = if count == 1 { "" } else { "s" };
-        writeln!(
-            out,
-            "{count} mistake{s}, {outcome}. All keys: tollfree help config"
-        )?;
+        let outcome = outcome.map_or_else(String::new, |outcome| format!(", {outcome}"));
+        let topics = self.topics();
+        writeln!(out, "{count} mistake{s}{outcome}. All keys: {topics}")?;
         let mut said: Vec<&str> = Vec::new();
         for help in self.0.iter().filter_map(|mistake| mistake.help) {
             if !said.contains(&help) {
@@ -251,7 +277,7 @@ impl Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(false, NOT_STARTED, f)
+        self.write(false, Some(NOT_STARTED), f)
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) use keys::KEYS;
 pub(crate) use load::{BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, load};
 pub(crate) use mistake::{Mistakes, Wrong};
 pub(crate) use offer::offer_is_old;
+pub(crate) use read::reason;
 pub(crate) use settings::{Admin, Config, Log, LogFormat, Secret};
 pub(crate) use upstream_url::UpstreamUrl;
 

@@ -2,6 +2,7 @@
 //!
 //! It must not know where a value came from, nor how a form is read.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub(crate) fn config(
         log: log(reader, flags),
     };
     loop_to_itself(reader, flags, &config);
+    page_on_proxy(reader, &config);
     config
 }
 
@@ -399,6 +401,22 @@ pub(super) fn existing(
             reader.refuse(path, Wrong::because(message, "a file that can be read"));
             None
         }
+    }
+}
+
+/// Calls and page on one port, where the page's was named: a port that nobody named is replaced by a free one.
+fn page_on_proxy(reader: &mut Reader<'_>, config: &Config) {
+    let listen = config.listen;
+    let named = config.admin.listen != Admin::default().listen;
+    let Some(page) = config.admin.listen.filter(|_| named) else {
+        return;
+    };
+    let any = |address: SocketAddr| address.ip().is_unspecified();
+    let is_one = page.port() == listen.port() && listen.port() != 0;
+    if is_one && (page.ip() == listen.ip() || any(page) || any(listen)) {
+        let message = format!("admin.listen and listen are both port {}", listen.port());
+        let form = "a port of its own, like \"127.0.0.1:8801\", or \"off\"";
+        reader.refuse("admin.listen", Wrong::because(message, form));
     }
 }
 

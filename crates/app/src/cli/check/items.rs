@@ -9,13 +9,13 @@ use tokio::net::TcpListener;
 
 use super::upstream::{self, Answered};
 use super::{Finding, State};
-use crate::busy_port::BusyPort;
+use crate::busy_port::{BusyPort, proposed};
 use crate::cli::control::Control;
 use crate::cli::desk::now;
 use crate::cli::figures::counted;
 use crate::cli::offer::age;
 use crate::cli::{exit, figures};
-use crate::config::{Admin, DataDir, Loaded, Mistakes, offer_is_old};
+use crate::config::{Admin, DataDir, Loaded, Mistakes, offer_is_old, reason};
 
 /// Seconds that a clock may differ from OpenAI's before its date headers are believed instead.
 const MOST_DIFFERENCE: i64 = 2;
@@ -40,10 +40,11 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
 
 /// A configuration that is wrong: nothing else can be looked at.
 pub(super) fn of_mistakes(mistakes: &Mistakes) -> Vec<Finding> {
-    let text = mistakes.to_string();
+    let text = mistakes.of_command(false);
     let config = Finding::new("config", State::Fail(exit::CONFIG), text.trim_end());
     let others = ["offer", "clock", "ledger", "ports", "upstream"];
-    let others = others.map(|item| Finding::new(item, State::Unknown, "only with a configuration"));
+    let why = "not checked: the configuration has mistakes";
+    let others = others.map(|item| Finding::new(item, State::Unknown, why));
     std::iter::once(config).chain(others).collect()
 }
 
@@ -77,7 +78,7 @@ fn clock(asked: &Result<Answered, String>) -> Finding {
         .ok()
         .and_then(|answered| answered.clock_ahead)
     else {
-        return Finding::new("clock", State::Unknown, "only with an answer from upstream");
+        return Finding::new("clock", State::Unknown, "not checked: upstream did not answer");
     };
     let zone = "days are UTC";
     if ahead.abs() <= MOST_DIFFERENCE {
@@ -94,7 +95,7 @@ fn ledger(data_dir: &DataDir) -> Finding {
     let folder = match data_dir {
         DataDir::Folder(folder) => folder,
         DataDir::Off => {
-            return Finding::new("ledger", State::Ok, "off: totals live in memory");
+            return Finding::new("ledger", State::Ok, "off: totals are in memory only; a restart begins at zero");
         }
         // A warning of the configuration says why.
         DataDir::Unknown => {
@@ -194,27 +195,42 @@ async fn ports(loaded: &Loaded, running: Option<admin::Standings>) -> Vec<Findin
         return vec![Finding::new("ports", State::Ok, text)];
     }
     let mut findings = vec![port(loaded, config.listen).await];
-    // A page's port that nobody named is replaced by a free one.
-    let named = config
-        .admin
-        .listen
-        .filter(|_| config.admin.listen != Admin::default().listen);
-    if let Some(page) = named {
-        findings.push(port(loaded, page).await);
+    let is_named = config.admin.listen != Admin::default().listen;
+    match config.admin.listen {
+        Some(page) if is_named => findings.push(port(loaded, page).await),
+        Some(page) => findings.push(usual_page(page).await),
+        None => {}
     }
     findings
+}
+
+/// A page's port that nobody named: a start would take a free one in its place.
+async fn usual_page(address: SocketAddr) -> Finding {
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free (page)")),
+        Err(_) => {
+            let other = proposed(address);
+            let text = format!(
+                "{address} is in use: page, metrics and health would be on any free port. help: stop what has it, or \
+                 start with TOLLFREE_ADMIN_LISTEN={other}"
+            );
+            Finding::told("ports", State::Warn, &text)
+        }
+    }
 }
 
 async fn port(loaded: &Loaded, address: SocketAddr) -> Finding {
     match TcpListener::bind(address).await {
         Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let busy = BusyPort::at(address, loaded.config.data_dir.folder()).await;
+            let busy = BusyPort::at(address, &loaded.config).await;
             Finding::told("ports", State::Fail(exit::UNAVAILABLE), &busy.to_string())
         }
         Err(error) => {
-            let text =
-                format!("cannot listen on {address}: {error}. help: --listen 127.0.0.1:8810");
+            let text = format!(
+                "cannot listen on {address}: {}. help: --listen 127.0.0.1:8810",
+                reason(&error)
+            );
             Finding::told("ports", State::Fail(exit::UNAVAILABLE), &text)
         }
     }

@@ -330,6 +330,28 @@ fn a_password_is_never_shown() {
 }
 
 #[test]
+fn calls_and_page_on_one_port_are_a_mistake_that_names_both_keys() {
+    let setting = Setting::with(
+        "listen = \"127.0.0.1:9000\"\n",
+        &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:9000")],
+    );
+    assert_snapshot!(setting.mistakes(), @r#"
+    error: admin.listen and listen are both port 9000
+     --> TOLLFREE_ADMIN_LISTEN
+        | 127.0.0.1:9000
+        | ^^^^^^^^^^^^^^ a port of its own, like "127.0.0.1:8801", or "off"
+    1 mistake, nothing was started. All keys: tollfree help config
+    "#);
+    // Each has one of its own, or the system gives them two.
+    let apart = Setting::with("listen = \"127.0.0.1:9000\"\n", &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.2:9000")]);
+    apart.loaded();
+    let free = Setting::with("listen = \"127.0.0.1:0\"\n", &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")]);
+    free.loaded();
+    // The page's usual port gives way by itself.
+    Setting::with("listen = \"127.0.0.1:8801\"\n", &[]).loaded();
+}
+
+#[test]
 fn what_cannot_be_read_is_said() {
     let mut setting = Setting::bytes(b"# fine\n# \xff\n", &[]);
     assert_snapshot!(setting.mistakes(), @r#"

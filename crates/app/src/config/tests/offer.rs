@@ -192,7 +192,7 @@ d = [{ from = 2026-02-30, cache_write = 1000 }]
      --> offer.toml:12:15
      12 | d = [{ from = 2026-02-30, cache_write = 1000 }]
         |               ^^^^^^^^^^ expected day between 01 and 28
-    8 mistakes, nothing was started. All keys: tollfree help config
+    8 mistakes, nothing was started. All keys: tollfree help offer-file
     "#);
     assert_snapshot!(mistakes("list_date = 2026-09-28\n"), @r#"
     error: `groups` is missing
@@ -203,7 +203,7 @@ d = [{ from = 2026-02-30, cache_write = 1000 }]
      --> offer.toml:1:1
       1 | list_date = 2026-09-28
         | ^ `models` belongs here
-    2 mistakes, nothing was started. All keys: tollfree help config
+    2 mistakes, nothing was started. All keys: tollfree help offer-file
     "#);
 }
 
@@ -222,6 +222,6 @@ b = {}
      --> offer.toml:6:19
       6 | a = { aliases = ["b"] }
         |                   ^ the list contradicts itself here
-    1 mistake, nothing was started. All keys: tollfree help config
+    1 mistake, nothing was started. All keys: tollfree help offer-file
     "#);
 }
