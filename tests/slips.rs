@@ -12,7 +12,7 @@ use harness::command::{self, Ended, Task};
 use harness::day::{ACME, Way, keyed, taking};
 use harness::kept::Kept;
 use harness::patience::eventually;
-use harness::proxy::Proxy;
+use harness::proxy::{Proxy, ProxySetup};
 use simulator::{AfterCrossing, Clock};
 
 /// A command in a shell that knows the data directory and nothing else.
@@ -82,7 +82,7 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
         assert_eq!((slip.code, &*slip.output), (Some(64), ""), "{command:?}");
         assert!(
             slip.errors
-                .contains("no organization `acmee`. help: there is acme"),
+                .contains("no organization acmee. help: known are acme"),
             "{slip:?}"
         );
         assert_eq!(named("acme").code, Some(0), "{command:?}");
@@ -103,6 +103,33 @@ async fn a_name_that_nobody_has_is_a_slip_and_no_zero() {
     assert_eq!(remaining.output, "250000\n");
     let said = "note: no proxy on this ledger, and no calls in it";
     assert!(remaining.errors.contains(said), "{remaining:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_total_is_stated_before_the_first_call() {
+    let set = ["total", "set", "--group", "large", "412,000"];
+    let named = [&set[..], &["--organization", "acme"]].concat();
+    let folder = tempfile::tempdir().expect("a folder");
+    for is_running in [false, true] {
+        let folder = folder.path().join(is_running.to_string());
+        let nobody = ProxySetup::to("http://127.0.0.1:1")
+            .variable("TOLLFREE_DATA_DIR", &folder.display().to_string());
+        let proxy = is_running.then(|| Proxy::start(nobody));
+        let whose = bare(&folder, &set);
+        assert_eq!(whose.code, Some(64), "{whose:?}");
+        let said = "error: no organization was seen yet. help: --organization NAME, ";
+        assert!(whose.errors.starts_with(said), "{whose:?}");
+        let stated = bare(&folder, &named);
+        let said = "acme, large: 412,000 tokens on ";
+        assert!(stated.output.starts_with(said), "{stated:?}");
+        let other = [&set[..], &["--organization", "acmee"]].concat();
+        let slip = bare(&folder, &other);
+        let said = "error: no organization acmee. help: known are acme";
+        assert!(slip.errors.starts_with(said), "{slip:?}");
+        drop(proxy);
+        let totals = bare(&folder, &["total"]);
+        assert!(totals.output.starts_with("acme\tlarge\t412000\t"), "{totals:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,7 +57,7 @@ const dayFrom = (days) => new Date(Date.parse(began) + days * 86400e3).toISOStri
 for (const [hash, words] of [
   [`#day=${dayFrom(-2)}`, `counting began ${began.slice(0, 10)} ${began.slice(11, 16)} UTC`],
   [`#day=${dayFrom(400)}`, 'has not begun'],
-  ['#organization=zzz', 'No organization zzz here. Known: acme.'],
+  ['#organization=zzz', 'no organization zzz. help: known are acme'],
 ]) {
   const { page, close } = await open({ hash });
   await says(page, '#live', 'live');

@@ -57,7 +57,7 @@ function unknown() {
   const { organization: wanted } = wish();
   if (wanted && !organization()) {
     const names = standing.organizations.map((one) => one.organization).join(', ');
-    return `No organization ${wanted} here. ${names ? `Known: ${names}.` : 'No call has named one yet.'}`;
+    return `no organization ${wanted}. help: ${names ? `known are ${names}` : 'none was seen yet, its first call makes it known'}`;
   }
   const day = chosenDay();
   if (day > standing.day) return `${dayName(day)} (UTC) has not begun.`;

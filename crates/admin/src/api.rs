@@ -27,6 +27,13 @@ pub struct Api {
     ledger: Option<Ledger>,
 }
 
+/// Whose a total is, where none is named and none is known.
+pub const NO_ORGANIZATION: &str = "no organization was seen yet. help: --organization NAME, as OpenAI's header \
+    openai-organization names it; or make a first call";
+
+/// Organizations that a message names.
+const MOST_NAMES: usize = 10;
+
 /// How long a question waits for calls of the last moment to be in the tables, where whoever asks reads on.
 const CATCH_UP: Duration = Duration::from_millis(300);
 
@@ -135,10 +142,12 @@ impl Api {
                 return Answer::refusal(StatusCode::BAD_REQUEST, why);
             }
         };
-        let named = asked.organization.or_else(|| self.only_organization());
-        let Some(organization) = named else {
-            let why = "several organizations are known, or none. help: give one as organization";
-            return Answer::refusal(StatusCode::BAD_REQUEST, why.to_owned());
+        let organization = match asked.organization {
+            Some(named) => named,
+            None => match self.only_organization() {
+                Ok(only) => only,
+                Err(why) => return Answer::refusal(StatusCode::BAD_REQUEST, why),
+            },
         };
         let stated = self
             .proxy
@@ -158,14 +167,21 @@ impl Api {
     }
 
     /// The organization that is meant where none is named: the only one there is.
-    fn only_organization(&self) -> Option<String> {
-        let mut named = self
-            .proxy
-            .standings()
-            .into_iter()
-            .filter(|one| one.name != Organizations::UNKNOWN);
-        let first = named.next()?;
-        named.next().is_none().then_some(first.name)
+    fn only_organization(&self) -> Result<String, String> {
+        let standings = self.proxy.standings().into_iter();
+        let named = standings.map(|one| one.name);
+        let mut named: Vec<String> = named.filter(|one| one != Organizations::UNKNOWN).collect();
+        match named.len() {
+            0 => Err(NO_ORGANIZATION.to_owned()),
+            1 => Ok(named.remove(0)),
+            _ => {
+                named.truncate(MOST_NAMES);
+                Err(format!(
+                    "several organizations are known. help: --organization NAME, such as {}",
+                    named.join(", ")
+                ))
+            }
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl Asked<'_> {
         let odd = asked.find(|name| *name != "token" && !names.contains(name));
         odd.map_or(Ok(()), |odd| {
             let why = format!(
-                "{} is not asked by here. help: there is {}",
+                "{} is not asked by here. help: known are {}",
                 decoded(odd),
                 names.join(", ")
             );
@@ -73,7 +73,7 @@ impl Asked<'_> {
         match &said {
             Some(word) if !words.contains(&word.as_str()) => {
                 let words = words.join(", ");
-                let why = format!("{name} is no such word: {word}. help: there is {words}");
+                let why = format!("{name} is no such word: {word}. help: known are {words}");
                 Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
             }
             _ => Ok(said),

@@ -24,7 +24,7 @@ mod web;
 
 pub use about::About;
 pub use answers::Answers;
-pub use api::{Answer, Api, Refusal, STANDING, TOTALS, Why};
+pub use api::{Answer, Api, NO_ORGANIZATION, Refusal, STANDING, TOTALS, Why};
 pub use call::{csv_header, csv_row, fields, instant, text_of};
 pub use control::{Control, SOCKET};
 pub use csv::{is_command, line as csv_line};

@@ -107,27 +107,37 @@ pub struct StatedTotal {
 /// A total that cannot be stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotStated {
-    /// No call of this organization was seen and it is not declared; here are the names that are known.
-    NoSuchOrganization(Vec<String>),
-    /// The offer has no such group; here are those it has.
-    NoSuchGroup(Vec<String>),
+    /// No call of this organization was seen and it is not declared, as others are.
+    NoSuchOrganization {
+        /// Its name.
+        name: String,
+        /// The names that are known.
+        known: Vec<String>,
+    },
+    /// The offer has no such group.
+    NoSuchGroup {
+        /// Its name.
+        name: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
 }
 
 impl fmt::Display for NotStated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotStated::NoSuchOrganization(known) if known.is_empty() => {
-                f.write_str("no organization was seen yet")
+            NotStated::NoSuchOrganization { name, known } if known.is_empty() => {
+                write!(f, "no organization can be named {name}")
             }
-            NotStated::NoSuchOrganization(known) => {
-                write!(f, "no such organization; known: {}", known.join(", "))
-            }
-            NotStated::NoSuchGroup(known) => {
+            NotStated::NoSuchOrganization { name, known } => {
                 write!(
                     f,
-                    "no such model group; the offer has: {}",
+                    "no organization {name}. help: known are {}",
                     known.join(", ")
                 )
+            }
+            NotStated::NoSuchGroup { name, known } => {
+                write!(f, "no group {name}. help: known are {}", known.join(", "))
             }
         }
     }
@@ -197,6 +207,25 @@ impl Shared {
         standings(&self.meter, &self.rules.load(), Day::at(self.clock.now()))
     }
 
+    /// The organization of that name. Before the first call of any there is none that it could be mistaken for.
+    fn stated_for(&self, name: &str) -> Result<Organization, NotStated> {
+        let organizations = self.meter.organizations();
+        if let Some(found) = organizations.find(name) {
+            return Ok(found);
+        }
+        let mut known: Vec<_> = organizations
+            .all()
+            .iter()
+            .map(|one| one.name().to_owned())
+            .collect();
+        known.sort();
+        let new = known.is_empty().then(|| organizations.named(name));
+        new.flatten().ok_or_else(|| NotStated::NoSuchOrganization {
+            name: name.to_owned(),
+            known,
+        })
+    }
+
     /// States today's total as read on OpenAI's dashboard.
     pub(crate) async fn state_total(
         &self,
@@ -204,16 +233,7 @@ impl Shared {
         group: &str,
         tokens: u64,
     ) -> Result<StatedTotal, NotStated> {
-        let known = self.meter.organizations();
-        let organization = known.find(organization).ok_or_else(|| {
-            let mut names: Vec<_> = known
-                .all()
-                .iter()
-                .map(|one| one.name().to_owned())
-                .collect();
-            names.sort();
-            NotStated::NoSuchOrganization(names)
-        })?;
+        let organization = self.stated_for(organization)?;
         let commit = {
             let rules = self.rules.load();
             let id = rules.offer().group_named(group).ok_or_else(|| {
@@ -221,7 +241,10 @@ impl Shared {
                     .offer()
                     .groups()
                     .map(|(_, group)| group.name.to_string());
-                NotStated::NoSuchGroup(names.collect())
+                NotStated::NoSuchGroup {
+                    name: group.to_owned(),
+                    known: names.collect(),
+                }
             })?;
             let at = self.clock.now_milliseconds();
             let day = Day::at(at.div_euclid(1000));

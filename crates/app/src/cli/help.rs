@@ -113,7 +113,7 @@ fn unknown(name: &str, cli: &clap::Command) -> String {
         .chain(commands)
         .collect();
     format!(
-        "error: no help on `{name}`\nhelp: there is {}\n",
+        "error: no help on `{name}`\nhelp: known are {}\n",
         known.join(", ")
     )
 }

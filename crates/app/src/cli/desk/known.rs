@@ -34,10 +34,10 @@ impl Desk {
         let help = if all.is_empty() {
             "none was seen yet, its first call makes it known; or declare it under [[organizations]]".to_owned()
         } else {
-            format!("there is {}", all.join(", "))
+            format!("known are {}", all.join(", "))
         };
         Err(NoAnswer::Asked(format!(
-            "no organization `{name}`. help: {help}"
+            "no organization {name}. help: {help}"
         )))
     }
 

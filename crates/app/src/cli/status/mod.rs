@@ -223,7 +223,7 @@ fn remaining(desk: &Desk, options: &Options, group: &str) -> ExitCode {
             .groups()
             .map(|(_, group)| group.name.as_ref())
             .collect();
-        let why = format!("no group `{group}`. help: there is {}", names.join(", "));
+        let why = format!("no group {group}. help: known are {}", names.join(", "));
         return NoAnswer::Asked(why).refuse();
     }
     let organization = match desk.one_organization(&all, options.organization.as_deref()) {
@@ -243,7 +243,7 @@ fn remaining(desk: &Desk, options: &Options, group: &str) -> ExitCode {
         return print(&format!("{}\n", standing.remaining_tokens));
     }
     // It was started with another offer.
-    let why = format!("the running proxy has no group `{group}`. help: restart it");
+    let why = format!("the running proxy has no group {group}. help: restart it");
     NoAnswer::Asked(why).refuse()
 }
 

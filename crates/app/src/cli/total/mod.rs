@@ -196,7 +196,7 @@ fn state(desk: &Desk, set: &Set) -> Result<ExitCode, NoAnswer> {
         let groups = desk.offer().groups();
         let names: Vec<&str> = groups.map(|(_, group)| group.name.as_ref()).collect();
         let why = format!(
-            "no group `{}`. help: there is {}",
+            "no group {}. help: known are {}",
             set.group,
             names.join(", ")
         );
@@ -275,19 +275,16 @@ fn odd(tokens: u64, before: u64, allowance: Option<u64>) -> Vec<String> {
 /// Writes it into the ledger while no proxy runs.
 fn in_ledger(desk: &Desk, set: &Set) -> Result<StatedTotal, NoAnswer> {
     let standings = desk.standings()?;
-    let all = &standings.organizations;
+    match &set.organization {
+        None if standings.organizations.is_empty() => {
+            return Err(NoAnswer::Asked(admin::NO_ORGANIZATION.to_owned()));
+        }
+        // Before the first call of any there is none that it could be mistaken for.
+        Some(_) if standings.organizations.is_empty() => {}
+        named => desk.known(named.as_deref())?,
+    }
     let organization = desk.one_organization(&standings, set.organization.as_deref())?;
     let name = &organization.organization;
-    if !all.iter().any(|one| one.organization == *name) {
-        let names: Vec<&str> = all.iter().map(|one| one.organization.as_str()).collect();
-        let known = if names.is_empty() {
-            "no organization was seen yet".to_owned()
-        } else {
-            format!("no organization `{name}`; known: {}", names.join(", "))
-        };
-        let why = format!("{known}. help: declare it under [[organizations]]");
-        return Err(NoAnswer::Asked(why));
-    }
     let at = now() * 1000;
     let day = figures::day_of(at);
     let stated = Stated {
