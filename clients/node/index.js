@@ -4,6 +4,9 @@ const NUMBERS = ['tokens', 'input-tokens', 'output-tokens', 'allowance-tokens', 
   'cost-usd', 'saved-usd'];
 const WORDS = ['call', 'verdict', 'certainty', 'reason', 'group', 'reset'];
 const CLIENT = Symbol('client');
+const SETTLED = ['free', 'billed', 'unknown'];
+// What the helpers' streams read (`client.chat.completions.stream`, `client.responses.stream`), by what aborts both.
+const STREAMS = new WeakMap();
 
 const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 
@@ -26,7 +29,8 @@ function tagOf(get) {
   const assumes = get('assumes') ?? [];
   tag.assumes = Array.isArray(assumes) ? assumes : assumes.split(',');
   tag.disputed = String(get('disputed')) === 'true';
-  tag.recorded = String(get('recorded')) !== 'false';
+  // Said only where a settled call is not: what settles nothing, or is not settled yet, is not recorded either.
+  tag.recorded = SETTLED.includes(tag.verdict) && tag.certainty !== 'expected' && String(get('recorded')) !== 'false';
   return tag.call && tag.verdict ? tag : undefined;
 }
 
@@ -44,7 +48,10 @@ function attach(answer, response, client) {
 export function wrap(client) {
   const request = client.request.bind(client);
   client.request = (...asked) =>
-    request(...asked)._thenUnwrap((answer, { response }) => attach(answer, response, client));
+    request(...asked)._thenUnwrap((answer, { response, options }) => {
+      if (options?.stream && options.signal && answer) STREAMS.set(options.signal, answer);
+      return attach(answer, response, client);
+    });
   const APIError = client.constructor.APIError;
   if (APIError && !('tollfree' in APIError.prototype)) {
     Object.defineProperty(APIError.prototype, 'tollfree', { get() { return ofHeaders(this.headers); } });
@@ -54,8 +61,9 @@ export function wrap(client) {
 
 /** The last word on a stream that was read to its end, or undefined. */
 export async function final(stream, wait = 5) {
-  const call = stream?.tollfree?.call;
+  const read = STREAMS.get(stream?.controller?.signal) ?? stream;
+  const call = read?.tollfree?.call;
   if (!call) return undefined;
-  const said = await stream[CLIENT].get(`/_tollfree/calls/${call}`, { query: { wait } });
+  const said = await read[CLIENT].get(`/_tollfree/calls/${call}`, { query: { wait } });
   return tagOf((name) => said[name]);
 }

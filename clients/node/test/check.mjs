@@ -31,8 +31,18 @@ let text = '';
 for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? '';
 const last = await final(stream);
 check("a stream's last word", text && last.tokens === 150 && ['free', 'billed'].includes(last.verdict), last);
+check('it is recorded, and was not at its head', last.recorded && !stream.tollfree.recorded, last);
+const helper = client.chat.completions.stream({ model: 'gpt-5-mini', messages });
+for await (const _ of helper);
+const ofHelper = await final(helper);
+check("its last word", ofHelper?.tokens === 150, ofHelper);
+const response = client.responses.stream({ model: 'gpt-5-mini', input: 'hi [tokens in=100 out=50]' });
+await response.finalResponse();
+const ofResponse = await final(response);
+check("and of a response's", ofResponse?.tokens === 150, ofResponse);
 await assert.rejects(client.responses.retrieve('resp_none'), (error) => {
   tagged(error.tollfree, 'error');
+  check('and records nothing', error.tollfree.recorded === false, error.tollfree);
   return error.tollfree.verdict === 'none';
 });
 if (process.env.OPENAI_DIRECT_URL) {

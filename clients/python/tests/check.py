@@ -43,12 +43,24 @@ def sync_part():
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     last = final(stream)
     check("a stream's last word", text and last.tokens == 150 and last.verdict in ("free", "billed"), last)
+    check("it is recorded, and was not at its head", last.recorded and not stream.tollfree.recorded, last)
+    with client.chat.completions.stream(model="gpt-5-mini", messages=MESSAGES) as stream:
+        for _event in stream:
+            pass
+        tagged(stream.tollfree, "head of a helper's stream")
+        last = final(stream)
+        check("its last word", last is not None and last.tokens == 150, last)
+    with client.responses.stream(model="gpt-5-mini", input="hi [tokens in=100 out=50]") as stream:
+        stream.until_done()
+        last = final(stream)
+        check("and of a response's", last is not None and last.tokens == 150, last)
     try:
         client.responses.retrieve("resp_none")
         check("an unknown response is an error", False)
     except (NotFoundError, BadRequestError) as error:
         tagged(error.tollfree, "error")
         check("an error settles nothing", error.tollfree.verdict == "none", error.tollfree)
+        check("and records nothing", not error.tollfree.recorded, error.tollfree)
 
 
 async def async_part():
@@ -60,6 +72,10 @@ async def async_part():
         pass
     last = await final(stream)
     check("an async stream's last word", last is not None and last.tokens == 150, last)
+    async with client.chat.completions.stream(model="gpt-5-mini", messages=MESSAGES) as stream:
+        await stream.until_done()
+        last = await final(stream)
+        check("and of an async helper's", last is not None and last.tokens == 150, last)
 
 
 def without_proxy():

@@ -7,6 +7,8 @@ from typing import Any, Mapping, Optional, TypeVar
 
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAI, Stream
 from openai import BaseModel as _Model
+from openai.lib.streaming.chat import AsyncChatCompletionStream, ChatCompletionStream
+from openai.lib.streaming.responses import AsyncResponseStream, ResponseStream
 
 __all__ = ["Tag", "final", "wrap"]
 Client = TypeVar("Client", OpenAI, AsyncOpenAI)
@@ -16,6 +18,7 @@ _AS = {
     "bool": lambda value: value in (True, "true"),
     "tuple[str, ...]": lambda value: tuple(value.split(",") if isinstance(value, str) else value),
 }
+_SETTLED = ("free", "billed", "unknown")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Tag:
     cost_usd: Optional[float] = None
     saved_usd: Optional[float] = None
     disputed: bool = False
-    recorded: bool = True
+    recorded: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -55,6 +58,9 @@ def _tag(said: Mapping[str, Any], prefix: str = "x-tollfree-") -> Optional[Tag]:
                 values[field.name] = _AS.get(str(field.type), str)(value)
         except (TypeError, ValueError):
             continue
+    # Said only where a settled call is not: what settles nothing, or is not settled yet, is not recorded either.
+    settled = values.get("verdict") in _SETTLED and values.get("certainty") != "expected"
+    values["recorded"] = settled and values.get("recorded", True)
     return Tag(**values) if "call" in values and "verdict" in values else None
 
 
@@ -80,8 +86,14 @@ def _tagged(answer: Any, headers: Mapping[str, str]) -> Any:
     return answer
 
 
+def _raw(stream: Any) -> Any:
+    """What `client.chat.completions.stream` and `client.responses.stream` read."""
+    return getattr(stream, "_raw_stream", stream)
+
+
 def final(stream: Any, wait: int = 5) -> Any:
     """The last word on a stream that was read to its end, or None. Awaitable for an async stream."""
+    stream = _raw(stream)
     tag, client = getattr(stream, "_tollfree", None), getattr(stream, "_client", None)
     path = f"/_tollfree/calls/{tag.call}?wait={wait}" if tag and client else None
     if isinstance(stream, AsyncStream):
@@ -95,4 +107,6 @@ async def _final_later(client: Any, path: Optional[str]) -> Optional[Tag]:
 
 for _kind in (_Model, Stream, AsyncStream):
     _kind.tollfree = property(lambda self: getattr(self, "_tollfree", None))  # type: ignore[attr-defined]
+for _kind in (ChatCompletionStream, AsyncChatCompletionStream, ResponseStream, AsyncResponseStream):
+    _kind.tollfree = property(lambda self: getattr(_raw(self), "tollfree", None))  # type: ignore[attr-defined]
 APIStatusError.tollfree = property(lambda self: _tag(self.response.headers))  # type: ignore[attr-defined]
