@@ -128,7 +128,10 @@ async fn a_total_is_stated_before_the_first_call() {
         assert!(slip.errors.starts_with(said), "{slip:?}");
         drop(proxy);
         let totals = bare(&folder, &["total"]);
-        assert!(totals.output.starts_with("acme\tlarge\t412000\t"), "{totals:?}");
+        assert!(
+            totals.output.starts_with("acme\tlarge\t412000\t"),
+            "{totals:?}"
+        );
     }
 }
 
@@ -234,7 +237,7 @@ async fn what_a_reload_could_not_do_is_said_until_it_can() {
     until("another [log] than is in force", true).await;
     command::signal(proxy.id(), "HUP");
     eventually("a second reload", || {
-        let count = proxy.log().matches("holds only after a restart").count();
+        let count = proxy.log().matches("these need a restart: ").count();
         (count >= 2).then_some(())
     })
     .await;

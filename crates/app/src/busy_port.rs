@@ -62,7 +62,10 @@ impl BusyPort {
 /// Another address in the place of a busy one.
 pub(crate) fn proposed(busy: SocketAddr) -> SocketAddr {
     let port = busy.port();
-    SocketAddr::new(busy.ip(), port.checked_add(STEP).unwrap_or_else(|| port - STEP))
+    SocketAddr::new(
+        busy.ip(),
+        port.checked_add(STEP).unwrap_or_else(|| port - STEP),
+    )
 }
 
 /// Whether an answer from there carries our name for a call, as each of ours does.
@@ -95,16 +98,10 @@ impl fmt::Display for BusyPort {
                 "tollfree (pid {pid}). help: tollfree status shows it, or start with {other}"
             ),
             By::Tollfree(None) => {
-                write!(
-                    f,
-                    "another tollfree. help: stop it, or start with {other}"
-                )
+                write!(f, "another tollfree. help: stop it, or start with {other}")
             }
             By::Other => {
-                write!(
-                    f,
-                    "another program. help: stop it, or start with {other}"
-                )
+                write!(f, "another program. help: stop it, or start with {other}")
             }
         }
     }

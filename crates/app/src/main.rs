@@ -41,9 +41,7 @@ fn main() -> ExitCode {
             let sources = Sources::of_process(flags);
             match config::load(&sources) {
                 Ok(loaded) => run(serve::serve(loaded, sources, errors)),
-                Err(mistakes) => {
-                    cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG)
-                }
+                Err(mistakes) => cli::refuse(&mistakes.render(errors.colour), cli::exit::CONFIG),
             }
         }
         Command::Offer(options) => match config::load(&Sources::of_process(options.flags())) {

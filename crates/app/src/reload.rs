@@ -148,10 +148,7 @@ fn reload(
         tracing::info!("configuration reloaded, totals stay");
         return Ok((loaded, None));
     }
-    tracing::warn!(
-        needs_restart = fixed,
-        "configuration reloaded, totals stay; some of it holds only after a restart"
-    );
+    tracing::warn!("configuration reloaded, totals stay; these need a restart: {fixed}");
     let notice =
         format!("the configuration says another {fixed} than is in force. help: restart tollfree");
     Ok((loaded, Some(notice)))

@@ -141,7 +141,12 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
         .map_err(NotStarted::Signals)?;
     let page = admin.as_ref().map(AdminListener::address);
-    let api = Api::new(proxy.clone(), listener.local_address(), page, ledger.clone());
+    let api = Api::new(
+        proxy.clone(),
+        listener.local_address(),
+        page,
+        ledger.clone(),
+    );
     let admin = admin
         .map(|admin| {
             let connections = listener.figures();

@@ -375,24 +375,36 @@ pub(crate) fn unix_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line, without the numbers that only the system understands.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
+    let mut line = said(error);
+    let mut last = line.clone();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
-        // Some errors say their cause in their own words.
-        if !line.ends_with(&text) {
+        let text = said(error);
+        // Some errors say their cause in their own words, and some causes say no more.
+        if !line.ends_with(&text) && !text.ends_with(&last) {
             line.push_str(": ");
             line.push_str(&text);
         }
+        last = text;
         cause = error.source();
     }
     line
 }
 
+fn said(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((text, number)) if number.ends_with(')') => text.to_owned(),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -415,5 +427,21 @@ mod tests {
         ] {
             assert_eq!(state.note(half, trouble), news, "{half:?}: {trouble:?}");
         }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Of(&'static str, #[source] io::Error);
+
+    #[test]
+    fn a_cause_that_says_no_more_is_left_out() {
+        let full = io::Error::other("Error code 13: database or disk is full");
+        let error = Of("database or disk is full", full);
+        assert_eq!(chain(&error), "database or disk is full");
+        let error = Of("the tail cannot be read", io::Error::from_raw_os_error(28));
+        assert_eq!(
+            chain(&error),
+            "the tail cannot be read: No space left on device"
+        );
     }
 }

@@ -37,7 +37,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Any other refusal of the system, such as an address this machine does not have.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {}", Plain(source))]
     Bind {
         /// The address asked for.
         address: SocketAddr,
@@ -178,7 +178,7 @@ pub enum Break {
     #[error("nothing of the request's body came for too long")]
     Stalled,
     /// The connection failed.
-    #[error("{0}")]
+    #[error("{}", Plain(.0))]
     Io(#[from] io::Error),
     /// What came is no answer.
     #[error(transparent)]
@@ -239,8 +239,22 @@ impl fmt::Display for Handshake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self(error) if is_not_tls(error) => f.write_str("upstream did not answer in TLS"),
-            Self(error) => write!(f, "TLS: {error}"),
+            Self(error) => write!(f, "TLS: {}", Plain(error)),
         }
+    }
+}
+
+/// An error of the system without its number, which only the system understands.
+struct Plain<'e>(&'e io::Error);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let text = match text.split_once(" (os error ") {
+            Some((text, _)) => text,
+            None => &text,
+        };
+        f.write_str(text)
     }
 }
 

@@ -58,7 +58,9 @@ impl Outage {
     fn counted(&self, error: &SendError, now: i64, at: Instant) -> Option<String> {
         let text = error.to_string();
         // How long each attempt took differs from call to call.
-        let cause = text.rsplit_once(" (after ").map_or(&*text, |(cause, _)| cause);
+        let cause = text
+            .rsplit_once(" (after ")
+            .map_or(&*text, |(cause, _)| cause);
         let mut state = self.state();
         let since = state.now.take().unwrap_or(Unanswered {
             cause: String::new(),
@@ -73,7 +75,9 @@ impl Outage {
             ..since
         };
         self.lasts.store(true, Ordering::Relaxed);
-        let is_due = state.said_at.is_none_or(|said| at.duration_since(said) >= EVERY);
+        let is_due = state
+            .said_at
+            .is_none_or(|said| at.duration_since(said) >= EVERY);
         let said = is_due.then(|| unanswered.to_string());
         if is_due {
             state.said_at = Some(at);
@@ -164,14 +168,27 @@ mod tests {
             )
         );
         assert_eq!(outage.counted(&timed_out(), NOW + 59, begun), None);
-        assert!(outage.notice().unwrap().contains("(2 calls without an answer since 19:22:04 UTC)"));
+        assert!(
+            outage
+                .notice()
+                .unwrap()
+                .contains("(2 calls without an answer since 19:22:04 UTC)")
+        );
         let next = outage.counted(&timed_out(), NOW + 60, begun + EVERY);
-        assert!(next.unwrap().contains("(3 calls without an answer since 19:22:04 UTC)"));
+        assert!(
+            next.unwrap()
+                .contains("(3 calls without an answer since 19:22:04 UTC)")
+        );
         outage.answered();
         assert_eq!(outage.notice(), None);
         // One after the other within a minute is counted, and not said at once.
         assert_eq!(outage.counted(&timed_out(), NOW + 61, begun + EVERY), None);
-        assert!(outage.notice().unwrap().contains("(1 call without an answer at 19:23:05 UTC)"));
+        assert!(
+            outage
+                .notice()
+                .unwrap()
+                .contains("(1 call without an answer at 19:23:05 UTC)")
+        );
     }
 
     #[test]
@@ -183,7 +200,10 @@ mod tests {
             source: std::io::Error::other("no certificate"),
         };
         let said = outage.counted(&refused, NOW, Instant::now()).unwrap();
-        assert!(said.starts_with("could not reach 127.0.0.1:1: TLS: no certificate (1 call"), "{said}");
+        assert!(
+            said.starts_with("could not reach 127.0.0.1:1: TLS: no certificate (1 call"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -103,6 +103,20 @@ pub(crate) fn shortened(name: &str, room: usize, ellipsis: &str) -> String {
     out
 }
 
+/// A text without the numbers of the system's errors, such as ` (os error 28)`: the words before them say it.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let number = part.chars().take_while(char::is_ascii_digit).count();
+        match part.get(number..).and_then(|rest| rest.strip_prefix(')')) {
+            Some(rest) => out.push_str(rest),
+            None => out.extend([" (os error ", part]),
+        }
+    }
+    out
+}
+
 /// Each line moved right by so many columns.
 pub(crate) fn indented(text: &str, columns: usize) -> String {
     let mut out = String::new();
@@ -175,6 +189,17 @@ mod tests {
             "  a\n  bb\n  ccc\n  dd\n  e\n"
         );
         assert_eq!(side_by_side(&[], 12, "…"), "");
+    }
+
+    #[test]
+    fn the_numbers_of_the_system_are_left_out() {
+        let said =
+            "cannot write: No space left on device (os error 28). help: make room (os error ";
+        assert_eq!(
+            without_numbers(said),
+            "cannot write: No space left on device. help: make room (os error "
+        );
+        assert_eq!(without_numbers("é (os error x)"), "é (os error x)");
     }
 
     #[test]

@@ -172,7 +172,7 @@ pub(crate) fn outcome(written: std::io::Result<()>) -> ExitCode {
 /// Writes to standard error and gives the code to end with.
 pub(crate) fn refuse(text: &str, code: u8) -> ExitCode {
     // Nobody is left to be told that even this failed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(layout::without_numbers(text).as_bytes());
     ExitCode::from(code)
 }
 
@@ -201,7 +201,7 @@ struct Cli {
     /// Folder of the ledger; off: none is kept
     #[arg(long, global = true, hide_short_help = true, value_name = "FOLDER", value_parser = form(config::data_dir))]
     data_dir: Option<DataDir>,
-    /// Colour: auto, always or never
+    /// Colour: auto, always or never; rows for programs have none
     #[arg(
         long,
         global = true,

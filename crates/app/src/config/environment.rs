@@ -83,7 +83,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "CLICOLOR_FORCE",
-        about: "colour even where the output is no terminal",
+        about: "colour without a terminal, too; rows for programs have none",
     },
     Variable {
         name: "LC_ALL",

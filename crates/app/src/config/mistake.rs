@@ -250,12 +250,7 @@ impl Mistakes {
         harmless(&line).collect()
     }
 
-    fn write(
-        &self,
-        colour: bool,
-        outcome: Option<&str>,
-        out: &mut dyn fmt::Write,
-    ) -> fmt::Result {
+    fn write(&self, colour: bool, outcome: Option<&str>, out: &mut dyn fmt::Write) -> fmt::Result {
         for mistake in &self.0 {
             mistake.write(colour, out)?;
         }

@@ -90,7 +90,10 @@ async fn upstream_does_not_speak_tls() {
         assert!(matches!(error, SendError::Tls { .. }), "{error:?}");
         assert!(error.is_not_tls(), "{error:?}");
         let text = error.to_string();
-        assert!(text.contains(": upstream did not answer in TLS (after "), "{text}");
+        assert!(
+            text.contains(": upstream did not answer in TLS (after "),
+            "{text}"
+        );
     })
     .await;
 }

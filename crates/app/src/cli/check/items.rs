@@ -78,7 +78,11 @@ fn clock(asked: &Result<Answered, String>) -> Finding {
         .ok()
         .and_then(|answered| answered.clock_ahead)
     else {
-        return Finding::new("clock", State::Unknown, "not checked: upstream did not answer");
+        return Finding::new(
+            "clock",
+            State::Unknown,
+            "not checked: upstream did not answer",
+        );
     };
     let zone = "days are UTC";
     if ahead.abs() <= MOST_DIFFERENCE {
@@ -95,7 +99,11 @@ fn ledger(data_dir: &DataDir) -> Finding {
     let folder = match data_dir {
         DataDir::Folder(folder) => folder,
         DataDir::Off => {
-            return Finding::new("ledger", State::Ok, "off: totals are in memory only; a restart begins at zero");
+            return Finding::new(
+                "ledger",
+                State::Ok,
+                "off: totals are in memory only; a restart begins at zero",
+            );
         }
         // A warning of the configuration says why.
         DataDir::Unknown => {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::layout::{indented, wrapped};
+use super::layout::{indented, without_numbers, wrapped};
 use super::terminal::{Role, Terminal};
 use super::{exit, print};
 use crate::config::{Loaded, Mistakes};
@@ -57,7 +57,7 @@ impl Finding {
         Self {
             item,
             state,
-            text: text.into(),
+            text: without_numbers(&text.into()),
             help: None,
         }
     }

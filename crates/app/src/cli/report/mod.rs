@@ -138,8 +138,7 @@ const UNUSED: Column = Column {
 
 const COST_IS_MORE: Column = word("COST IS MORE", "cost_is_more", Kind::Word);
 const SAVED_IS_MORE: Column = word("SAVED IS MORE", "saved_is_more", Kind::Word);
-const UNUSED_IS_AT_MOST: Column =
-    word("UNUSED IS AT MOST", "unused_free_is_at_most", Kind::Word);
+const UNUSED_IS_AT_MOST: Column = word("UNUSED IS AT MOST", "unused_free_is_at_most", Kind::Word);
 
 const fn word(name: &'static str, field: &'static str, kind: Kind) -> Column {
     Column {

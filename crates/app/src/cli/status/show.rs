@@ -4,7 +4,7 @@
 use admin::{GroupStanding, InFlight};
 use jiff::tz::TimeZone;
 use ledger::Crossing;
-use meter::Day;
+use meter::{Assumption, Day};
 
 use super::{OrganizationNow, Status};
 use crate::cli::bar::{Bar, CELLS};
@@ -95,12 +95,46 @@ pub(super) fn stopped(source: Source, today: Day) -> Option<String> {
 /// What left tokens uncounted, if anything did.
 pub(super) fn uncounted<'a>(sources: impl Iterator<Item = &'a String>) -> Option<String> {
     let sources: Vec<&str> = sources.map(String::as_str).collect();
-    (!sources.is_empty()).then(|| {
-        format!(
-            "at most, since tokens may have been taken uncounted: {}",
-            one_line(&sources.join(", "))
-        )
-    })
+    if sources.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = sources.iter().map(|source| calls_of(source)).collect();
+    let ways = [
+        (
+            sources.iter().any(|source| *source != OUTSIDE),
+            "tollfree total set states a day's total",
+        ),
+        (
+            sources.contains(&OUTSIDE),
+            "TOLLFREE_COVERAGE=all says that all traffic passes here",
+        ),
+    ];
+    let ways = ways.into_iter().filter(|(is_one, _)| *is_one);
+    let ways: Vec<&str> = ways.map(|(_, way)| way).collect();
+    Some(format!(
+        "at most, since not counted are {}. help: {}",
+        words.join(", "),
+        ways.join("; ")
+    ))
+}
+
+const OUTSIDE: &str = Assumption::OutsideUsage.as_str();
+
+/// What may have been taken uncounted, in the page's words.
+fn calls_of(source: &str) -> String {
+    let words = match source {
+        OUTSIDE => "calls that do not pass through this proxy",
+        "day-start" => "calls made today before counting began",
+        "unknown-calls" => "calls whose usage never came",
+        "unclean-stop" => "calls that were open when the proxy was killed",
+        "enrolment" => "calls counted as not enrolled",
+        "sharing" => "calls of projects counted as not shared",
+        "model-list" => "models newer than the model list",
+        "service-tier" => "calls in other service tiers",
+        "shared-totals" => "calls through other replicas",
+        other => return one_line(other),
+    };
+    words.to_owned()
 }
 
 fn no_calls(status: &Status) -> String {

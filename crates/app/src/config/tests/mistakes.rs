@@ -343,9 +343,15 @@ fn calls_and_page_on_one_port_are_a_mistake_that_names_both_keys() {
     1 mistake, nothing was started. All keys: tollfree help config
     "#);
     // Each has one of its own, or the system gives them two.
-    let apart = Setting::with("listen = \"127.0.0.1:9000\"\n", &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.2:9000")]);
+    let apart = Setting::with(
+        "listen = \"127.0.0.1:9000\"\n",
+        &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.2:9000")],
+    );
     apart.loaded();
-    let free = Setting::with("listen = \"127.0.0.1:0\"\n", &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")]);
+    let free = Setting::with(
+        "listen = \"127.0.0.1:0\"\n",
+        &[("TOLLFREE_ADMIN_LISTEN", "127.0.0.1:0")],
+    );
     free.loaded();
     // The page's usual port gives way by itself.
     Setting::with("listen = \"127.0.0.1:8801\"\n", &[]).loaded();
