@@ -37,7 +37,7 @@ pub(crate) struct Serving {
     about: Arc<ArcSwap<About>>,
     stopping: Arc<AtomicBool>,
     drain: DrainHandle,
-    serving: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl AdminListener {
@@ -100,12 +100,12 @@ impl AdminListener {
             let web = web.clone();
             async move { Ok::<_, Infallible>(web.handle(request).await) }
         };
-        let serving = tokio::spawn(self.listener.serve(service, drained));
+        let task = tokio::spawn(self.listener.serve(service, drained));
         Ok(Serving {
             about,
             stopping,
             drain,
-            serving,
+            task,
         })
     }
 }
@@ -147,7 +147,7 @@ impl Serving {
     pub(crate) async fn ended(&mut self, at_most: Duration) {
         self.drain.begin(Duration::ZERO, at_most);
         // What is not over by then is cut.
-        let _ = timeout(at_most, &mut self.serving).await;
+        let _ = timeout(at_most, &mut self.task).await;
     }
 }
 

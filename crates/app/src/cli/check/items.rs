@@ -214,17 +214,15 @@ async fn ports(loaded: &Loaded, running: Option<admin::Standings>) -> Vec<Findin
 
 /// A page's port that nobody named: a start would take a free one in its place.
 async fn usual_page(address: SocketAddr) -> Finding {
-    match TcpListener::bind(address).await {
-        Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free (page)")),
-        Err(_) => {
-            let other = proposed(address);
-            let text = format!(
-                "{address} is in use: page, metrics and health would be on any free port. help: stop what has it, or \
-                 start with TOLLFREE_ADMIN_LISTEN={other}"
-            );
-            Finding::told("ports", State::Warn, &text)
-        }
+    if TcpListener::bind(address).await.is_ok() {
+        return Finding::new("ports", State::Ok, format!("{address} is free (page)"));
     }
+    let other = proposed(address);
+    let text = format!(
+        "{address} is in use: page, metrics and health would be on any free port. help: stop what has it, or start with \
+         TOLLFREE_ADMIN_LISTEN={other}"
+    );
+    Finding::told("ports", State::Warn, &text)
 }
 
 async fn port(loaded: &Loaded, address: SocketAddr) -> Finding {
