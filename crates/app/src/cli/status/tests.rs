@@ -181,8 +181,8 @@ fn a_hundred_columns_and_sixty() {
     (01:00 here)
     large  ███████████████████████████████████████◆
            spent 975,000 of 1,000,000
-           crossing call c_7Q2mX at 23:10:04 UTC (30,000 tokens);
-           later ones are billed
+           crossing call c_7Q2mX at 23:10:04 UTC (30,000
+           tokens); later ones are billed
     small  ████████████████████████▒░░░░░░░░░░░░░░░
            61 % 6,118,420 of 10,000,000
            largest free call: at most 3,869,580 tokens; ▒ 2 in
