@@ -251,6 +251,8 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
     let standings = desk.standings()?;
     let day = standings.day;
     let mut rows = desk.days(day, day, options.organization.as_deref())?;
+    // A total that was stated has a row before its group has a call.
+    rows.retain(|row| row.calls > 0);
     let named = options.organization.as_deref();
     let mut organizations: Vec<OrganizationNow> = standings
         .organizations

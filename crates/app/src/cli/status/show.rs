@@ -102,7 +102,7 @@ pub(super) fn uncounted<'a>(sources: impl Iterator<Item = &'a String>) -> Option
     let ways = [
         (
             sources.iter().any(|source| *source != OUTSIDE),
-            "tollfree total set states a day's total",
+            "tollfree total set states today's total",
         ),
         (
             sources.contains(&OUTSIDE),

@@ -455,7 +455,7 @@ fn what_is_assumed_declared_away_or_not_known_is_said() {
     total         1,224    7,093,420         71,200        3  >$0.35  $7.68
     note: 3 calls without usage: see tollfree calls --verdict unknown
     note: at most, since not counted are calls that do not pass through this proxy,
-    calls made today before counting began. help: tollfree total set states a day's
+    calls made today before counting began. help: tollfree total set states today's
     total; TOLLFREE_COVERAGE=all says that all traffic passes here
     note: the price of some models is not known: ? and > in dollars
     note: 1 organization not shown: tollfree status --organization NAME
