@@ -200,6 +200,7 @@ function noCalls() {
   const { verdict, model, reason, search, day } = wish();
   if (unknown()) return unknown();
   if (verdict || model || reason || search) return 'No call matches. Ids: x-tollfree-call, OpenAI\'s response id, x-request-id.';
+  if (standing.ledger_notice) return 'Calls are counted, the ledger is behind.';
   return day && day !== standing.day ? `No calls on ${dayName(day)} (UTC).` : 'No calls today (UTC).';
 }
 
