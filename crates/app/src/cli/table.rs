@@ -8,8 +8,9 @@ use super::terminal::{Role, Terminal};
 pub(crate) const BLOCKS_BELOW: usize = 60;
 /// A name is cut no shorter than this.
 const SHORTEST_NAME: usize = 8;
-/// Longer names are cut to this before any column goes: one fine-tuned model is no reason to show no verdict's reason.
-const LONG_NAME: usize = 24;
+/// A longer name is cut as far as this where that keeps a column: one fine-tuned model is no reason to show no verdict's
+/// reason.
+const LONG_NAME: usize = 20;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
@@ -166,12 +167,10 @@ impl Table {
         let mut widths: Vec<Option<usize>> = (0..self.columns.len())
             .map(|place| Some(self.width(place)))
             .collect();
-        let over = total(&widths).saturating_sub(width);
-        self.cut_names(&mut widths, over, LONG_NAME);
         loop {
             let over = total(&widths).saturating_sub(width);
-            if over == 0 {
-                return Some(widths);
+            if let Some(fitted) = self.with_names_cut(&widths, over, LONG_NAME) {
+                return Some(fitted);
             }
             let kept = self.columns.iter().enumerate();
             let kept = kept.filter(|(place, _)| widths.get(*place).is_some_and(Option::is_some));
@@ -180,23 +179,19 @@ impl Table {
                 .min();
             match first.and_then(|(_, place)| widths.get_mut(place)) {
                 Some(width) => *width = None,
-                None => return self.with_names_cut(widths, over),
+                None => return self.with_names_cut(&widths, over, SHORTEST_NAME),
             }
         }
     }
 
-    /// The widths with the names shorter by `over` in all.
+    /// The widths with the names shorter by `over` in all, where that leaves none shorter than `shortest`.
     fn with_names_cut(
         &self,
-        mut widths: Vec<Option<usize>>,
-        over: usize,
+        widths: &[Option<usize>],
+        mut over: usize,
+        shortest: usize,
     ) -> Option<Vec<Option<usize>>> {
-        let left = self.cut_names(&mut widths, over, SHORTEST_NAME);
-        (left == 0).then_some(widths)
-    }
-
-    /// Makes the names shorter by `over` in all, none shorter than `shortest`. Answers what is left of it.
-    fn cut_names(&self, widths: &mut [Option<usize>], mut over: usize, shortest: usize) -> usize {
+        let mut widths = widths.to_vec();
         for (width, column) in widths.iter_mut().zip(&self.columns) {
             if let (Some(width), Kind::Name) = (width, column.kind) {
                 let shortest = shortest.max(column.name.len());
@@ -205,7 +200,7 @@ impl Table {
                 over -= cut;
             }
         }
-        over
+        (over == 0).then_some(widths)
     }
 
     fn width(&self, place: usize) -> usize {
@@ -395,13 +390,17 @@ mod tests {
         table.push(cells.to_vec());
         let seen = |width| table.as_lines(&terminal(width, Colour::Never), true);
         assert!(seen(80).contains(long), "{}", seen(80));
-        for width in [60, 70] {
+        for width in [55, 60, 70] {
             assert!(seen(width).contains("UNKNOWN  WHY"), "{}", seen(width));
-            assert!(seen(width).contains("B1x2y3z4"), "{}", seen(width));
         }
-        assert!(!seen(55).contains("UNKNOWN"), "{}", seen(55));
-        let cut = "ft:gpt-4o-mi~e::B1x2y3z4";
-        assert!(seen(55).contains(cut), "{}", seen(55));
+        assert!(seen(55).contains("ft:gpt-4o-~:B1x2y3z4"), "{}", seen(55));
+        // Where it is not enough, a column goes and the name has its room.
+        assert!(!seen(54).contains("UNKNOWN"), "{}", seen(54));
+        assert!(
+            seen(54).contains("ft:gpt-4o-mini~cme::B1x2y3z4"),
+            "{}",
+            seen(54)
+        );
     }
 
     #[test]
