@@ -248,15 +248,22 @@ impl Running {
         tokio::join!(serving, stopping);
         drop(control);
         proxy.leave(SHARE).await;
-        if let Some(admin) = &mut admin
-            && !stop.is_urgent()
-        {
-            admin.ended(LAST_WORDS).await;
-        }
         let at_most = if stop.is_urgent() { QUICK_CLOSE } else { CLOSE };
-        if let Some(ledger) = ledger
-            && let Err(error) = open_ledger::close(ledger, at_most).await
-        {
+        let closed = async {
+            match ledger {
+                Some(ledger) => open_ledger::close(ledger, at_most).await,
+                None => Ok(()),
+            }
+        };
+        // Beside each other: together they may take no longer than a close alone.
+        let ended = async {
+            if let Some(admin) = &mut admin
+                && !stop.is_urgent()
+            {
+                admin.ended(LAST_WORDS).await;
+            }
+        };
+        if let (Err(error), ()) = tokio::join!(closed, ended) {
             tracing::error!(%error, "stopped, but not everything is in the ledger");
             return ExitCode::from(exit::FAILED);
         }
