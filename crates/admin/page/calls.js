@@ -20,7 +20,7 @@ export function lines(list, today) {
 // What the columns are; who hears the list is told of its times by its label.
 const names = () => el('div', { class: 'names', 'aria-hidden': 'true' },
   el('span', {}, 'time (UTC)'), el('span', {}, 'model'), el('span', { class: 'number' }, 'tokens'), el('span', {}, 'verdict'),
-  el('span', { class: 'certainty' }, 'certainty'), el('span', { class: 'reason' }, 'reason'), el('span', { class: 'money number' }, 'list price'));
+  el('span', {}, 'certainty'), el('span', {}, 'reason'), el('span', { class: 'number' }, 'list price'));
 
 // A model's name: where there is no room it loses its middle, since those of fine-tuned ones differ at their end.
 function model(name) {
