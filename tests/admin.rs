@@ -173,6 +173,47 @@ async fn only_hosts_of_ours_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_site_asks_in_vain_and_a_link_leads_to_the_page() {
+    let kept = kept().await;
+    let proxy = Proxy::start(kept.setup());
+    let address = beside::address(&proxy);
+    let link = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    for (path, _) in PATHS {
+        for foreign in [
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "no-cors"),
+            ][..],
+            &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+        ] {
+            let answer = asked(address, "GET", path, foreign).await;
+            assert_eq!(answer.status(), 403, "{path} {foreign:?}");
+            assert!(refusal(&answer).contains("help: "), "{path}");
+            is_guarded(&answer, path);
+        }
+        for ours in [
+            &[
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-mode", "cors"),
+            ][..],
+            &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")],
+            &[("origin", "http://localhost")],
+        ] {
+            let answer = asked(address, "GET", path, ours).await;
+            assert_eq!(answer.status(), 200, "{path} {ours:?}");
+        }
+        let status = if path == "/" { 200 } else { 403 };
+        let answer = asked(address, "GET", path, &link).await;
+        assert_eq!(answer.status(), status, "{path}: a link");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_asked_for_what_tells_something() {
     let kept = kept().await;
     let proxy = Proxy::start(kept.setup().variable("TOLLFREE_ADMIN_TOKEN", TOKEN));

@@ -1,5 +1,5 @@
 //! The second listener: the page, what it asks, metrics and health, over TCP. Everything on it is guarded by its Host
-//! and, where one is set, by a token. Must not know what the answers say.
+//! and, where one is set, by a token, and answers no page of another site. Must not know what the answers say.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -82,7 +82,7 @@ impl Web {
     }
 
     async fn answer(&self, head: &Parts) -> Response<Said> {
-        if let Err(denied) = self.guard.host(head) {
+        if let Err(denied) = self.guard.host(head).and_then(|()| Guard::site(head)) {
             return denial(denied);
         }
         let path = head.uri.path();
@@ -181,6 +181,10 @@ fn denial(denied: Denied) -> Response<Said> {
         Denied::Host => (
             StatusCode::FORBIDDEN,
             "this Host is refused. help: use an address or localhost, or list the name under admin.hosts",
+        ),
+        Denied::Site => (
+            StatusCode::FORBIDDEN,
+            "what another site's page asks for is refused. help: open / of this address, or ask without a browser",
         ),
         Denied::Token => (
             StatusCode::UNAUTHORIZED,
