@@ -12,13 +12,14 @@ use net::ListenFigures;
 use percent_encoding::percent_decode_str;
 use proxy::Proxy;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use crate::about::About;
 use crate::api::{Answer, Api};
-use crate::asked::{Asked, CALLS, names};
+use crate::asked::{Asked, names};
+use crate::file::Page;
 use crate::health::{self, Status};
-use crate::history::History;
+use crate::history::{History, Wanted};
+use crate::reading::{Failed, Length, Readings};
 use crate::standing::SCHEMA;
 use crate::{call, metrics};
 
@@ -31,6 +32,7 @@ pub struct Answers {
     about: Arc<ArcSwap<About>>,
     stopping: Arc<AtomicBool>,
     connections: Arc<ListenFigures>,
+    readings: Readings,
 }
 
 /// What tells one moment from another: if it is the same, nothing changed that a page shows.
@@ -61,6 +63,7 @@ impl Answers {
             about,
             stopping,
             connections,
+            readings: Readings::new(),
         }
     }
 
@@ -122,7 +125,7 @@ impl Answers {
             return Some(refused);
         }
         Some(match name {
-            "standing" => Answer::of(&self.api.standings()),
+            "standing" => self.standing().await,
             "state" => self.state().await,
             "offer" => Answer::of(&self.about.load().offer),
             "config" => Answer::of(&self.about.load().config),
@@ -131,7 +134,10 @@ impl Answers {
                 Err(refused) => refused,
             },
             "calls" => match asked.wanted() {
-                Ok(wanted) => self.json_of(move |history| history.calls(&wanted)).await,
+                Ok(wanted) => {
+                    let calls = move |history: &History| history.calls(&wanted);
+                    self.json_of(Length::Long, calls).await
+                }
                 Err(refused) => refused,
             },
             "curve" => self.curve(&asked).await,
@@ -142,8 +148,16 @@ impl Answers {
         })
     }
 
+    async fn standing(&self) -> Answer {
+        let api = self.api.clone();
+        let standing = move || Answer::of(&api.standings());
+        let turn = self.readings.turn(Length::Short, standing).await;
+        turn.unwrap_or_else(|Failed| failed())
+    }
+
     async fn read<T: Send + 'static>(
         &self,
+        length: Length,
         ask: impl FnOnce(&History) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Answer> {
         let Some((_, history)) = &self.ledger else {
@@ -151,26 +165,25 @@ impl Answers {
             return Err(Answer::refusal(StatusCode::NOT_FOUND, why.to_owned()));
         };
         let history = history.clone();
-        match spawn_blocking(move || ask(&history)).await {
+        match self.readings.turn(length, move || ask(&history)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let why = format!("the ledger cannot be read: {error}");
                 Err(Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, why))
             }
-            Err(_) => Err(Answer::refusal(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "reading the ledger failed".to_owned(),
-            )),
+            Err(Failed) => Err(failed()),
         }
     }
 
     async fn json_of(
         &self,
+        length: Length,
         ask: impl FnOnce(&History) -> Result<Value, ReadError> + Send + 'static,
     ) -> Answer {
-        match self.read(ask).await {
-            Ok(value) => Answer::of(&value),
-            Err(refused) => refused,
+        // Much of it takes a while to be written down, too.
+        let answer = move |history: &History| Ok(Answer::of(&ask(history)?));
+        match self.read(length, answer).await {
+            Ok(answer) | Err(answer) => answer,
         }
     }
 
@@ -181,12 +194,13 @@ impl Answers {
     async fn days(&self, days: i32, organization: Option<String>) -> Answer {
         let today = self.today();
         let from = Day::of_number(today.number().saturating_sub(days - 1));
-        self.json_of(move |history| history.days(from, today, organization.as_deref()))
-            .await
+        let days = move |history: &History| history.days(from, today, organization.as_deref());
+        self.json_of(Length::Short, days).await
     }
 
     async fn call(&self, id: String) -> Answer {
-        match self.read(move |history| history.call(&id)).await {
+        let found = self.read(Length::Short, move |history| history.call(&id));
+        match found.await {
             Ok(Some(call)) => Answer::of(&call),
             Ok(None) => {
                 let why = "no such call here. help: name it by x-tollfree-call, OpenAI's response id or x-request-id";
@@ -207,16 +221,9 @@ impl Answers {
             Ok(day) => day.unwrap_or_else(|| self.today()),
             Err(refused) => return refused,
         };
-        let standings = self.api.standings();
-        let allowance = standings
-            .organizations
-            .iter()
-            .filter(|one| one.organization == organization)
-            .flat_map(|one| &one.groups)
-            .find(|one| one.group == group)
-            .map(|one| one.allowance_tokens);
-        let today = self.today();
-        self.json_of(move |history| {
+        let (api, today) = (self.api.clone(), self.today());
+        let curve = move |history: &History| {
+            let allowance = api.allowance(&organization, &group);
             let points = history.curve(day, &organization, &group)?;
             let down = history.not_running(day)?;
             let days = history.days(day, today, Some(&organization))?;
@@ -237,8 +244,8 @@ impl Answers {
                 "points": points.iter().map(|(at, total)| json!([at.div_euclid(1000), total])).collect::<Vec<_>>(),
                 "down": down.iter().map(|(from, to)| json!([from.div_euclid(1000), to.div_euclid(1000)])).collect::<Vec<_>>(),
             }))
-        })
-        .await
+        };
+        self.json_of(Length::Short, curve).await
     }
 
     async fn state(&self) -> Answer {
@@ -278,7 +285,8 @@ impl Answers {
 
     /// The number of the newest settled call; 0: there is none, or it cannot be known.
     pub(crate) async fn newest(&self) -> i64 {
-        self.read(History::newest).await.unwrap_or_default()
+        let newest = self.read(Length::Short, History::newest).await;
+        newest.unwrap_or_default()
     }
 
     /// What tells this moment from another.
@@ -300,7 +308,7 @@ impl Answers {
     pub(crate) async fn change_since(&self, number: i64) -> (i64, Value) {
         let today = self.today();
         let looked = self
-            .read(move |history| {
+            .read(Length::Short, move |history| {
                 let rows = history.settled_after(number)?;
                 Ok((rows, history.days(today, today, None)?))
             })
@@ -318,11 +326,15 @@ impl Answers {
         (last, change)
     }
 
-    /// The calls that are asked for, as a file.
-    pub(crate) async fn csv(&self, query: &str) -> Result<String, Answer> {
-        let asked = Asked(query);
-        asked.only(CALLS)?;
-        let wanted = asked.wanted()?;
-        self.read(move |history| history.csv(&wanted)).await
+    /// Some of the calls that are asked for, as lines of a file.
+    pub(crate) async fn page(&self, wanted: Wanted, at_most: usize) -> Result<Page, Answer> {
+        let page = move |history: &History| history.csv_page(&wanted, at_most);
+        self.read(Length::Long, page).await
     }
+}
+
+/// What is said where the fault is ours.
+fn failed() -> Answer {
+    let why = "reading the ledger failed".to_owned();
+    Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, why)
 }

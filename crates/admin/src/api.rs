@@ -124,6 +124,15 @@ impl Api {
         }
     }
 
+    /// The allowance that an organization's group has now; `None`: there is no such group.
+    pub(crate) fn allowance(&self, organization: &str, group: &str) -> Option<u64> {
+        let standings = self.standings();
+        let mut mine = standings.organizations.iter();
+        let mine = mine.find(|one| one.organization == organization)?;
+        let group = mine.groups.iter().find(|one| one.group == group)?;
+        Some(group.allowance_tokens)
+    }
+
     fn now(&self) -> ProxyNow {
         ProxyNow {
             pid: std::process::id(),

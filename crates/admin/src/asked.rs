@@ -121,6 +121,11 @@ impl Asked<'_> {
         Err(Answer::refusal(StatusCode::BAD_REQUEST, why))
     }
 
+    /// How many are wanted at most.
+    pub(crate) fn limit(&self) -> Result<Option<usize>, Answer> {
+        self.number("limit")
+    }
+
     pub(crate) fn wanted(&self) -> Result<Wanted, Answer> {
         let day = self.day()?.map(|day| (day.number(), day.number()));
         Ok(Wanted {
@@ -135,7 +140,7 @@ impl Asked<'_> {
                 group: self.text("group"),
                 below: self.number("below")?,
                 above: self.number("above")?,
-                at_most: self.number("limit")?.unwrap_or(USUAL_CALLS),
+                at_most: self.limit()?.unwrap_or(USUAL_CALLS),
             },
             search: self.text("search"),
         })

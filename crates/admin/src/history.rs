@@ -9,13 +9,12 @@ use meter::Day;
 use serde_json::{Value, json};
 
 use crate::call::{self, instant, of_row};
+use crate::file::Page;
 use crate::standing::SCHEMA;
 use crate::sums::{Amount, sums};
 
 /// Calls in one answer at most.
 pub(crate) const MOST_CALLS: usize = 500;
-/// Calls in one CSV file at most.
-const MOST_IN_FILE: usize = 100_000;
 /// Days in one answer at most.
 pub(crate) const MOST_DAYS: i32 = 400;
 
@@ -69,23 +68,14 @@ impl History {
         Ok(json!({ "schema": SCHEMA, "calls": calls, "more": rows.len() > most }))
     }
 
-    /// All of them as a file: RFC 4180, with a header. Only the text is held in memory.
-    pub(crate) fn csv(&self, wanted: &Wanted) -> Result<String, ReadError> {
-        let mut wanted = wanted.clone();
-        let mut file = call::csv_header();
-        let mut left = MOST_IN_FILE;
-        while left > 0 {
-            let rows = self.rows(&wanted, MOST_CALLS.min(left))?;
-            for row in &rows {
-                file.push_str(&call::csv_row(row));
-            }
-            if rows.len() < MOST_CALLS {
-                break;
-            }
-            left -= rows.len();
-            wanted.filter.below = rows.last().map(|row| row.number);
-        }
-        Ok(file)
+    /// Some of them as lines of a file, newest first, and the number below which there may be more.
+    pub(crate) fn csv_page(&self, wanted: &Wanted, at_most: usize) -> Result<Page, ReadError> {
+        let rows = self.rows(wanted, at_most)?;
+        let lines = rows.iter().map(call::csv_row).collect();
+        let is_full = rows.len() == at_most;
+        let least = rows.iter().map(|row| row.number).min();
+        let below = least.filter(|_| is_full);
+        Ok((lines, below))
     }
 
     /// The newest of the calls that were settled after that number, newest first.
@@ -109,8 +99,10 @@ impl History {
             return self.read(|reader| reader.calls(&filter));
         };
         self.read(|reader| {
-            let by_id = reader.find_rows(words)?;
+            let mut by_id = reader.find_rows(words)?;
             if !by_id.is_empty() {
+                by_id.retain(|row| filter.below.is_none_or(|below| row.number < below));
+                by_id.truncate(at_most);
                 return Ok(by_id);
             }
             reader.calls(&CallFilter {

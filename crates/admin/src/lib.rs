@@ -11,12 +11,14 @@ mod control;
 mod csv;
 mod events;
 mod exposition;
+mod file;
 mod guard;
 mod health;
 mod history;
 mod metrics;
 mod money;
 mod page;
+mod reading;
 mod standing;
 mod sums;
 mod total;
@@ -28,6 +30,7 @@ pub use api::{Answer, Api, NO_ORGANIZATION, Refusal, STANDING, TOTALS, Why};
 pub use call::{csv_header, csv_row, fields, instant, text_of};
 pub use control::{Control, SOCKET};
 pub use csv::{is_command, line as csv_line};
+pub use file::BrokeOff;
 pub use money::{dollars, dollars_and_more};
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, Sharing, SlackStanding,

@@ -18,6 +18,7 @@ use crate::answers::Answers;
 use crate::api::Answer;
 use crate::events::{Events, Stream};
 use crate::exposition::Format;
+use crate::file::{BrokeOff, File, Files};
 use crate::guard::{Denied, Guard};
 use crate::page;
 
@@ -34,6 +35,7 @@ pub struct Web {
     answers: Answers,
     guard: Arc<Guard>,
     events: Events,
+    files: Files,
 }
 
 /// The system has no randomness to compare a token with.
@@ -57,6 +59,7 @@ impl Web {
             answers,
             guard: Arc::new(guard),
             events: Events::new(),
+            files: Files::new(),
         })
     }
 
@@ -118,8 +121,8 @@ impl Web {
             }
             "/metrics" => self.metrics(Format::asked(&head.headers)),
             "/api/v1/events" => self.listen(),
-            "/api/v1/calls.csv" => match self.answers.csv(query).await {
-                Ok(file) => said(StatusCode::OK, "text/csv; charset=utf-8", file.into()),
+            "/api/v1/calls.csv" => match self.files.file(self.answers.clone(), query).await {
+                Ok(file) => sent(Said::File(Box::new(file)), "text/csv; charset=utf-8"),
                 Err(answer) => json(answer),
             },
             _ => match self.answers.answer(path, query).await {
@@ -144,14 +147,7 @@ impl Web {
 
     fn listen(&self) -> Response<Said> {
         match self.events.listen(self.answers.clone()) {
-            Some(stream) => {
-                let mut answer = Response::new(Said::Stream(stream));
-                let media_type = HeaderValue::from_static("text/event-stream");
-                answer
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, media_type);
-                answer
-            }
+            Some(stream) => sent(Said::Stream(stream), "text/event-stream"),
             None => json(Answer::refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many pages are open. help: close some".to_owned(),
@@ -206,8 +202,13 @@ fn json(answer: Answer) -> Response<Said> {
 }
 
 fn said(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Response<Said> {
-    let mut answer = Response::new(Said::Whole(Full::new(bytes)));
+    let mut answer = sent(Said::Whole(Full::new(bytes)), media_type);
     *answer.status_mut() = status;
+    answer
+}
+
+fn sent(body: Said, media_type: &'static str) -> Response<Said> {
+    let mut answer = Response::new(body);
     let media_type = HeaderValue::from_static(media_type);
     answer
         .headers_mut()
@@ -222,33 +223,44 @@ pub enum Said {
     /// Event by event.
     #[expect(private_interfaces, reason = "nobody but this crate makes one")]
     Stream(Stream),
+    /// Page by page.
+    #[expect(private_interfaces, reason = "nobody but this crate makes one")]
+    File(Box<File>),
 }
 
 impl Body for Said {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokeOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
         match self.get_mut() {
-            Said::Whole(body) => Pin::new(body).poll_frame(context),
-            Said::Stream(body) => Pin::new(body).poll_frame(context),
+            Said::Whole(body) => whole(Pin::new(body).poll_frame(context)),
+            Said::Stream(body) => whole(Pin::new(body).poll_frame(context)),
+            Said::File(body) => Pin::new(&mut **body).poll_frame(context),
         }
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
         match self {
             Said::Whole(body) => body.size_hint(),
-            Said::Stream(_) => http_body::SizeHint::default(),
+            Said::Stream(_) | Said::File(_) => http_body::SizeHint::default(),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Said::Whole(body) => body.is_end_stream(),
-            Said::Stream(_) => false,
+            Said::Stream(_) | Said::File(_) => false,
         }
     }
+}
+
+/// A frame of a body that cannot break off.
+fn whole(
+    frame: Poll<Option<Result<Frame<Bytes>, Infallible>>>,
+) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+    frame.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
 }
