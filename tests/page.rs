@@ -298,6 +298,30 @@ async fn a_month_that_ends_with_a_crossing_is_seen_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_stays_open_goes_on_with_the_next_day() {
+    if !is_ready().await {
+        return;
+    }
+    if clock::library_or_skip("no midnight passed before the page").is_none() {
+        return;
+    }
+    let month = Month::begin().await;
+    let (minute, model) = (WHOLE_DAY - 10, "gpt-5.6-sol");
+    month.call(0, minute, model, Some(20_000)).await;
+    let page = beside::address(&month.proxy);
+    let wishes = tempfile::tempdir().expect("a folder");
+    let midnight = wishes.path().join("MIDNIGHT");
+    let mut node = script("midnight.mjs", &month.proxy, page);
+    node.env("MIDNIGHT", &midnight);
+    let mut seeing = tokio::spawn(run(node, MOST_RUN));
+    tokio::select! {
+        seen = &mut seeing => panic!("it ended too soon: {seen:?}"),
+        () = wish(&midnight) => month.at(1, 5),
+    }
+    all_passed(&seeing.await.expect("a run"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_from_outside_are_only_text() {
     if !is_ready().await {
         return;

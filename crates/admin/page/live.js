@@ -12,11 +12,12 @@ const AGAIN = 2_000;
 const REFUSED_AGAIN = 10_000;
 
 /**
- * Begins to listen. `changed` is called with each event, `whole` on each (re)connection, `word` with the state, `refused` with
- * why the stream cannot be had. `since` is what a lost connection hands on to the next: when it was lost, when the proxy stopped.
+ * Begins to listen. `changed` is called with what changed since, `anew` where what changed is not all: something is gone; `whole`
+ * on each (re)connection, `word` with the state, `refused` with why the stream cannot be had. `since` is what a lost connection
+ * hands on to the next: when it was lost, when the proxy stopped.
  */
 export function listen(told, since = { lost: null, stopped: null }) {
-  const { changed, whole, word, refused } = told;
+  const { changed, anew, whole, word, refused } = told;
   const source = new EventSource(path('events'));
   source.addEventListener('open', () => {
     since.stopped = null;
@@ -25,6 +26,7 @@ export function listen(told, since = { lost: null, stopped: null }) {
     word('live');
   });
   source.addEventListener('change', (event) => changed(JSON.parse(event.data)));
+  source.addEventListener('anew', () => anew());
   source.addEventListener('stop', () => {
     since.stopped = new Date();
     word(at(since.stopped));

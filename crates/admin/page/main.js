@@ -36,6 +36,9 @@ let sums = [];
 let began = null;
 let rows = [];
 let waiting = [];
+// How often the whole is being asked for, and what is said to have changed meanwhile.
+let asking = 0;
+const held = [];
 // Models of which calls were listed: those the list can be narrowed to.
 const models = new Set();
 let paused = false;
@@ -228,7 +231,7 @@ function limits(more = {}) {
 async function loadCalls() {
   const answer = await ask('calls', limits());
   rows = answer.calls;
-  waiting = [];
+  waiting = waiting.filter((call) => matches(call) && call.number > (rows[0]?.number ?? 0));
   get('older').hidden = !answer.more;
   get('csv').href = path('calls.csv', { ...limits(), limit: undefined });
   drawCalls();
@@ -257,21 +260,43 @@ function daysBack() {
   return Math.min(400, Math.max(30, Math.ceil((Date.now() - chosen) / 86400e3) + 2));
 }
 
-async function whole() {
-  try {
-    const asked = Date.now();
-    let said;
-    [standing, said, health] = await Promise.all([ask('standing'), ask('days', { days: daysBack() }), ask('state')]);
+// All but the calls. What changes meanwhile is put in afterwards: the answer may be older.
+async function sumsAnew() {
+  const asked = Date.now();
+  asking += 1;
+  const answers = await Promise.allSettled([ask('standing'), ask('state'), ask('days', { days: daysBack() })]);
+  asking -= 1;
+  const [stands, state, said] = answers.map((one) => one.value);
+  if (stands && state) {
+    standing = stands;
+    health = state;
+  }
+  const half = (asked + Date.now()) / 2;
+  if (said) {
     month = said.days;
     sums = said.sums;
     began = said.counting_began_at;
-    skew = Date.parse(health.now) - (asked + Date.now()) / 2;
-    drawAll();
+  }
+  if (!asking) held.splice(0).forEach(changed);
+  if (state) skew = Date.parse(state.now) - half;
+  if (standing) drawAll();
+  const refused = answers.find((one) => one.status === 'rejected');
+  if (refused) throw refused.reason;
+}
+
+async function whole() {
+  try {
+    await sumsAnew();
     await Promise.all([drawCurve(), loadCalls(), drawOffer()]);
     await showCall();
   } catch (error) {
     problem(error);
   }
+}
+
+// Something is gone, or another day began. The list of calls stays: it may be being read.
+function anew() {
+  sumsAnew().then(() => Promise.all([drawCurve(), drawOffer()])).catch(problem);
 }
 
 // That nobody answers is said by the word beside the dot, and by the notice once it is certain.
@@ -311,14 +336,30 @@ let curveDue = null;
 let lastCurve = 0;
 
 function changed(change) {
-  standing = change.standing ?? standing;
-  health = change.state ?? health;
+  if (asking) {
+    held.push(change);
+    return;
+  }
+  // Nothing to put it into: it was asked for in vain, and is again with the next connection.
+  if (!standing) return;
+  standing = { ...change.standing, organizations: merged(standing.organizations, change.standing.organizations) };
+  health = change.state;
   skew = Date.parse(health.now) - Date.now();
-  put(month, change.days ?? []);
-  put(sums, change.sums ?? []);
-  waiting.unshift(...(change.calls ?? []).filter(matches));
+  put(month, change.days);
+  put(sums, change.sums);
+  // The list may have been asked for meanwhile.
+  const listed = new Set([...rows, ...waiting].map((call) => call.number));
+  waiting.unshift(...change.calls.filter((call) => matches(call) && !listed.has(call.number)));
   waiting.length = Math.min(waiting.length, 1000);
   due ??= setTimeout(paint, 500);
+}
+
+// In the order of the whole: by name, calls of nobody known last.
+function merged(list, changes) {
+  if (!changes.length) return list;
+  const by = new Map([...list, ...changes].map((one) => [one.organization, one]));
+  const isLast = (one) => one.organization === 'unknown';
+  return [...by.values()].sort((one, other) => isLast(one) - isLast(other) || (one.organization < other.organization ? -1 : 1));
 }
 
 // Newer days in the place of older ones.
@@ -474,5 +515,5 @@ function refused(why) {
 }
 
 hands();
-listen({ changed, whole, word, refused });
+listen({ changed, anew, whole, word, refused });
 setInterval(tick, 1000);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::about::About;
 use crate::api::{Answer, Api};
 use crate::asked::{Asked, names};
+use crate::board::Look;
 use crate::file::Page;
 use crate::health::{self, Status};
 use crate::history::{History, Wanted};
@@ -148,11 +149,18 @@ impl Answers {
         })
     }
 
+    /// Does what takes no long time, but may be much, on a thread that may wait.
+    pub(crate) async fn turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        self.readings.turn(Length::Short, work).await
+    }
+
     async fn standing(&self) -> Answer {
         let api = self.api.clone();
-        let standing = move || Answer::of(&api.standings());
-        let turn = self.readings.turn(Length::Short, standing).await;
-        turn.unwrap_or_else(|Failed| failed())
+        let turn = self.turn(move || Answer::of(&api.standings())).await;
+        turn.unwrap_or_else(|_failed| failed())
     }
 
     async fn read<T: Send + 'static>(
@@ -263,7 +271,7 @@ impl Answers {
             .sum();
         json!({
             "schema": SCHEMA,
-            "now": call::instant(self.proxy.now_milliseconds()),
+            "now": self.now(),
             "version": env!("CARGO_PKG_VERSION"),
             "status": status.word,
             "notices": status.notices,
@@ -284,9 +292,14 @@ impl Answers {
     }
 
     /// The number of the newest settled call; 0: there is none, or it cannot be known.
-    pub(crate) async fn newest(&self) -> i64 {
+    async fn newest(&self) -> i64 {
         let newest = self.read(Length::Short, History::newest).await;
         newest.unwrap_or_default()
+    }
+
+    /// The instant that it is now, as JSON says it.
+    pub(crate) fn now(&self) -> String {
+        call::instant(self.proxy.now_milliseconds())
     }
 
     /// What tells this moment from another.
@@ -303,27 +316,27 @@ impl Answers {
         }
     }
 
-    /// Everything that a page shows and that changes, with the calls settled after that number; and the number of the
-    /// last of them.
-    pub(crate) async fn change_since(&self, number: i64) -> (i64, Value) {
-        let today = self.today();
-        let looked = self
-            .read(Length::Short, move |history| {
-                let rows = history.settled_after(number)?;
-                Ok((rows, history.days(today, today, None)?))
-            })
-            .await;
-        let (rows, days) = looked.unwrap_or_default();
-        let last = rows.first().map_or(number, |row| row.number);
-        let calls: Vec<Value> = rows.iter().map(call::of_row).collect();
-        let change = json!({
-            "standing": self.api.standings(),
-            "state": self.state_value(last),
-            "days": days.get("days"),
-            "sums": days.get("sums"),
-            "calls": calls,
+    /// Everything that a page shows and that changes, with the calls settled after that number; without one, with the
+    /// newest call alone. Blocking.
+    pub(crate) fn look(&self, since: Option<i64>) -> Look {
+        let day = self.today();
+        let looked = self.ledger.as_ref().and_then(|(_, history)| {
+            let calls = match since {
+                Some(number) => history.settled_after(number),
+                None => history.newest_row(),
+            };
+            Some((history.rows_of(day).ok()?, calls.ok()?))
         });
-        (last, change)
+        let (rows, calls) = looked.unzip();
+        let calls = calls.unwrap_or_default();
+        let newest = calls.first().map(|row| row.number).or(since);
+        Look {
+            day,
+            standings: self.api.standings(),
+            state: self.state_value(newest.unwrap_or_default()),
+            rows,
+            calls,
+        }
     }
 
     /// Some of the calls that are asked for, as lines of a file.

@@ -138,6 +138,11 @@ impl History {
         }))
     }
 
+    /// One day of every organization, as the ledger has it.
+    pub(crate) fn rows_of(&self, day: Day) -> Result<Vec<DayRow>, ReadError> {
+        self.read(|reader| reader.days(day.number(), day.number(), None))
+    }
+
     /// When on that day nobody took calls here, in Unix milliseconds.
     pub(crate) fn not_running(&self, day: Day) -> Result<Vec<(i64, i64)>, ReadError> {
         self.read(|reader| reader.not_running(day.number()))
@@ -153,14 +158,18 @@ impl History {
         self.read(|reader| reader.curve(day.number(), organization, group))
     }
 
-    /// The number of the newest row; 0: no call was ever settled.
-    pub(crate) fn newest(&self) -> Result<i64, ReadError> {
+    /// The newest row alone; none: no call was ever settled.
+    pub(crate) fn newest_row(&self) -> Result<Vec<Row>, ReadError> {
         let filter = CallFilter {
             at_most: 1,
             ..CallFilter::default()
         };
-        let rows = self.read(|reader| reader.calls(&filter))?;
-        Ok(rows.first().map_or(0, |row| row.number))
+        self.read(|reader| reader.calls(&filter))
+    }
+
+    /// The number of the newest row; 0: no call was ever settled.
+    pub(crate) fn newest(&self) -> Result<i64, ReadError> {
+        Ok(self.newest_row()?.first().map_or(0, |row| row.number))
     }
 }
 

@@ -6,6 +6,7 @@ mod about;
 mod answers;
 mod api;
 mod asked;
+mod board;
 mod call;
 mod control;
 mod csv;

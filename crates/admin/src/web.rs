@@ -120,7 +120,7 @@ impl Web {
                 answer
             }
             "/metrics" => self.metrics(Format::asked(&head.headers)),
-            "/api/v1/events" => self.listen(),
+            "/api/v1/events" => self.listen().await,
             "/api/v1/calls.csv" => match self.files.file(self.answers.clone(), query).await {
                 Ok(file) => sent(Said::File(Box::new(file)), "text/csv; charset=utf-8"),
                 Err(answer) => json(answer),
@@ -145,8 +145,8 @@ impl Web {
         }
     }
 
-    fn listen(&self) -> Response<Said> {
-        match self.events.listen(self.answers.clone()) {
+    async fn listen(&self) -> Response<Said> {
+        match self.events.listen(&self.answers).await {
             Some(stream) => sent(Said::Stream(stream), "text/event-stream"),
             None => json(Answer::refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
