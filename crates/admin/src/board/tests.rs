@@ -49,6 +49,7 @@ fn look(tiers: &[(&str, u8)], calls: &[i64]) -> Look {
             clock_correction_milliseconds: 0,
             organizations: organizations.collect(),
             sharing: None,
+            ledger_notice: None,
         },
         state: json!({ "status": "ok", "now": "before" }),
         rows: Some(rows.collect()),
