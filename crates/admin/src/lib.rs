@@ -32,10 +32,11 @@ pub use call::{csv_header, csv_row, fields, instant, text_of};
 pub use control::{Control, SOCKET};
 pub use csv::{is_command, line as csv_line};
 pub use file::BrokeOff;
-pub use money::{dollars, dollars_and_more};
+pub use money::dollars;
 pub use standing::{
     GroupStanding, InFlight, OrganizationStanding, ProxyNow, SCHEMA, Sharing, SlackStanding,
     Standings,
 };
+pub use sums::Amount;
 pub use total::{StateTotal, StatedTotal};
 pub use web::{NoRandomness, Said, Web};

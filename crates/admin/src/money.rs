@@ -22,8 +22,7 @@ pub fn dollars(picodollars: u64) -> String {
 }
 
 /// The same where some of it may be missing, since a price is not known: `>$0.14`, and `?` where nothing can be shown.
-#[must_use]
-pub fn dollars_and_more(picodollars: u64, is_more: bool) -> String {
+pub(crate) fn dollars_and_more(picodollars: u64, is_more: bool) -> String {
     match (picodollars, is_more) {
         (some, true) if rounded(some, FOURTH_DECIMAL) == 0 => "?".to_owned(),
         (some, true) => format!(">{}", dollars(some)),

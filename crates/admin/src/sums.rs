@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::money::dollars_and_more;
 
 /// Dollars, and whether the price of some calls is missing in them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Amount {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
     picodollars: u64,
     is_more: bool,
 }
@@ -17,7 +17,8 @@ pub(crate) struct Amount {
 impl Amount {
     /// What the billed calls cost and the free ones saved. A row does not say whose price is not known: where it has
     /// calls of the one kind only, it is theirs.
-    pub(crate) fn of(row: &DayRow) -> (Amount, Amount) {
+    #[must_use]
+    pub fn of(row: &DayRow) -> (Amount, Amount) {
         let amount = |picodollars, calls| Amount {
             picodollars,
             is_more: row.unpriced_calls > 0 && calls > 0,
@@ -28,21 +29,31 @@ impl Amount {
         )
     }
 
-    fn plus(self, other: Amount) -> Amount {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Amount) -> Amount {
         Amount {
             picodollars: self.picodollars.saturating_add(other.picodollars),
             is_more: self.is_more || other.is_more,
         }
     }
 
+    /// Whether the price of some calls is missing in it.
+    #[must_use]
+    pub fn is_more(self) -> bool {
+        self.is_more
+    }
+
     /// The exact decimal; `None`: not known.
-    pub(crate) fn exact(self) -> Option<String> {
+    #[must_use]
+    pub fn exact(self) -> Option<String> {
         let known = self.picodollars > 0 || !self.is_more;
         known.then(|| Dollars(self.picodollars.into()).to_string())
     }
 
     /// As people read it.
-    pub(crate) fn text(self) -> String {
+    #[must_use]
+    pub fn text(self) -> String {
         dollars_and_more(self.picodollars, self.is_more)
     }
 }

@@ -12,11 +12,6 @@ use super::layout::grouped;
 pub(crate) const UNKNOWN: &str = "?";
 pub(crate) const NOT_APPLICABLE: &str = "-";
 
-/// Dollars for programs: the exact decimal, such as `0.0042`.
-pub(crate) fn exact_dollars(picodollars: u64) -> String {
-    meter::Dollars(picodollars.into()).to_string()
-}
-
 /// `46 min`, `5 h 12 min`, `35 s`: from one minute up the nearest minute.
 pub(crate) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -72,11 +67,6 @@ pub(crate) fn counted(number: u64, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn programs_are_told_exact_dollars() {
-        assert_eq!(exact_dollars(4_200_000_000), "0.0042");
-    }
 
     #[test]
     fn durations_are_the_nearest_minute_and_below_one_seconds() {

@@ -1,10 +1,11 @@
 //! Sums of settled calls as a table's cells: calls, tokens, dollars, and what is not known of them. It must not know
 //! which calls they are.
 
+use admin::Amount;
 use ledger::DayRow;
 use serde_json::{Map, Value, json};
 
-use super::figures::{self, UNKNOWN};
+use super::figures::UNKNOWN;
 use super::table::{Cell, Column, Kind};
 use super::terminal::Role;
 
@@ -21,18 +22,16 @@ pub(crate) struct Sums {
     pub(crate) free_tokens: u64,
     /// Tokens of the billed ones.
     pub(crate) billed_tokens: u64,
-    /// List price of the billed ones, in picodollars.
-    pub(crate) cost: u64,
-    /// List price of the free ones, in picodollars.
-    pub(crate) saved: u64,
-    /// The price of some billed, of some free calls is not known.
-    pub(crate) cost_is_more: bool,
-    pub(crate) saved_is_more: bool,
+    /// List price of the billed ones.
+    pub(crate) cost: Amount,
+    /// List price of the free ones.
+    pub(crate) saved: Amount,
 }
 
 impl Sums {
     /// Those of a day's row.
     pub(crate) fn of(row: &DayRow) -> Self {
+        let (cost, saved) = Amount::of(row);
         Self {
             calls: row.calls,
             free_calls: row.free_calls,
@@ -40,11 +39,8 @@ impl Sums {
             unknown_calls: row.unknown_calls,
             free_tokens: row.free_tokens,
             billed_tokens: row.billed_tokens,
-            cost: row.cost_pico,
-            saved: row.saved_pico,
-            // The row does not say whose price it is: where there are none of the one kind it is the other's.
-            cost_is_more: row.unpriced_calls > 0 && row.billed_calls > 0,
-            saved_is_more: row.unpriced_calls > 0 && row.free_calls > 0,
+            cost,
+            saved,
         }
     }
 
@@ -57,16 +53,14 @@ impl Sums {
             unknown_calls: self.unknown_calls.saturating_add(those.unknown_calls),
             free_tokens: self.free_tokens.saturating_add(those.free_tokens),
             billed_tokens: self.billed_tokens.saturating_add(those.billed_tokens),
-            cost: self.cost.saturating_add(those.cost),
-            saved: self.saved.saturating_add(those.saved),
-            cost_is_more: self.cost_is_more || those.cost_is_more,
-            saved_is_more: self.saved_is_more || those.saved_is_more,
+            cost: self.cost.plus(those.cost),
+            saved: self.saved.plus(those.saved),
         }
     }
 
     /// Whether the price of some calls is not known.
     pub(crate) fn lacks_prices(&self) -> bool {
-        self.cost_is_more || self.saved_is_more
+        self.cost.is_more() || self.saved.is_more()
     }
 
     pub(crate) fn calls_cell(&self) -> Cell {
@@ -87,11 +81,11 @@ impl Sums {
     }
 
     pub(crate) fn cost_cell(&self) -> Cell {
-        dollars(self.cost, self.cost_is_more)
+        dollars(self.cost)
     }
 
     pub(crate) fn saved_cell(&self) -> Cell {
-        dollars(self.saved, self.saved_is_more)
+        dollars(self.saved)
     }
 
     /// All of them: calls, free and billed tokens, unknown calls, cost, saved.
@@ -115,10 +109,10 @@ impl Sums {
             "unknown_calls": self.unknown_calls,
             "free_tokens": self.free_tokens,
             "billed_tokens": self.billed_tokens,
-            "cost_usd": priced(self.cost, self.cost_is_more),
-            "cost_is_more": self.cost_is_more,
-            "saved_usd": priced(self.saved, self.saved_is_more),
-            "saved_is_more": self.saved_is_more,
+            "cost_usd": self.cost.exact(),
+            "cost_is_more": self.cost.is_more(),
+            "saved_usd": self.saved.exact(),
+            "saved_is_more": self.saved.is_more(),
         });
         match object {
             Value::Object(members) => members,
@@ -128,18 +122,9 @@ impl Sums {
 }
 
 /// Dollars of which some may be missing: a known zero is `$0.00`, one that is not known is `?`.
-fn dollars(picodollars: u64, is_more: bool) -> Cell {
-    match (picodollars, is_more) {
-        (0, true) => Cell::same(UNKNOWN),
-        (some, is_more) => Cell::of(
-            admin::dollars_and_more(some, is_more),
-            figures::exact_dollars(some),
-        ),
-    }
-}
-
-fn priced(picodollars: u64, is_more: bool) -> Option<String> {
-    (picodollars > 0 || !is_more).then(|| figures::exact_dollars(picodollars))
+fn dollars(amount: Amount) -> Cell {
+    let exact = amount.exact().unwrap_or_else(|| UNKNOWN.to_owned());
+    Cell::of(amount.text(), exact)
 }
 
 /// The columns that sums have in every table; where there is no room unknown goes first, then calls, saved and billed

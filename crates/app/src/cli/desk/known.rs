@@ -1,9 +1,8 @@
 //! Which organizations there are: those that called once, and those that are declared. It must not know how they stand.
 
-use super::{Desk, MOST_NAMES, NoAnswer};
+use meter::Organizations;
 
-/// Stands for the calls that nobody named; it is always there.
-const UNKNOWN: &str = "unknown";
+use super::{Desk, MOST_NAMES, NoAnswer};
 
 impl Desk {
     /// That there is such an organization, if one is named.
@@ -11,7 +10,9 @@ impl Desk {
     /// # Errors
     /// [`NoAnswer::Asked`]: a name that was never seen is a slip, and no sums of it are zero.
     pub(crate) fn known(&self, named: Option<&str>) -> Result<(), NoAnswer> {
-        let Some(name) = named.filter(|name| *name != UNKNOWN && !self.is_declared(name)) else {
+        // What stands for the calls that nobody named is always there.
+        let is_there = |name: &str| name == Organizations::UNKNOWN || self.is_declared(name);
+        let Some(name) = named.filter(|name| !is_there(name)) else {
             return Ok(());
         };
         let mut all = Vec::new();
