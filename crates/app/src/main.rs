@@ -16,6 +16,7 @@ mod wiring;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cli::Command;
 use cli::terminal::{Stream, Terminal};
@@ -79,13 +80,20 @@ fn keep_pages_small() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+/// How long the end waits for what still reads a file: a disk that hangs would hold it up for ever.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Runs what waits for sockets, on as many threads as there are cores (`TOKIO_WORKER_THREADS` says otherwise).
 fn run(task: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(task),
+        Ok(runtime) => {
+            let code = runtime.block_on(task);
+            runtime.shutdown_timeout(LAST);
+            code
+        }
         Err(error) => cli::refuse(
             &format!("error: no threads from the system: {error}\n"),
             cli::exit::UNAVAILABLE,

@@ -3,6 +3,7 @@
 //! know any single key.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use meter::{Day, Offer};
@@ -10,9 +11,10 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use proxy::Proxy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Loaded, Sources, load, offer_is_old};
-use crate::wiring;
+use crate::wiring::{self, Parts};
 
 /// An editor writes a file in several steps: they are one change.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -40,6 +42,7 @@ pub(crate) fn watch(
     let mut notice: Option<String> = None;
     let mut known = files(&running);
     let mut watcher = watch_files(&known, word.clone());
+    let sources = Arc::new(sources);
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -55,7 +58,7 @@ pub(crate) fn watch(
                 }
             }
             while words.try_recv().is_ok() {}
-            match reload(&sources, &started, &running.offer, &proxy) {
+            match reload(&sources, &started, &running.offer, &proxy).await {
                 Ok((loaded, fixed)) => {
                     running = loaded;
                     notice = fixed;
@@ -120,28 +123,22 @@ fn concerns(path: &Path, files: &[PathBuf]) -> bool {
 
 /// Puts the configuration in place as it now stands, and gives it back with what of it waits for a restart; or says why
 /// the running one stays.
-fn reload(
-    sources: &Sources,
+async fn reload(
+    sources: &Arc<Sources>,
     started: &Config,
     offer: &Offer,
     proxy: &Proxy,
 ) -> Result<(Loaded, Option<String>), String> {
-    let loaded = load(sources).map_err(|mistakes| {
-        tracing::error!(
-            "the configuration was not reloaded, the running one stays:\n{}",
-            mistakes.of_reload()
-        );
-        stays(&mistakes.in_brief())
-    })?;
+    let sources = Arc::clone(sources);
+    // Files take as long as their disk does, and long ones as long as they are: no call waits for that.
+    let read = spawn_blocking(move || anew(&sources)).await;
+    // Without a value it panicked, which the log has.
+    let (loaded, parts) = read.unwrap_or_else(|_| Err(stays("it could not be read")))?;
     if group_names(&loaded.offer) != group_names(offer) {
         let why = other_groups(&group_names(offer), &group_names(&loaded.offer));
         tracing::error!("{why}");
         return Err(why);
     }
-    let parts = wiring::parts(&loaded).map_err(|error| {
-        tracing::error!(%error, "the configuration was not reloaded, the running one stays");
-        stays(&error.to_string())
-    })?;
     proxy.reload(parts.settings, parts.rules, parts.connector);
     let fixed = needs_restart(started, &loaded.config).join(", ");
     if fixed.is_empty() {
@@ -152,6 +149,22 @@ fn reload(
     let notice =
         format!("the configuration says another {fixed} than is in force. help: restart tollfree");
     Ok((loaded, Some(notice)))
+}
+
+/// Reads the configuration and makes its parts; or says why the running one stays.
+fn anew(sources: &Sources) -> Result<(Loaded, Parts), String> {
+    let loaded = load(sources).map_err(|mistakes| {
+        tracing::error!(
+            "the configuration was not reloaded, the running one stays:\n{}",
+            mistakes.of_reload()
+        );
+        stays(&mistakes.in_brief())
+    })?;
+    let parts = wiring::parts(&loaded).map_err(|error| {
+        tracing::error!(%error, "the configuration was not reloaded, the running one stays");
+        stays(&error.to_string())
+    })?;
+    Ok((loaded, parts))
 }
 
 fn group_names(offer: &Offer) -> Vec<&str> {

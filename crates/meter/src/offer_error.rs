@@ -84,3 +84,19 @@ pub enum OfferError {
         from: Day,
     },
 }
+
+impl OfferError {
+    /// The name that the mistake is about, as it was given; none where it is about how many there are.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::NoGroups | Self::TooManyGroups { .. } | Self::TooManyEntries { .. } => None,
+            Self::AbsurdName { name } | Self::DuplicateGroup { name } => Some(name),
+            Self::UnknownGroup { model, .. }
+            | Self::FineTunedModel { model }
+            | Self::DuplicatePrice { model, .. } => Some(model),
+            Self::DuplicateModel { id } => Some(id),
+            Self::AliasIsModel { alias } | Self::DuplicateAlias { alias } => Some(alias),
+        }
+    }
+}

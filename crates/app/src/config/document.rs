@@ -3,6 +3,7 @@
 //!
 //! It must not know any key of ours.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -10,10 +11,14 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::form::Raw;
 use super::keys::is_switch;
-use super::mistake::{Excerpt, Mistake, Wrong};
+use super::mistake::{Excerpt, Mistake, Wrong, are_enough, told};
 
 /// Names further apart than this share of the longer one are not proposed.
 const ALIKE: f64 = 0.7;
+/// Letters of a name for which one that is alike is sought: what it takes grows with the product of both lengths.
+const MOST_LETTERS: usize = 256;
+/// Bytes of a line that are looked at on either side of a mistake: a file may be one line.
+const MOST_LINE: usize = 4096;
 
 /// How the parser begins what it says about text without quotes, and about a header without `]`.
 const UNQUOTED: &str = "string values must be quoted";
@@ -27,8 +32,10 @@ pub(crate) struct Document<'t> {
     /// Where its mistakes stand among those of other sources.
     rank: u8,
     table: Spanned<DeTable<'t>>,
+    /// Where each line begins.
+    lines: Vec<usize>,
     /// Lines with a syntax mistake: what else is odd in them follows from it.
-    broken: Vec<usize>,
+    broken: HashSet<usize>,
 }
 
 impl<'t> Document<'t> {
@@ -45,27 +52,31 @@ impl<'t> Document<'t> {
             text,
             rank,
             table,
-            broken: Vec::new(),
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(end, _)| end + 1))
+                .collect(),
+            broken: HashSet::new(),
         };
         let unclosed = errors
             .iter()
             .any(|error| error.message().starts_with(UNCLOSED));
         for error in errors {
+            if are_enough(mistakes) {
+                break;
+            }
             // After an unclosed header the parser takes later ones for repetitions.
             if unclosed && error.message().starts_with("duplicate key") {
                 continue;
             }
             let span = error.span().unwrap_or(0..0);
-            let (number, _, _) = document.position(&span);
             // One slip often makes the parser stumble more than once.
-            if document.broken.contains(&number) {
+            if !document.broken.insert(document.line_at(&span)) {
                 continue;
             }
             let rest = document.text.get(span.start..).unwrap_or_default();
             let key = document.key_before(&span);
             let (message, form) = syntax(error.message(), key, rest);
             mistakes.push(document.mistake(span, Wrong::because(message, form)));
-            document.broken.push(number);
         }
         document
     }
@@ -107,39 +118,54 @@ impl<'t> Document<'t> {
     /// A mistake at a place of this file.
     pub(crate) fn mistake(&self, span: Range<usize>, wrong: Wrong) -> Mistake {
         let span = wrong.part.unwrap_or(span);
-        let (number, before, line) = self.position(&span);
+        let number = self.line_at(&span);
+        let (head, tail) = self.around(number, &span);
         let marked = self.text.get(span.clone()).unwrap_or_default();
         let marks = marked.lines().next().unwrap_or_default().chars().count();
+        let place = format!("{}:{number}:{}", self.name, head.chars().count() + 1);
+        let (line, before) = near(head, tail);
         Mistake {
-            message: wrong.message,
-            place: format!("{}:{number}:{}", self.name, before + 1),
-            excerpt: Some(Excerpt::new(Some(number), line, before, marks)),
-            form: wrong.form,
+            message: told(&wrong.message),
+            place,
+            excerpt: Some(Excerpt::new(Some(number), &line, before, marks)),
+            form: told(&wrong.form),
             help: wrong.help,
             order: (self.rank, span.start),
         }
     }
 
     fn push(&self, mistakes: &mut Vec<Mistake>, span: Range<usize>, wrong: Wrong) {
-        let (number, _, _) = self.position(&span);
-        if !self.broken.contains(&number) {
+        if !are_enough(mistakes) && !self.broken.contains(&self.line_at(&span)) {
             mistakes.push(self.mistake(span, wrong));
         }
     }
 
-    /// Line number from 1, characters in front of the span, and the line itself.
-    fn position(&self, span: &Range<usize>) -> (usize, usize, &'t str) {
-        let start = self.text.floor_char_boundary(span.start);
-        let (before, after) = self.text.split_at_checked(start).unwrap_or_default();
-        let number = before.matches('\n').count() + 1;
-        let head = before.rsplit('\n').next().unwrap_or_default();
-        let tail = after.split('\n').next().unwrap_or_default();
-        let line = self
-            .text
-            .get(start - head.len()..start + tail.len())
-            .unwrap_or_default();
-        (number, head.chars().count(), line.trim_end_matches('\r'))
+    /// The number, from 1, of the line that a span begins in.
+    fn line_at(&self, span: &Range<usize>) -> usize {
+        self.lines.partition_point(|begin| *begin <= span.start)
     }
+
+    /// What stands in this line before the span, and from there on.
+    fn around(&self, number: usize, span: &Range<usize>) -> (&'t str, &'t str) {
+        let begin = self.lines.get(number - 1).copied().unwrap_or_default();
+        let end = self.lines.get(number).map(|next| next - 1);
+        let start = self.text.floor_char_boundary(span.start);
+        let head = self.text.get(begin..start).unwrap_or_default();
+        let tail = self.text.get(start..end.unwrap_or(self.text.len()));
+        (head, tail.unwrap_or_default())
+    }
+}
+
+/// As much of a line as is looked at for an excerpt, and how many characters of it stand before the mistake.
+fn near(head: &str, tail: &str) -> (String, usize) {
+    let far = head.len().saturating_sub(MOST_LINE);
+    let head = head.get(head.ceil_char_boundary(far)..).unwrap_or_default();
+    let line = match tail.get(..tail.floor_char_boundary(MOST_LINE)) {
+        // What is left out may have the @ behind a password: it is covered as if it had.
+        Some(some) if some.len() < tail.len() => format!("{head}{some}@"),
+        _ => format!("{head}{tail}").trim_end_matches('\r').to_owned(),
+    };
+    (line, head.chars().count())
 }
 
 /// What stands for true and for false elsewhere.
@@ -301,6 +327,9 @@ impl<'d> Section<'d> {
         mistakes: &mut Vec<Mistake>,
     ) {
         for (name, value) in self.entries() {
+            if are_enough(mistakes) {
+                return;
+            }
             let text = name.get_ref().as_ref();
             if known.contains(&text) {
                 continue;
@@ -352,7 +381,13 @@ impl<'d> Section<'d> {
 
 /// The known name most like `name`, if one is alike.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let letters = name.chars().count();
+    let may_be = |known: &&str| {
+        let known = known.chars().count();
+        letters.max(known) <= MOST_LETTERS && letters.max(known) <= 2 * letters.min(known)
+    };
     known
+        .filter(may_be)
         .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -2,7 +2,6 @@
 //!
 //! It must not know any single key.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,13 +11,11 @@ use super::data_dir::DataDir;
 use super::document::Document;
 use super::environment::Environment;
 use super::mistake::{CONFIG_RANK, Mistake, Mistakes, OFFER_RANK};
-use super::read::{Reader, reason};
+use super::read::{Reader, text_of};
 use super::settings::{Config, LogFormat};
 use super::upstream_url::UpstreamUrl;
 use super::{offer, parse};
 
-/// Bytes of a configuration or offer file that are read.
-const MOST_FILE_BYTES: u64 = 16 << 20;
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "tollfree.toml";
 /// The offer as it was known when this program was built.
@@ -113,7 +110,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
     let mut mistakes = Vec::new();
     let origin = origin(sources);
     let text = origin.as_ref().and_then(|(path, place)| {
-        read(path)
+        text_of(path)
             .map_err(|why| mistakes.push(unreadable(path, place, &why)))
             .ok()
     });
@@ -126,7 +123,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
     let (config, mut mistakes) = config_of(text, sources, origin.as_deref(), mistakes);
     let offer = match &config.offer.file {
         None => offer_of(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes),
-        Some(path) => match read(path) {
+        Some(path) => match text_of(path) {
             Ok(text) => offer_of(&path.display().to_string(), &text, &mut mistakes),
             Err(why) => {
                 mistakes.push(unreadable(path, &path.display().to_string(), &why));
@@ -189,28 +186,6 @@ fn origin(sources: &Sources) -> Option<(PathBuf, String)> {
     let path = &sources.default_file;
     path.exists()
         .then(|| (path.clone(), path.display().to_string()))
-}
-
-/// The text of a file, or why there is none.
-fn read(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| reason(&error))?;
-    let mut bytes = Vec::new();
-    let read = file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| reason(&error))?;
-    if bytes.len() as u64 > MOST_FILE_BYTES {
-        return Err(format!("longer than {} MiB", MOST_FILE_BYTES >> 20));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(at)
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1;
-        format!("line {line} is not UTF-8")
-    })
 }
 
 fn unreadable(path: &Path, place: &str, why: &str) -> Mistake {

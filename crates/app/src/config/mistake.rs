@@ -10,6 +10,11 @@ const MOST_SHOWN: usize = 120;
 /// Characters kept in front of the mistake where a line is cut.
 const LEAD: usize = 40;
 
+/// Characters of a message or a form that are shown: it may repeat a name as it was written.
+const MOST_TOLD: usize = 1000;
+/// Mistakes that are told. Who made more of them gave us another file than was meant, and reading on would only take time.
+const MOST_MISTAKES: usize = 100;
+
 /// Mistakes in the configuration stand before those in the offer.
 pub(super) const CONFIG_RANK: u8 = 0;
 pub(super) const OFFER_RANK: u8 = 1;
@@ -115,9 +120,23 @@ impl Excerpt {
 fn harmless(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
+        c if admin::is_command(c) => '\u{fffd}',
         c => c,
     })
+}
+
+/// Whether so many mistakes were found that no further ones are looked for.
+pub(crate) fn are_enough(mistakes: &[Mistake]) -> bool {
+    // One more than are told: that there are more is told, too.
+    mistakes.len() > MOST_MISTAKES
+}
+
+/// As much of a message as is shown.
+pub(crate) fn told(text: &str) -> String {
+    match text.char_indices().nth(MOST_TOLD) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + CUT,
+        None => text.to_owned(),
+    }
 }
 
 /// The same of a line that was written.
@@ -193,15 +212,21 @@ impl Mistake {
     }
 }
 
-/// All mistakes of one start.
+/// All mistakes of one start, or as many as are told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Mistakes(Vec<Mistake>);
+pub(crate) struct Mistakes {
+    list: Vec<Mistake>,
+    /// There are more.
+    and_more: bool,
+}
 
 impl Mistakes {
     /// The mistakes in the order of their places; `None` if there is none.
     pub(crate) fn of(mut list: Vec<Mistake>) -> Option<Self> {
         list.sort_by_key(|mistake| mistake.order);
-        (!list.is_empty()).then_some(Self(list))
+        let and_more = list.len() > MOST_MISTAKES;
+        list.truncate(MOST_MISTAKES);
+        (!list.is_empty()).then_some(Self { list, and_more })
     }
 
     /// The whole message of a start, many lines, with its final newline.
@@ -230,8 +255,8 @@ impl Mistakes {
     fn topics(&self) -> String {
         let in_offer = |mistake: &Mistake| mistake.order.0 == OFFER_RANK;
         let topics = [
-            (!self.0.iter().all(in_offer), "tollfree help config"),
-            (self.0.iter().any(in_offer), "tollfree help offer-file"),
+            (!self.list.iter().all(in_offer), "tollfree help config"),
+            (self.list.iter().any(in_offer), "tollfree help offer-file"),
         ];
         let some = topics.into_iter().filter(|(is_due, _)| *is_due);
         let some: Vec<&str> = some.map(|(_, topic)| topic).collect();
@@ -240,9 +265,10 @@ impl Mistakes {
 
     /// The first of them in one line, and how many more there are.
     pub(crate) fn in_brief(&self) -> String {
-        let first = self.0.first();
+        let first = self.list.first();
         let first = first.map(|first| format!("{} ({})", first.message, first.place));
-        let more = match self.0.len() {
+        let more = match self.list.len() {
+            _ if self.and_more => format!(" and at least {MOST_MISTAKES} more"),
             0 | 1 => String::new(),
             count => format!(" and {} more", count - 1),
         };
@@ -251,16 +277,17 @@ impl Mistakes {
     }
 
     fn write(&self, colour: bool, outcome: Option<&str>, out: &mut dyn fmt::Write) -> fmt::Result {
-        for mistake in &self.0 {
+        for mistake in &self.list {
             mistake.write(colour, out)?;
         }
-        let count = self.0.len();
+        let count = self.list.len();
         let s = if count == 1 { "" } else { "s" };
+        let more = if self.and_more { " and more" } else { "" };
         let outcome = outcome.map_or_else(String::new, |outcome| format!(", {outcome}"));
         let topics = self.topics();
-        writeln!(out, "{count} mistake{s}{outcome}. All keys: {topics}")?;
+        writeln!(out, "{count} mistake{s}{more}{outcome}. All keys: {topics}")?;
         let mut said: Vec<&str> = Vec::new();
-        for help in self.0.iter().filter_map(|mistake| mistake.help) {
+        for help in self.list.iter().filter_map(|mistake| mistake.help) {
             if !said.contains(&help) {
                 said.push(help);
                 writeln!(out, "help: {help}")?;

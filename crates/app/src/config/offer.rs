@@ -6,7 +6,7 @@ use meter::{Day, Model, ModelGroup, Offer, OfferParts};
 
 use super::document::{Document, Section};
 use super::form::{self, Raw};
-use super::mistake::{Mistake, Wrong};
+use super::mistake::{Mistake, Wrong, are_enough};
 use super::prices;
 
 /// The offer a file describes; where there is none, the mistakes say why.
@@ -30,19 +30,21 @@ pub(crate) fn offer(document: &Document<'_>, mistakes: &mut Vec<Mistake>) -> Opt
         models,
         prices,
     };
-    if mistakes.len() > before || document.is_broken() {
+    if mistakes.len() > before || are_enough(mistakes) || document.is_broken() {
         return None;
     }
     Offer::new(parts)
         .map_err(|error| {
-            let message = error.to_string();
             // The offer knows names, not places: show where the name it speaks of is written first.
-            let name = message.split('`').nth(1).unwrap_or_default();
-            let wrong = Wrong::because(&message, "the list contradicts itself here");
-            mistakes.push(document.mistake(document.find(name), wrong));
+            let place = error.name().map_or(0..0, |name| document.find(name));
+            let wrong = Wrong::because(error.to_string(), "the list contradicts itself here");
+            mistakes.push(document.mistake(place, wrong));
         })
         .ok()
 }
+
+/// Groups among which one is looked for that was meant; an offer has fewer.
+const MOST_LISTED: usize = 64;
 
 /// Days after which models that the list does not know are to be expected.
 const OLD_AFTER: i32 = 120;
@@ -110,8 +112,9 @@ fn models(root: &Section<'_>, groups: &[ModelGroup], mistakes: &mut Vec<Mistake>
         return Vec::new();
     };
     let names: Vec<&str> = groups.iter().map(|group| group.name.as_ref()).collect();
-    // Groups with mistakes of their own are not among the names: say nothing more about them.
-    if section_names(root, "groups") == names.len() {
+    // Groups with mistakes of their own are not among the names: say nothing more about them. Nor where there are more
+    // than an offer can have, which is said of them all.
+    if names.len() <= MOST_LISTED && section_names(root, "groups") == names.len() {
         section.only(&names, |_| None, mistakes);
     }
     let mut models = Vec::new();

@@ -18,7 +18,7 @@ use super::form;
 use super::keys::{KEYS, ORGANIZATION, name_of, section_of};
 use super::mistake::Wrong;
 use super::organizations;
-use super::read::{Reader, beside, reason};
+use super::read::{Reader, beside, opened};
 use super::settings::{
     Admin, Config, DrainSettings, EnvironmentProxy, LedgerSettings, Limits, Listener, Log,
     OfferSettings, Secret, Streams, TlsFiles, Upstream,
@@ -394,10 +394,10 @@ pub(super) fn existing(
     } else {
         beside(file, said)
     };
-    match std::fs::File::open(&found) {
+    match opened(&found) {
         Ok(_) => Some(found),
-        Err(error) => {
-            let message = format!("cannot read {}: {}", found.display(), reason(&error));
+        Err(why) => {
+            let message = format!("cannot read {}: {why}", found.display());
             reader.refuse(path, Wrong::because(message, "a file that can be read"));
             None
         }

@@ -3,13 +3,18 @@
 //!
 //! It must not know which keys there are beyond their table.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::document::{Document, Section};
 use super::environment::{Environment, NotText};
 use super::form::Raw;
 use super::keys::{KEYS, Key, SECRETS, name_of, section_of};
-use super::mistake::{Excerpt, Mistake, Wrong};
+use super::mistake::{Excerpt, Mistake, Wrong, are_enough};
+
+/// Bytes of a file that are read.
+const MOST_FILE_BYTES: u64 = 16 << 20;
 
 /// Mistakes in variables stand after those of the files.
 const RANK: u8 = 8;
@@ -82,11 +87,11 @@ impl<'a> Reader<'a> {
     fn secret_file(&mut self, key: &Key) -> Option<(String, String)> {
         let name = format!("{}_FILE", key.variable);
         let path = self.environment.get(&name)?;
-        match std::fs::read_to_string(path) {
+        match text_of(Path::new(path)) {
             Ok(text) => Some((name, text.trim_end().to_owned())),
-            Err(error) => {
+            Err(why) => {
                 let shown = path.to_string_lossy().into_owned();
-                let message = format!("cannot read {shown}: {}", reason(&error));
+                let message = format!("cannot read {shown}: {why}");
                 let wrong = Wrong::because(message, "a file that can be read");
                 self.refuse_variable(&name, Some(&shown), wrong);
                 None
@@ -123,6 +128,9 @@ impl<'a> Reader<'a> {
         if wrong.message.is_empty() {
             wrong.message = format!("wrong value for {name}");
         }
+        if are_enough(&self.mistakes) {
+            return;
+        }
         self.mistakes.push(Mistake {
             message: wrong.message,
             place: name.to_owned(),
@@ -144,8 +152,39 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Opens a file, or says why not. A pipe would keep whoever reads it waiting, and has nothing left for a reload; a device
+/// may never end.
+pub(crate) fn opened(path: &Path) -> Result<File, String> {
+    let found = std::fs::metadata(path).map_err(|error| reason(&error))?;
+    if found.is_dir() {
+        return Err("is a directory".to_owned());
+    }
+    if !found.is_file() {
+        return Err("is no file but a pipe or a device, and a reload reads it again".to_owned());
+    }
+    File::open(path).map_err(|error| reason(&error))
+}
+
+/// The text of a file, or why there is none.
+pub(crate) fn text_of(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = opened(path)?
+        .take(MOST_FILE_BYTES + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > MOST_FILE_BYTES {
+        return Err(format!("longer than {} MiB", MOST_FILE_BYTES >> 20));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(at);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8")
+    })
+}
+
 /// Why a file could not be read, without the number only the system understands.
-pub(crate) fn reason(error: &std::io::Error) -> String {
+fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((text, _)) => text.to_lowercase(),

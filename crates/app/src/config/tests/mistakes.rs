@@ -33,6 +33,48 @@ fn a_name_that_is_repeated_moves_no_cursor_and_begins_no_line() {
     let first = "error: unknown key `\u{fffd}[2J\u{fffd}error: all is well`\n";
     assert!(told.starts_with(first), "{told:?}");
     assert!(!told.contains('\u{1b}'), "{told:?}");
+    let quoted = Setting::of("a = 1 # \u{202e}\u{2066}\n").mistakes();
+    assert!(
+        quoted.contains("1 | a = 1 # \u{fffd}\u{fffd}\n"),
+        "{quoted:?}"
+    );
+}
+
+#[test]
+fn a_hundred_mistakes_are_enough() {
+    let keys: Vec<String> = (0..101).map(|key| format!("kye_{key} = 1\n")).collect();
+    let keys = keys.concat();
+    let told = Setting::of(&keys).mistakes();
+    assert!(
+        told.ends_with(
+            "100 mistakes and more, nothing was started. All keys: tollfree help config\n"
+        )
+    );
+    assert_eq!(told.matches("error: ").count(), 100);
+    let (hundred, _) = keys.rsplit_once("kye").unwrap();
+    let told = Setting::of(hundred).mistakes();
+    assert!(told.contains("\n100 mistakes, nothing"), "{told}");
+    let syntax = Setting::of(&"x\n".repeat(1_000)).mistakes();
+    assert!(
+        syntax.contains("\n100 mistakes and more, nothing"),
+        "{syntax}"
+    );
+}
+
+#[test]
+fn a_long_line_is_shown_near_its_mistake_and_no_password_of_it() {
+    let long = "x".repeat(10_000);
+    let file = format!("a = \"{long}\"\nusage_tier = \"{long}\"\n{long} = 1\n");
+    let told = Setting::of(&file).mistakes();
+    assert!(told.len() < 5_000, "{}", told.len());
+    let password = "hunter2".repeat(2_000);
+    let line = format!("comment = 1 # http://user:{password}@proxy\n");
+    let told = Setting::of(&line).mistakes();
+    assert!(
+        told.contains("unknown key `comment`") || told.contains("`comment`"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]
