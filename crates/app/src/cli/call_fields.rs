@@ -5,6 +5,8 @@ use admin::fields;
 use ledger::Row;
 use serde_json::{Map, Value, json};
 
+use super::json;
+
 /// The version of a call's shape.
 const SCHEMA: u32 = 1;
 
@@ -17,5 +19,5 @@ pub(crate) fn as_line(row: &Row) -> String {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value)),
     );
-    format!("{}\n", Value::Object(object))
+    json::line(&Value::Object(object))
 }

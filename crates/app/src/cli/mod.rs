@@ -12,6 +12,7 @@ pub(crate) mod export;
 mod figures;
 pub(crate) mod health;
 mod help;
+pub(crate) mod json;
 pub(crate) mod layout;
 mod man;
 pub(crate) mod offer;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::layout::{columns, grouped, side_by_side, wrapped};
 use super::terminal::{Colour, Stream, Terminal};
-use super::{print, refuse};
+use super::{json, print, refuse};
 use crate::config::{Environment, Flags, Loaded, offer_is_old};
 
 /// How the list is shown, and whose it is.
@@ -223,7 +223,7 @@ fn as_rows(offer: &Offer, header: bool) -> String {
 }
 
 fn as_json(offer: &Offer, file: Option<&Path>, today: Day) -> String {
-    format!("{:#}\n", as_value(offer, file, today))
+    json::lines(&as_value(offer, file, today))
 }
 
 /// The list as one JSON object, as of this day.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::layout::{indented, without_numbers, wrapped};
 use super::terminal::{Role, Terminal};
-use super::{exit, print};
+use super::{exit, json, print};
 use crate::config::{Loaded, Mistakes};
 
 /// What is asked for.
@@ -86,7 +86,7 @@ pub(crate) async fn run(
         Err(mistakes) => items::of_mistakes(&mistakes),
     };
     let printed = if options.json {
-        print(&format!("{:#}\n", as_object(&findings)))
+        print(&json::lines(&as_object(&findings)))
     } else {
         print(&shown(&findings, terminal))
     };

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::desk::{Desk, NoAnswer, Standings};
 use crate::cli::figures::{NOT_APPLICABLE, UNKNOWN};
+use crate::cli::json;
 use crate::cli::layout::grouped;
 use crate::cli::period::number_of_days;
 use crate::cli::print;
@@ -80,7 +81,7 @@ enum Unused {
 pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCode {
     match report(desk, options) {
         Err(why) => why.refuse(),
-        Ok(report) if options.json => print(&format!("{:#}\n", report.as_object())),
+        Ok(report) if options.json => print(&json::lines(&report.as_object())),
         Ok(report) if options.csv => print(&report.as_csv()),
         Ok(report) if !terminal.is_terminal => {
             print(&report.table(terminal).as_rows(options.header))

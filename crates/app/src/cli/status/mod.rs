@@ -18,7 +18,7 @@ use super::desk::{Desk, NoAnswer, Source};
 use super::sums::Sums;
 use super::terminal::Terminal;
 use super::watch::{Screen, put};
-use super::{print, refuse};
+use super::{json, print, refuse};
 
 /// Organizations shown at once, where none is named.
 const MOST_ORGANIZATIONS: usize = 5;
@@ -163,7 +163,7 @@ pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCo
         Err(why) => return why.refuse(),
     };
     if options.json {
-        return print(&format!("{:#}\n", programs::as_object(&status)));
+        return print(&json::lines(&programs::as_object(&status)));
     }
     if terminal.is_terminal {
         status.cut();

@@ -16,7 +16,7 @@ use crate::cli::figures;
 use crate::cli::layout::{grouped, wrapped};
 use crate::cli::table::{Cell, Column, Kind, Table};
 use crate::cli::terminal::Terminal;
-use crate::cli::{print, refuse};
+use crate::cli::{json, print, refuse};
 
 /// The version of the JSON objects' shapes.
 const SCHEMA: u32 = 1;
@@ -117,7 +117,7 @@ fn show(desk: &Desk, options: &Show, terminal: &Terminal) -> Result<ExitCode, No
         }
     }
     if options.json {
-        return Ok(print(&format!("{:#}\n", as_object(&standings))));
+        return Ok(print(&json::lines(&as_object(&standings))));
     }
     let table = table(&standings.organizations);
     if !terminal.is_terminal {
