@@ -6,6 +6,7 @@ mod busy_port;
 mod cli;
 mod config;
 mod demo;
+mod descriptors;
 mod open_ledger;
 mod reload;
 mod serve;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use admin::{Api, Control};
 use ledger::{Ledger, Opened};
-use net::{Drain, DrainHandle, ListenError, Listener};
+use net::{Drain, DrainHandle, ListenError, ListenSettings, Listener};
 use proxy::{Clock, NoRandomness, Proxy};
 use thiserror::Error;
 
@@ -18,6 +18,7 @@ use crate::busy_port::BusyPort;
 use crate::cli::exit;
 use crate::cli::terminal::Terminal;
 use crate::config::{Loaded, Sources};
+use crate::descriptors::Room;
 use crate::open_ledger::{self, Found, InUse};
 use crate::shutdown::Stop;
 use crate::systemd::Systemd;
@@ -120,7 +121,12 @@ struct Running {
 async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted> {
     let config = &loaded.config;
     let parts = wiring::parts(loaded)?;
-    let listener = match Listener::bind(wiring::listen(config)).await {
+    let room = Room::take(config.listener.most_connections);
+    let listen = ListenSettings {
+        most_connections: room.connections,
+        ..wiring::listen(config)
+    };
+    let listener = match Listener::bind(listen).await {
         Ok(listener) => listener,
         Err(error) => return Err(cannot_listen(error, loaded).await),
     };
@@ -128,6 +134,7 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         Ok(admin) => admin,
         Err(error) => return Err(cannot_listen(error, loaded).await),
     };
+    room.tell();
     let clock = Clock::system();
     let now_ms = clock.now_milliseconds();
     let (opened, found) = open(loaded, now_ms).await?.unzip();

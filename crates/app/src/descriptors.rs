@@ -1,0 +1,123 @@
+//! How many files and sockets the system lets this process have open, and how many connections fit into that. It must not
+//! know what the connections carry.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::cli::layout::grouped;
+
+/// Files and sockets besides those of calls: the ledger, the page, commands, the log, refusals.
+const RESERVE: u64 = 200;
+/// Each call may have a connection to its client and one to upstream.
+const EACH: u64 = 2;
+/// No more than this is asked for if less is needed: over HTTP/2 one client's connection has many calls, each with one of its
+/// own to upstream.
+const ROOM: u64 = 1 << 20;
+/// What macOS gives where it says that there is no limit.
+const MACOS: u64 = 10_240;
+
+/// How many connections are accepted.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// So many, at once.
+    pub(crate) connections: usize,
+    wanted: usize,
+    limit: u64,
+}
+
+impl Room {
+    /// Takes as many descriptors as the system gives and are of use. Where too few are left for as many connections as are
+    /// wanted, fewer are accepted: without descriptors the next client, and the calls of all others, would be without an
+    /// answer instead of with a 503.
+    pub(crate) fn take(wanted: usize) -> Room {
+        let limit = raised(needed(wanted)).unwrap_or(u64::MAX);
+        Room {
+            connections: fitting(limit).min(wanted),
+            wanted,
+            limit,
+        }
+    }
+
+    /// Tells that it is less than what was wanted.
+    pub(crate) fn tell(&self) {
+        match self.wanted - self.connections {
+            0 => {}
+            // Nobody has so exact a number in mind.
+            missing if missing <= self.wanted / 10 => tracing::info!("{}", self.told()),
+            _ => tracing::warn!("{}", self.told()),
+        }
+    }
+
+    fn told(&self) -> String {
+        format!(
+            "the system lets this process have {} files and sockets open, room for {} connections at once instead of {} \
+             (listener.most_connections). help: allow {} (ulimit -n, LimitNOFILE=, docker run --ulimit nofile=), or set \
+             listener.most_connections to {}",
+            grouped(self.limit),
+            grouped(self.connections as u64),
+            grouped(self.wanted as u64),
+            needed(self.wanted),
+            self.connections
+        )
+    }
+}
+
+/// The limit that is in force, raised as far as that is allowed and of use; none: there is no limit.
+fn raised(needed: u64) -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let current = current?;
+    let useful = needed.max(ROOM);
+    let most = maximum.map_or(useful, |maximum| maximum.min(useful));
+    let raise = |to: &u64| {
+        let limit = Rlimit {
+            current: Some(*to),
+            maximum,
+        };
+        // A sandbox may forbid it: what was there before stays.
+        *to > current && setrlimit(Resource::Nofile, limit).is_ok()
+    };
+    Some([most, MACOS].into_iter().find(raise).unwrap_or(current))
+}
+
+fn needed(connections: usize) -> u64 {
+    let connections = u64::try_from(connections).unwrap_or(u64::MAX);
+    connections.saturating_mul(EACH).saturating_add(RESERVE)
+}
+
+/// Where there is next to nothing, half of it is for connections.
+fn fitting(limit: u64) -> usize {
+    let room = limit - RESERVE.min(limit / 2);
+    usize::try_from(room / EACH).unwrap_or(usize::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_fit_as_leave_room_for_their_calls_and_for_the_rest() {
+        assert_eq!(needed(10_000), 20_200);
+        for (limit, fit) in [
+            (20_200, 10_000),
+            (20_000, 9_900),
+            (1_024, 412),
+            (256, 64),
+            (3, 1),
+            (0, 1),
+        ] {
+            assert_eq!(fitting(limit), fit, "{limit}");
+        }
+    }
+
+    #[test]
+    fn the_warning_says_what_to_set() {
+        let room = Room {
+            connections: fitting(1_024),
+            wanted: 10_000,
+            limit: 1_024,
+        };
+        let said = room.told();
+        assert!(said.contains("have 1,024 files"), "{said}");
+        assert!(said.contains("allow 20200 (ulimit -n"), "{said}");
+        assert!(said.ends_with("most_connections to 412"), "{said}");
+    }
+}
