@@ -1,6 +1,7 @@
 //! The ledger as the program takes it at the start and leaves it at the end: whose the data directory is, what was
 //! restored, what is said of it. It must not know calls, nor what a row looks like.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -168,6 +169,28 @@ pub(crate) async fn close(ledger: Ledger, at_most: Duration) -> Result<(), NotCl
         Ok(done) => done,
         Err(_) => Ok(()),
     }
+}
+
+/// What to say of a data directory that was there before and that others may look into or change: one that tollfree makes is
+/// its user's alone.
+pub(crate) fn open_to_others(folder: &Path) -> Option<String> {
+    let mode = std::fs::metadata(folder).ok()?.permissions().mode();
+    let (may, so) = if mode & 0o002 != 0 {
+        (
+            "change",
+            "so they can put a ledger or key.secret of theirs in the place of yours",
+        )
+    } else if mode & 0o004 != 0 {
+        ("look into", "though not into its files")
+    } else {
+        return None;
+    };
+    let folder = folder.display();
+    Some(format!(
+        "other users may {may} the data directory {folder} (mode {:04o}), {so}. help: chmod 700 {folder}, or name a \
+         folder that is not there yet: tollfree makes it for its user alone",
+        mode & 0o7777
+    ))
 }
 
 /// The path of the database, for people.

@@ -8,6 +8,7 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use thiserror::Error;
 
 /// The lock file's name in the data directory.
@@ -120,13 +121,21 @@ fn open(folder: &Path) -> io::Result<File> {
             _ => {}
         }
     }
-    OpenOptions::new()
+    // It is emptied before it is signed: behind a link that would be somebody else's file.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(folder.join(NAME))
+        .custom_flags(flags.bits().cast_signed())
+        .open(folder.join(NAME))?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other(format!("{NAME} is no file")))
+    }
 }
 
 /// Writes who holds the lock, and since when.

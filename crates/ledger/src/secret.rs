@@ -68,7 +68,12 @@ pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
 
 /// The bytes in `folder`, if there are any.
 fn read(folder: &Path) -> io::Result<Option<[u8; 32]>> {
-    match fs::read(folder.join(NAME)) {
+    let path = folder.join(NAME);
+    // A pipe would keep its reader waiting, and the start with it.
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("it is no file"));
+    }
+    match fs::read(path) {
         Ok(bytes) => match bytes.try_into() {
             Ok(secret) => Ok(Some(secret)),
             Err(_) => Err(io::Error::new(
@@ -87,10 +92,14 @@ pub(crate) fn keep(folder: &Path, secret: &Secret) -> io::Result<()> {
         return Ok(());
     }
     let before = folder.join(NAME_BEFORE);
+    // What an earlier attempt left, or whatever else lies there: a link would lead elsewhere.
+    match fs::remove_file(&before) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&before)?;
     file.write_all(&secret.bytes)?;

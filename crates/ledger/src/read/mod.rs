@@ -104,6 +104,12 @@ impl Reader {
         if file.is_none() {
             return Err(ReadError::NoLedger);
         }
+        // A pipe would keep its reader waiting.
+        if !path.is_file() {
+            let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            let why = Some(format!("{FILE} is no file"));
+            return Err(rusqlite::Error::SqliteFailure(cannot, why).into());
+        }
         let connection = Reader::connect(&path).or_else(|refused| {
             // In a folder that cannot be written, the log's index cannot be made; without a log it is not needed.
             let mut log = path.clone().into_os_string();

@@ -234,6 +234,10 @@ impl fmt::Debug for Table {
 
 /// Makes the file if it is missing, readable for its owner alone; returns its size in bytes.
 fn make(path: &Path) -> io::Result<u64> {
+    // A pipe would keep whoever opens it waiting, and the start with it.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("it is no file"));
+    }
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -16,6 +16,7 @@ use crate::cli::figures::counted;
 use crate::cli::offer::age;
 use crate::cli::{exit, figures};
 use crate::config::{Admin, DataDir, Loaded, Mistakes, offer_is_old, reason};
+use crate::open_ledger;
 
 /// Seconds that a clock may differ from OpenAI's before its date headers are believed instead.
 const MOST_DIFFERENCE: i64 = 2;
@@ -33,6 +34,9 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         Some(why) => Finding::told("ledger", State::Warn, &why),
         None => ledger(&loaded.config.data_dir),
     });
+    let folder = loaded.config.data_dir.folder();
+    let open = folder.and_then(open_ledger::open_to_others);
+    findings.extend(open.map(|open| Finding::told("ledger", State::Warn, &open)));
     findings.extend(ports(loaded, running).await);
     findings.push(upstream(loaded, asked));
     findings
