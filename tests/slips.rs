@@ -3,6 +3,7 @@
 //!
 //! Knows what is said then and with which code a command ends; what it says otherwise is for others.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +12,7 @@ use harness::beside::{self, get, json};
 use harness::command::{self, Ended, Task};
 use harness::day::{ACME, Way, keyed, taking};
 use harness::kept::Kept;
+use harness::lasting::stopped;
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup};
 use simulator::{AfterCrossing, Clock};
@@ -133,6 +135,38 @@ async fn a_total_is_stated_before_the_first_call() {
             "{totals:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_is_shown_no_call_of_an_earlier_day_as_a_new_one() {
+    let kept = kept().await;
+    let proxy = Proxy::start(kept.setup());
+    call(&proxy, 1_000).await;
+    stopped(proxy);
+    let tables = kept.folder().join("ledger.sqlite");
+    let tables = rusqlite::Connection::open(tables).expect("a ledger");
+    for table in ["kinds", "totals"] {
+        let earlier = format!("UPDATE {table} SET day = '2026-01-01'");
+        assert!(
+            tables.execute(&earlier, []).expect("earlier") > 0,
+            "{table}"
+        );
+    }
+    drop(tables);
+    let proxy = Proxy::start(kept.setup());
+    let folder = kept.folder().display().to_string();
+    let mut task = Task::new(["calls", "--watch", "--header", "--verdict", "free"])
+        .variable("TOLLFREE_DATA_DIR", &folder);
+    let mut watching = task.spawn();
+    let mut lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    // The header is there as soon as it is known which calls are new.
+    assert!(next().starts_with("number\t"));
+    call(&proxy, 2_000).await;
+    let line = next();
+    assert!(line.contains("\t2000\t"), "{line}");
+    watching.kill().expect("killed");
+    watching.wait().expect("ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
