@@ -188,10 +188,10 @@ fn narrow_lists_lose_ids_and_numbers_before_certainty_and_no_digit() {
     23:12:04  gpt-5.6-sol               1,204  BILLED   final      allowance-spent
     ");
     assert_snapshot!(listed(60), @"
-    UTC       MODEL                    TOKENS  VERDICT
-    23:10:04  gpt-5.6-sol              30,000  BILLED
-    23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown
-    23:12:04  gpt-5.6-sol               1,204  BILLED
+    UTC       MODEL                   TOKENS  VERDICT  CERTAINTY
+    23:10:04  gpt-5.6-sol             30,000  BILLED   confirmed
+    23:11:04  gpt-5.4-min…2026-03-17       ?  unknown  -
+    23:12:04  gpt-5.6-sol              1,204  BILLED   final
     ");
     assert_snapshot!(listed(40), @"
     UTC       MODEL          TOKENS  VERDICT
