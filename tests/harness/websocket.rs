@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -44,6 +44,15 @@ pub fn opening(lines: &str) -> String {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nupgrade: websocket\r\n\
          Sec-WebSocket-Accept: {ACCEPT}\r\n{lines}\r\n"
     )
+}
+
+/// A client's request for a response, in this lane if it names one.
+pub fn create(text: &str, lane: Option<&str>) -> Value {
+    let mut create = json!({"type": "response.create", "model": "gpt-5-mini", "input": text});
+    if let Some(lane) = lane {
+        create["stream_id"] = json!(lane);
+    }
+    create
 }
 
 /// A frame of a client's; `first` is its first byte on the wire.

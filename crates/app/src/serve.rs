@@ -121,20 +121,7 @@ struct Running {
 async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted> {
     let config = &loaded.config;
     let parts = wiring::parts(loaded)?;
-    let room = Room::take(config.listener.most_connections);
-    let listen = ListenSettings {
-        most_connections: room.connections,
-        ..wiring::listen(config)
-    };
-    let listener = match Listener::bind(listen).await {
-        Ok(listener) => listener,
-        Err(error) => return Err(cannot_listen(error, loaded).await),
-    };
-    let admin = match AdminListener::bind(loaded).await {
-        Ok(admin) => admin,
-        Err(error) => return Err(cannot_listen(error, loaded).await),
-    };
-    room.tell();
+    let (listener, admin) = bind(loaded).await?;
     let clock = Clock::system();
     let now_ms = clock.now_milliseconds();
     let (opened, found) = open(loaded, now_ms).await?.unzip();
@@ -190,6 +177,25 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
         admin,
         page,
     })
+}
+
+/// Both ports, with as many connections as there is room for.
+async fn bind(loaded: &Loaded) -> Result<(Listener, Option<AdminListener>), NotStarted> {
+    let room = Room::take(loaded.config.listener.most_connections);
+    let listen = ListenSettings {
+        most_connections: room.connections,
+        ..wiring::listen(&loaded.config)
+    };
+    let listener = match Listener::bind(listen).await {
+        Ok(listener) => listener,
+        Err(error) => return Err(cannot_listen(error, loaded).await),
+    };
+    let admin = match AdminListener::bind(loaded).await {
+        Ok(admin) => admin,
+        Err(error) => return Err(cannot_listen(error, loaded).await),
+    };
+    room.tell();
+    Ok((listener, admin))
 }
 
 /// The socket by which commands ask; without it they read the ledger alone.

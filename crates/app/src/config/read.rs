@@ -184,7 +184,7 @@ pub(crate) fn text_of(path: &Path) -> Result<String, String> {
 }
 
 /// Why a file could not be read, without the number only the system understands.
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((text, _)) => text.to_lowercase(),

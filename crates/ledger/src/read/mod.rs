@@ -107,7 +107,7 @@ impl Reader {
         // A pipe would keep its reader waiting.
         if !path.is_file() {
             let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-            let why = Some(format!("{FILE} is no file"));
+            let why = Some(format!("{DATABASE} is no file"));
             return Err(rusqlite::Error::SqliteFailure(cannot, why).into());
         }
         let connection = Reader::connect(&path).or_else(|refused| {

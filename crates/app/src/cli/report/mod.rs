@@ -394,7 +394,7 @@ fn figures(sums: &Sums, unused: Unused, terminal: &Terminal) -> Vec<Cell> {
     ];
     if !terminal.is_terminal {
         let is_at_most = matches!(unused, Unused::Tokens { at_most: true, .. });
-        let marks = [sums.cost_is_more, sums.saved_is_more, is_at_most];
+        let marks = [sums.cost.is_more(), sums.saved.is_more(), is_at_most];
         cells.push(sums.unknown_cell());
         cells.extend(marks.map(|mark| Cell::same(mark.to_string())));
     }
