@@ -23,10 +23,12 @@ const NOTHING = { calls: 0, free_tokens: 0, billed_tokens: 0, unused_free_tokens
 // Runs as it stands, with a proxy and without.
 const PYTHON = `from openai import OpenAI
 
+messages = [{"role": "user", "content": "Greet me in one word."}]
 raw = OpenAI().chat.completions.with_raw_response.create(
-    model="gpt-5-mini", messages=[{"role": "user", "content": "Greet me in one word."}]
+    model="gpt-5-mini", messages=messages
 )
-print(raw.headers.get("x-tollfree-verdict"), raw.parse().choices[0].message.content)
+print(raw.headers.get("x-tollfree-verdict"))
+print(raw.parse().choices[0].message.content)
 `;
 
 let standing = null;
@@ -192,11 +194,18 @@ function drawCalls() {
   const current = document.activeElement?.dataset?.call;
   fill(get('calls'), calls.lines(rows, standing.day));
   if (current) get('calls').querySelector(`[data-call="${CSS.escape(current)}"]`)?.focus();
-  const empty = rows.length === 0;
-  get('calls-empty').hidden = !empty;
-  if (empty) say(get('calls-empty'), noCalls());
+  const former = onlyFormer();
+  get('calls').classList.toggle('former', former);
+  get('calls-empty').hidden = !former && rows.length > 0;
+  say(get('calls-empty'), former ? 'No calls today (UTC). The last ones before:' : noCalls());
   get('fresh').hidden = waiting.length === 0;
   say(get('fresh'), `${waiting.length} new`);
+}
+
+// Without a wish the list goes on with earlier days; today is not to be mistaken for one of them.
+function onlyFormer() {
+  const { verdict, model, reason, search, day } = wish();
+  return rows.length > 0 && rows[0].day < standing.day && ![verdict, model, reason, search, day].some(Boolean);
 }
 
 function noCalls() {

@@ -8,8 +8,8 @@ use crate::DecodeError;
 
 /// What decoding one body may take of a processor before its length is looked at.
 const FREE_TIME: Duration = Duration::from_millis(20);
-/// The same for each byte, encoded and decoded: several times what any decoder takes for an honest one.
-const TIME_PER_BYTE: Duration = Duration::from_nanos(40);
+/// The same for each MiB, encoded and decoded: several times what any decoder takes for an honest one.
+const TIME_PER_MIB: Duration = Duration::from_millis(40);
 
 /// The work on one body. A decoder can be kept busy without getting or giving much (a thousand code tables for one byte
 /// of brotli, empty blocks of deflate), so no count of bytes bounds it.
@@ -32,8 +32,8 @@ impl Effort {
         let began = worked();
         self.bytes += work()? as u64;
         self.spent += worked().saturating_sub(began);
-        let by_bytes = TIME_PER_BYTE.saturating_mul(self.bytes.try_into().unwrap_or(u32::MAX));
-        if self.spent > FREE_TIME + by_bytes {
+        let by_bytes = (TIME_PER_MIB.as_nanos() * u128::from(self.bytes)) >> 20;
+        if self.spent.as_nanos() > FREE_TIME.as_nanos() + by_bytes {
             return Err(DecodeError::OverBudget);
         }
         Ok(())

@@ -99,7 +99,10 @@ impl MeteredBody {
             &self.passage.edit,
             self.passage.upstream.size_hint().exact(),
         ) {
-            (None, Some(rest)) => SizeHint::with_exact(waiting + rest),
+            // What a broken body has left is not what was to come.
+            (None, Some(rest)) if self.passage.broke.is_none() => {
+                SizeHint::with_exact(waiting + rest)
+            }
             _ => SizeHint::default(),
         }
     }
