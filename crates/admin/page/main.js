@@ -27,8 +27,8 @@ messages = [{"role": "user", "content": "Greet me in one word."}]
 raw = OpenAI().chat.completions.with_raw_response.create(
     model="gpt-5-mini", messages=messages
 )
-print(raw.headers.get("x-tollfree-verdict"))
-print(raw.parse().choices[0].message.content)
+answer = raw.parse().choices[0].message.content
+print(raw.headers.get("x-tollfree-verdict"), answer)
 `;
 
 let standing = null;
@@ -117,10 +117,12 @@ function drawSums() {
   const none = unknown() ? UNKNOWN : NOTHING;
   const all = sums.find(isMine) ?? none;
   const not = month.find((day) => isMine(day) && !day.group) ?? none;
+  // It is counted since the program started: of other days it is not known.
+  const differs = chosenDay() === standing.day && !unknown() ? health?.payer_differs : undefined;
   const facts = [
     ['cost', all.cost_text], ['saved', all.saved_text],
     ['not eligible', `${calls.many(not.calls)}, ${count(not.billed_tokens)} tokens`],
-    ['unknown', count(all.unknown_calls)], ['OpenAI differs', count(health?.payer_differs)],
+    ['unknown', count(all.unknown_calls)], ['OpenAI differs', count(differs)],
   ];
   const { sharing } = standing;
   if (sharing) facts.push(['replicas', `${count(sharing.replicas)}, ${sharing.in_step ? 'in step' : 'not in step'}`]);
