@@ -80,14 +80,13 @@ impl History {
 
     /// The newest of the calls that were settled after that number, newest first.
     pub(crate) fn settled_after(&self, number: i64) -> Result<Vec<Row>, ReadError> {
-        // A damaged ledger was put aside meanwhile, and the numbers of the new one begin anew.
-        let is_another = self.newest()? < number;
-        let filter = CallFilter {
-            above: (!is_another).then_some(number),
-            at_most: MOST_CALLS,
-            ..CallFilter::default()
-        };
-        self.read(|reader| reader.calls(&filter))
+        self.read(|reader| {
+            reader.calls(&CallFilter {
+                above: Some(reader.told_up_to(number)?),
+                at_most: MOST_CALLS,
+                ..CallFilter::default()
+            })
+        })
     }
 
     fn rows(&self, wanted: &Wanted, at_most: usize) -> Result<Vec<Row>, ReadError> {
@@ -160,16 +159,12 @@ impl History {
 
     /// The newest row alone; none: no call was ever settled.
     pub(crate) fn newest_row(&self) -> Result<Vec<Row>, ReadError> {
-        let filter = CallFilter {
-            at_most: 1,
-            ..CallFilter::default()
-        };
-        self.read(|reader| reader.calls(&filter))
+        self.read(|reader| Ok(reader.newest()?.into_iter().collect()))
     }
 
     /// The number of the newest row; 0: no call was ever settled.
     pub(crate) fn newest(&self) -> Result<i64, ReadError> {
-        Ok(self.newest_row()?.first().map_or(0, |row| row.number))
+        self.read(Reader::newest_number)
     }
 }
 

@@ -221,6 +221,39 @@ impl Reader {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The newest row, if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn newest(&self) -> Result<Option<Row>, ReadError> {
+        let filter = CallFilter {
+            at_most: 1,
+            ..CallFilter::default()
+        };
+        Ok(self.calls(&filter)?.pop())
+    }
+
+    /// The number of the newest row; 0: there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn newest_number(&self) -> Result<i64, ReadError> {
+        Ok(self.newest()?.map_or(0, |row| row.number))
+    }
+
+    /// The number that the rows have behind them which are new to whoever was told up to `told`: that one, or 0 where a
+    /// damaged ledger was put aside meanwhile and the numbers of the new one began anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unreadable`].
+    pub fn told_up_to(&self, told: i64) -> Result<i64, ReadError> {
+        let is_another = self.newest_number()? < told;
+        Ok(if is_another { 0 } else { told })
+    }
+
     /// Between which numbers the rows of these days lie; `None`: there are none.
     pub(crate) fn numbers(&self, from: i32, to: i32) -> rusqlite::Result<Option<Numbers>> {
         let mut statement = self.connection.prepare_cached(

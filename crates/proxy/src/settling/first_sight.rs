@@ -15,7 +15,7 @@ use super::awaited::Unseen;
 use super::call_under_way::settled_tags;
 use super::outbox::Commit;
 use super::row::{self, Facts};
-use super::sight;
+use super::{hosted_tool_ran, served_tier, sight};
 use crate::attribute::Whose;
 use crate::call_log;
 use crate::keys::KeyHash;
@@ -121,8 +121,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
     );
     let seen = &reported.seen;
     let model = seen.model.as_deref().or(unseen.model_asked.as_deref());
-    let answered = seen.service_tier.as_deref().filter(|tier| *tier != "auto");
-    let service_tier = answered.or(unseen.service_tier.as_deref());
+    let service_tier = served_tier(seen.service_tier.as_deref(), unseen.service_tier.as_deref());
     let estimated = unseen.estimated.as_deref();
     let was_past = estimated.and_then(|former| give_back(shared, unseen, former, &rules));
     // What it may have taken uncounted is counted now.
@@ -142,7 +141,12 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
         model_is_asked: seen.model.is_none(),
         service_tier,
         payer: seen.payer,
-        hosted_tool: seen.hosted_tool || (unseen.hosted_tool && !unseen.endpoint.shows_tools()),
+        hosted_tool: hosted_tool_ran(
+            unseen.endpoint,
+            Evidence::Reported,
+            seen.hosted_tool,
+            unseen.hosted_tool,
+        ),
         usage: reported.usage,
         evidence: Evidence::Reported,
         began,

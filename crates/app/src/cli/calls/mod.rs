@@ -151,7 +151,7 @@ fn list(desk: &Desk, options: &Options, terminal: &Terminal) -> Result<ExitCode,
     let (mut rows, newest) = match desk.whole_reader()? {
         None => (Vec::new(), 0),
         Some(reader) => {
-            let newest = newest(&reader)?;
+            let newest = reader.newest_number()?;
             (reader.calls(&filter)?, newest)
         }
     };
@@ -254,25 +254,12 @@ fn follow(
     }
 }
 
-/// The number of the newest row; 0: there is none.
-fn newest(reader: &Reader) -> Result<i64, NoAnswer> {
-    let filter = CallFilter {
-        at_most: 1,
-        ..CallFilter::default()
-    };
-    let rows = reader.calls(&filter)?;
-    Ok(rows.first().map_or(0, |row| row.number))
-}
-
 /// The rows after the last one, oldest first.
 fn newer(desk: &Desk, options: &Options, last: &mut i64) -> Result<Vec<Row>, NoAnswer> {
     let Some(reader) = desk.reader()? else {
         return Ok(Vec::new());
     };
-    // A damaged ledger was put aside meanwhile, and the numbers of the new one begin anew.
-    if newest(&reader)? < *last {
-        *last = 0;
-    }
+    *last = reader.told_up_to(*last)?;
     let filter = CallFilter {
         above: Some(*last),
         at_most: MOST_AT_ONCE,

@@ -20,6 +20,7 @@ use crate::proxy::Shared;
 use crate::settling::awaited::{Uncounted, Unseen};
 use crate::settling::outbox::{self, Commit};
 use crate::settling::row::{self, Facts};
+use crate::settling::{hosted_tool_ran, served_tier};
 use crate::tags::Tags;
 
 /// A settled call on its way into the ledger.
@@ -232,7 +233,7 @@ impl CallUnderWay {
         settled_at: i64,
         evidence: Evidence,
     ) -> FinishedCall<'s> {
-        let shows_tools = evidence == Evidence::Reported && self.asked.endpoint.shows_tools();
+        let (endpoint, offered) = (self.asked.endpoint, self.asked.hosted_tool());
         FinishedCall {
             organization: &self.whose.organization,
             project: self.whose.project.as_deref(),
@@ -240,7 +241,7 @@ impl CallUnderWay {
             model_is_asked: seen.model.is_none(),
             service_tier: self.service_tier(seen),
             payer: seen.payer,
-            hosted_tool: seen.hosted_tool || (self.asked.hosted_tool() && !shows_tools),
+            hosted_tool: hosted_tool_ran(endpoint, evidence, seen.hosted_tool, offered),
             usage: Usage::default(),
             evidence,
             began: self.began(),
@@ -254,11 +255,8 @@ impl CallUnderWay {
         known.or(self.asked.endpoint.model_like_all())
     }
 
-    /// An answer that names no tier was served in the one that was asked for.
     fn service_tier<'s>(&'s self, seen: &'s Seen) -> Option<&'s str> {
-        let named = |tier: &&str| *tier != "auto";
-        let answered = seen.service_tier.as_deref().filter(named);
-        answered.or_else(|| self.asked.service_tier().filter(named))
+        served_tier(seen.service_tier.as_deref(), self.asked.service_tier())
     }
 
     /// Where the usage did not come, the response may be seen whole later.
