@@ -58,7 +58,7 @@ pictures: page
     cargo build -p app -p simulator --bins
     python3 docs/cast.py target/debug
 
-# Each reader against random bytes, a minute each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
+# Each reader against random bytes, a minute of a processor each: needs cargo-fuzz. What is found stays in tests/fuzz/artifacts.
 fuzz seconds="60":
     FUZZ_SECONDS={{seconds}} cargo test -p e2e --test fuzz -- --nocapture
 
