@@ -21,11 +21,12 @@ deep: crash load soak forecast page deploy arm64 fuzz-deep
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
-    DEEP=1 cargo test --release -p e2e --test crash --test faults --test disks --test power --test midnight --test share --test share_midnight -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test ledger --test share -- --nocapture --test-threads 1
 
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:
-    DEEP=1 cargo test --release -p e2e --test load --test framing_mutated -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test load -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test http mutated:: -- --nocapture
 
 # Half an hour of everything at once, a day of ten million calls, and what a whole call costs.
 soak:
@@ -33,7 +34,7 @@ soak:
 
 # What the heads of streams say beforehand, over simulated weeks.
 forecast:
-    DEEP=1 cargo test --release -p e2e --test forecast -- --nocapture
+    DEEP=1 cargo test --release -p e2e --test metering forecast:: -- --nocapture
 
 # The page in a real browser; the gate runs it too where Chromium is there already.
 page:

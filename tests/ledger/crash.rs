@@ -5,8 +5,6 @@
 //! Knows answers, look-ups, tables and bills; not how an entry is kept. `ROUNDS` says how many kills, `SEED`
 //! which calls and moments; `DEEP=1` stands for 200 kills and a million rows.
 
-mod grown;
-
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -23,6 +21,8 @@ use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::Request;
 use harness::sqlite::{self, Ledger, Row};
 use simulator::{AfterCrossing, Clock};
+
+use crate::grown;
 
 /// Kills where nobody says how many: in the gate, and in the long run.
 const ROUNDS: [u64; 2] = [20, 200];

@@ -3,8 +3,6 @@
 //!
 //! Knows what is asked, what the program weighs meanwhile and what a call is answered; not how it is read or held.
 
-mod grown;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,6 +21,8 @@ use simulator::{AfterCrossing, Clock};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::grown;
 
 /// Settlements of a ledger in which a search takes a while.
 const ROWS: usize = 60_000;

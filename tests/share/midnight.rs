@@ -4,8 +4,6 @@
 //! Knows clocks, days, rows, keys and the bill; not how replicas speak with each other. The clocks of the programs
 //! under test are libfaketime's; that of Redis is right in its own way, hours away. `DEEP=1` stands for all jumps.
 
-mod grown;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +22,8 @@ use harness::redis::Redis;
 use harness::sqlite::{self, Ledger, Place, Total};
 use simulator::{AfterCrossing, BillLine, Clock, LogEntry, PayerShown, Simulator};
 use tempfile::TempDir;
+
+use crate::grown;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;

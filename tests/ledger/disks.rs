@@ -3,8 +3,6 @@
 //!
 //! Knows files, file systems and what people are told; not how an entry is kept.
 
-mod grown;
-
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,6 +18,8 @@ use harness::proxy::Proxy;
 use harness::sqlite;
 use harness::strace::{self, Fault};
 use simulator::{AfterCrossing, Clock};
+
+use crate::grown;
 
 /// Room of the small file systems, in KiB: an empty ledger and some more.
 const ROOM: u32 = 1_024;

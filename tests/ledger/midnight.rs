@@ -4,8 +4,6 @@
 //! Knows clocks, days, rows and the bill; the simulated `OpenAI`'s own dates decide. The clock of the program
 //! under test is libfaketime's.
 
-mod grown;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +18,8 @@ use harness::proxy::Proxy;
 use harness::sqlite::{Ledger, Place};
 use simulator::{AfterCrossing, BillLine, Clock};
 use tokio::task::JoinSet;
+
+use crate::grown;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;

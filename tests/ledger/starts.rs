@@ -1,6 +1,6 @@
 //! The ledger at a start: where it is kept, whose it is, what is gone on from, and a start without it.
 //!
-//! Knows the data directory, exit codes and messages; what a stop leaves is tested in `ledger_stop`.
+//! Knows the data directory, exit codes and messages; what a stop leaves is tested in `stops`.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};

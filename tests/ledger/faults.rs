@@ -5,8 +5,6 @@
 //! Knows which files are written and by which system calls; not what is written. `DEEP=1` refuses each of
 //! the first 200 writes, the gate a sample of them.
 
-mod grown;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +25,8 @@ use serde_json::Value;
 use simulator::{AfterCrossing, Clock};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use crate::grown;
 
 /// Writes refused one at a time: the first so many of each file, and the gate's sample of them.
 const MOST_WRITE: u64 = 200;

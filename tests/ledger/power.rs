@@ -3,8 +3,6 @@
 //!
 //! Knows system calls, files and answers; not how an entry is written. `DEEP=1` cuts the power 500 times.
 
-mod grown;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +26,8 @@ use ledger::{Durability, Ledger, LedgerSettings, Lock};
 use serde_json::json;
 use simulator::{AfterCrossing, Clock};
 use tempfile::TempDir;
+
+use crate::grown;
 
 /// How often the power is cut: in the gate, and in the long run.
 const CUTS: [u64; 2] = [60, 500];

@@ -4,8 +4,6 @@
 //! Knows answers, tables, keys and bills; not how replicas speak with each other. `CALLS` says how many calls each
 //! reading of the rule gets; `DEEP=1` stands for 50,000 in all.
 
-mod grown;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +23,8 @@ use harness::sqlite;
 use simulator::{AfterCrossing, Clock, Simulator};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+
+use crate::grown;
 
 /// Tokens free a day of the large group at usage tier 3.
 const ALLOWANCE: u64 = 1_000_000;
