@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustls::pki_types::pem;
 
 use crate::http1::answer_head::HeadError;
-use crate::http1::chunks::ChunkError;
+use crate::http1::chunked_decoder::ChunkError;
 
 /// Any error, where only its text and its sources matter.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;

@@ -25,7 +25,7 @@ pub use connect::{
 };
 pub use error::{Break, Cause, ConnectSettingsError, ListenError, SendError};
 pub use http1::answer_head::HeadError;
-pub use http1::chunks::ChunkError;
+pub use http1::chunked_decoder::ChunkError;
 pub use http1::lines::Lines;
 pub use listen::{
     ClientBody, Drain, DrainHandle, ListenFigures, ListenSettings, Listener, PastLimit, Peer,

@@ -13,9 +13,9 @@ taken_in! {
     "../../../crates/app/src/cli/layout.rs" layout
     "../../../crates/ledger/src/tail/record.rs" record
     "../../../crates/net/src/http1/answer_head.rs" answer_head
-    "../../../crates/net/src/http1/chunks.rs" chunks
+    "../../../crates/net/src/http1/chunked_decoder.rs" chunked_decoder
     "../../../crates/net/src/http1/head.rs" head
-    "../../../crates/net/src/http1/left.rs" left
+    "../../../crates/net/src/http1/body_decoder.rs" body_decoder
     "../../../crates/net/src/http1/request_head.rs" request_head
     "../../../crates/proxy/src/call_id.rs" call_id
     "../../../crates/proxy/src/heads/clear_head.rs" clear_head

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use http::HeaderMap;
 
-use crate::left::{Left, Step};
+use crate::body_decoder::{BodyDecoder, Step};
 use crate::request_head::Limits;
 use crate::{answer_head, request_head};
 
@@ -21,7 +21,7 @@ pub fn requests<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Read {
     let mut looked = 0;
     read(pieces, |bytes| {
         let head = request_head::take(bytes, &mut looked, LIMITS).map_err(drop)?;
-        Ok(head.map(|head| (format!("{:?}", head.request), Left::of(head.framing))))
+        Ok(head.map(|head| (format!("{:?}", head.request), BodyDecoder::of(head.framing))))
     })
 }
 
@@ -34,15 +34,20 @@ pub fn answers<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Read {
             false => answer_head::take(bytes, looked, false).map_err(drop)?,
         };
         looked = if head.is_some() { 0 } else { bytes.len() };
-        Ok(head.map(|head| (format!("{:?}", head.response), Left::of(head.framing))))
+        Ok(head.map(|head| {
+            (
+                format!("{:?}", head.response),
+                BodyDecoder::of(head.framing),
+            )
+        }))
     })
 }
 
 fn read<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
-    mut take: impl FnMut(&mut BytesMut) -> Result<Option<(String, Left)>, ()>,
+    mut take: impl FnMut(&mut BytesMut) -> Result<Option<(String, BodyDecoder)>, ()>,
 ) -> Read {
-    let (mut messages, mut bytes, mut left) = (Vec::new(), BytesMut::new(), Left::Nothing);
+    let (mut messages, mut bytes, mut left) = (Vec::new(), BytesMut::new(), BodyDecoder::Nothing);
     for piece in pieces {
         bytes.extend_from_slice(piece);
         loop {

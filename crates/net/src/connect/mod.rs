@@ -5,7 +5,7 @@ pub(crate) mod origins;
 mod pool;
 mod tunnel;
 mod upstream_body;
-mod warm;
+mod upstream_connection;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use dial::{Dialer, Proxy};
 use origins::Origins;
 use pool::Pool;
 pub use upstream_body::UpstreamBody;
-use warm::Warm;
+use upstream_connection::UpstreamConnection;
 
 /// Plain or TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,11 +229,11 @@ impl Connector {
         let mut request = request_out::framed(request, &shared.host);
         async move {
             loop {
-                let (warm, is_new) = match shared.pool.take() {
-                    Some(warm) => (warm, false),
+                let (connection, is_new) = match shared.pool.take() {
+                    Some(connection) => (connection, false),
                     None => (Box::pin(shared.open()).await?, true),
                 };
-                match warm.exchange(&mut request, is_head).await {
+                match connection.exchange(&mut request, is_head).await {
                     Ok(response) => return Ok(response),
                     Err(source)
                         if request.has_begun() || is_new || matches!(source, Break::Body(_)) =>
@@ -282,7 +282,7 @@ impl Connector {
 }
 
 impl Shared {
-    async fn open(&self) -> Result<Box<Warm>, SendError> {
+    async fn open(&self) -> Result<Box<UpstreamConnection>, SendError> {
         let transport = match self.dialer.dial().await {
             Ok(transport) => transport,
             Err(error) => {
@@ -292,7 +292,11 @@ impl Shared {
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         let origin = transport.ends().map(|ends| self.origins.note(ends));
-        Ok(Warm::new(transport, origin, Arc::downgrade(&self.pool)))
+        Ok(UpstreamConnection::new(
+            transport,
+            origin,
+            Arc::downgrade(&self.pool),
+        ))
     }
 
     fn broke(&self, sent: bool, source: Break) -> SendError {

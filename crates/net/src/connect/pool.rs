@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use super::warm::Warm;
+use super::upstream_connection::UpstreamConnection;
 
 /// The pool of one connector.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Idle {
     /// In the order in which they became idle: the oldest in front, the next to be used at the back.
-    connections: VecDeque<(Instant, Box<Warm>)>,
+    connections: VecDeque<(Instant, Box<UpstreamConnection>)>,
     /// Whether the reaper runs. It does as long as there are connections.
     reaped: bool,
 }
@@ -43,22 +43,22 @@ impl Pool {
     }
 
     /// The connection that became idle last, if upstream has not closed it. Those that are too old the reaper takes.
-    pub(crate) fn take(&self) -> Option<Box<Warm>> {
+    pub(crate) fn take(&self) -> Option<Box<UpstreamConnection>> {
         loop {
-            let (_, mut warm) = self.lock().connections.pop_back()?;
-            if warm.is_fresh() {
-                return Some(warm);
+            let (_, mut connection) = self.lock().connections.pop_back()?;
+            if connection.is_fresh() {
+                return Some(connection);
             }
         }
     }
 
     /// Keeps a connection for the next call. In a full pool the oldest one gives way.
-    pub(crate) fn put(self: Arc<Self>, warm: Box<Warm>) {
+    pub(crate) fn put(self: Arc<Self>, connection: Box<UpstreamConnection>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let mut idle = self.lock();
-        idle.connections.push_back((Instant::now(), warm));
+        idle.connections.push_back((Instant::now(), connection));
         let excess = if idle.connections.len() > self.most_idle {
             idle.connections.pop_front()
         } else {

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::warm::Warm;
+use super::upstream_connection::UpstreamConnection;
 use crate::error::Break;
+use crate::http1::body_decoder::BodyDecoder;
 use crate::http1::head::Framing;
 use crate::http1::incoming;
-use crate::http1::left::Left;
-use crate::http1::outgoing::Rest;
+use crate::http1::message_writer::Rest;
 use crate::upgrade::Switched;
 
 /// The body of a response from upstream, frame by frame as it arrives.
@@ -21,18 +21,22 @@ use crate::upgrade::Switched;
 /// end are those that upstream's framing says.
 #[must_use = "a body that is dropped unread closes its connection"]
 pub struct UpstreamBody {
-    left: Left,
+    decoder: BodyDecoder,
     /// Gone once the body was read to its end, or broke; still there after a switch of protocols.
-    connection: Option<Box<Warm>>,
+    connection: Option<Box<UpstreamConnection>>,
     /// What upstream answered before all of it was sent.
     request: Option<Box<Rest>>,
 }
 
 impl UpstreamBody {
     /// The body that follows a head; `request` is what was not sent yet.
-    pub(crate) fn new(connection: Box<Warm>, framing: Framing, request: Option<Rest>) -> Self {
+    pub(crate) fn new(
+        connection: Box<UpstreamConnection>,
+        framing: Framing,
+        request: Option<Rest>,
+    ) -> Self {
         let mut body = Self {
-            left: Left::of(framing),
+            decoder: BodyDecoder::of(framing),
             connection: Some(connection),
             request: request.map(Box::new),
         };
@@ -43,9 +47,9 @@ impl UpstreamBody {
     }
 
     /// What follows a switch of protocols: no body.
-    pub(crate) fn none(connection: Box<Warm>) -> Self {
+    pub(crate) fn none(connection: Box<UpstreamConnection>) -> Self {
         Self {
-            left: Left::Nothing,
+            decoder: BodyDecoder::Nothing,
             connection: Some(connection),
             request: None,
         }
@@ -53,7 +57,7 @@ impl UpstreamBody {
 
     /// The connection after a switch of protocols (101), once; `None` after any other answer.
     pub fn switched(&mut self) -> Option<Switched> {
-        self.left
+        self.decoder
             .is_nothing()
             .then(|| self.connection.take())
             .flatten()
@@ -92,33 +96,37 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
         let this = self.get_mut();
-        if this.left.is_nothing() {
+        if this.decoder.is_nothing() {
             return Poll::Ready(None);
         }
         this.send_on(cx);
         let Some(connection) = &mut this.connection else {
             return Poll::Ready(None);
         };
-        let frame = ready!(incoming::poll_frame(&mut this.left, &mut **connection, cx));
+        let frame = ready!(incoming::poll_frame(
+            &mut this.decoder,
+            &mut **connection,
+            cx
+        ));
         if let Some(Err(_)) = frame {
             this.connection = None;
-        } else if this.left.is_nothing() {
+        } else if this.decoder.is_nothing() {
             this.release();
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_nothing()
+        self.decoder.is_nothing()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.size_hint()
+        self.decoder.size_hint()
     }
 }
 
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UpstreamBody").field(&self.left).finish()
+        f.debug_tuple("UpstreamBody").field(&self.decoder).finish()
     }
 }

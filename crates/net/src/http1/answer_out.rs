@@ -8,7 +8,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::head::{self, Framing};
 use super::lines::Lines;
-use super::outgoing::Outgoing;
+use super::message_writer::MessageWriter;
 use crate::error::BoxedError;
 
 /// What a head takes beside its headers.
@@ -25,7 +25,7 @@ pub(crate) struct Asked {
 }
 
 /// Frames an answer, whose length is what its body says, not its head; its [`Lines`] are among its headers. Says whether another request may follow.
-pub(crate) fn framed<B>(answer: Response<B>, asked: Asked) -> (Outgoing<B>, bool)
+pub(crate) fn framed<B>(answer: Response<B>, asked: Asked) -> (MessageWriter<B>, bool)
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
@@ -37,7 +37,7 @@ where
     let lines = (head.extensions.get::<Lines>()).map_or(&b""[..], Lines::as_bytes);
 
     let room = USUAL + head::room(head.headers.iter()) + lines.len();
-    let mut text = BytesMut::with_capacity(room + Outgoing::<B>::room(framing));
+    let mut text = BytesMut::with_capacity(room + MessageWriter::<B>::room(framing));
     text.put_slice(b"HTTP/1.1 ");
     text.put_slice(head.status.as_str().as_bytes());
     text.put_slice(b" ");
@@ -80,7 +80,7 @@ where
         }
     }
     text.put_slice(b"\r\n");
-    (Outgoing::new(text, framing, body), keeps)
+    (MessageWriter::new(text, framing, body), keeps)
 }
 
 /// What the head says of the length.
@@ -142,8 +142,8 @@ mod tests {
             B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
         {
             let mut bytes = std::io::Cursor::new(Vec::new());
-            let (mut outgoing, keeps) = framed(answer, asked);
-            let sent = outgoing.poll(&mut bytes, &mut Context::from_waker(Waker::noop()));
+            let (mut writer, keeps) = framed(answer, asked);
+            let sent = writer.poll(&mut bytes, &mut Context::from_waker(Waker::noop()));
             assert!(matches!(sent, Poll::Ready(Ok(()))));
             (String::from_utf8(bytes.into_inner()).unwrap(), keeps)
         }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use tokio::task::coop;
 
-use super::left::{Left, Step};
+use super::body_decoder::{BodyDecoder, Step};
 use crate::error::Break;
 
 /// Where a body is read from.
@@ -21,14 +21,14 @@ pub(crate) trait Source {
 
 /// The next frame of what is left of a body, as soon as it is there; none at its end. Behind an error nothing is left.
 pub(crate) fn poll_frame(
-    left: &mut Left,
+    decoder: &mut BodyDecoder,
     from: &mut impl Source,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
     // Bytes that were read cost no more of tokio's budget, however many frames they are: others want their turn.
     let turn = ready!(coop::poll_proceed(cx));
     let broke = loop {
-        match left.step(from.unread()) {
+        match decoder.step(from.unread()) {
             Ok(Step::Data(data)) => {
                 turn.made_progress();
                 return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -41,8 +41,8 @@ pub(crate) fn poll_frame(
             Err(error) => break error.into(),
         }
         match ready!(from.poll_more(cx)) {
-            Ok(0) if matches!(left, Left::UntilClose) => {
-                *left = Left::Nothing;
+            Ok(0) if matches!(decoder, BodyDecoder::UntilClose) => {
+                *decoder = BodyDecoder::Nothing;
                 return Poll::Ready(None);
             }
             Ok(0) => break Break::Closed,
@@ -50,6 +50,6 @@ pub(crate) fn poll_frame(
             Err(error) => break error.into(),
         }
     };
-    *left = Left::Nothing;
+    *decoder = BodyDecoder::Nothing;
     Poll::Ready(Some(Err(broke)))
 }

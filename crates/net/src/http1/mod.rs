@@ -3,12 +3,12 @@
 
 pub(crate) mod answer_head;
 pub(crate) mod answer_out;
-pub(crate) mod chunks;
+pub(crate) mod body_decoder;
+pub(crate) mod chunked_decoder;
 pub(crate) mod head;
 pub(crate) mod incoming;
-pub(crate) mod left;
 pub(crate) mod lines;
-pub(crate) mod outgoing;
+pub(crate) mod message_writer;
+pub(crate) mod read_buffer;
 pub(crate) mod request_head;
 pub(crate) mod request_out;
-pub(crate) mod unread;

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request};
 use http_body::Body;
 
 use super::head::{self, Framing};
-use super::outgoing::Outgoing;
+use super::message_writer::MessageWriter;
 use crate::error::BoxedError;
 
 /// What a head takes beside its target and headers.
@@ -14,7 +14,7 @@ const USUAL: usize = 64;
 
 /// Frames a request anew: its `host` is replaced, and what it says of its framing counts for nothing, but that a length
 /// of 0 is told where it told one.
-pub(crate) fn framed<B>(request: Request<B>, host: &HeaderValue) -> Outgoing<B>
+pub(crate) fn framed<B>(request: Request<B>, host: &HeaderValue) -> MessageWriter<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
@@ -31,7 +31,7 @@ where
         None => Framing::Chunked,
     };
     let room = USUAL + path.len() + query.map_or(0, str::len) + host.len() + head::room(headers());
-    let mut text = BytesMut::with_capacity(room + Outgoing::<B>::room(framing));
+    let mut text = BytesMut::with_capacity(room + MessageWriter::<B>::room(framing));
     for part in [head.method.as_str(), " ", path] {
         text.put_slice(part.as_bytes());
     }
@@ -53,7 +53,7 @@ where
         Framing::Nothing | Framing::UntilClose => {}
     }
     text.put_slice(b"\r\n");
-    Outgoing::new(text, framing, body)
+    MessageWriter::new(text, framing, body)
 }
 
 #[cfg(test)]
@@ -69,8 +69,8 @@ mod tests {
         B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
     {
         let mut bytes = std::io::Cursor::new(Vec::new());
-        let mut outgoing = framed(request, &HeaderValue::from_static("h:1"));
-        let sent = outgoing.poll(&mut bytes, &mut Context::from_waker(Waker::noop()));
+        let mut writer = framed(request, &HeaderValue::from_static("h:1"));
+        let sent = writer.poll(&mut bytes, &mut Context::from_waker(Waker::noop()));
         assert!(matches!(sent, Poll::Ready(Ok(()))));
         String::from_utf8(bytes.into_inner()).unwrap()
     }

@@ -1,6 +1,6 @@
 //! Answers over HTTP/2 that wait for their client. Each stream has a window of its own, which a client may leave shut
 //! while its connection takes all that is written: since when nothing of an answer is taken is written down here, and
-//! judged by the connection's timer. It must not know what they say, nor sockets.
+//! checked by the connection's timer. It must not know what they say, nor sockets.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,7 +75,7 @@ impl Answers {
     }
 
     /// Ends the streams of which nothing was taken for too long at `now`. When to look again, if another may be so.
-    pub(crate) fn judge(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn check(&self, now: Instant) -> Option<Instant> {
         let mut again = None;
         self.under_way().retain(|taken| {
             let Some(since) = taken.since() else {

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::line::{Line, lock};
+use super::client_connection::{ClientConnection, lock};
 use super::streams::Upload;
 use crate::error::Break;
+use crate::http1::body_decoder::BodyDecoder;
 use crate::http1::incoming;
-use crate::http1::left::Left;
 
-/// The body of a request, frame by frame as it arrives. Trailers are left out.
+/// The body of a request, frame by frame as it arrives. Trailers are decoder out.
 ///
 /// Over HTTP/1.1 a body that is not read to its end is the last one of its connection.
 pub struct ClientBody(Shape);
@@ -22,10 +22,10 @@ pub struct ClientBody(Shape);
 enum Shape {
     /// It came with its head.
     Whole(Bytes),
-    Line {
+    Connection {
         /// Nobody keeps a connection open for a body alone.
-        line: Weak<Mutex<Line>>,
-        left: Left,
+        connection: Weak<Mutex<ClientConnection>>,
+        decoder: BodyDecoder,
     },
     Http2(Box<Upload>),
 }
@@ -35,8 +35,11 @@ impl ClientBody {
         Self(Shape::Whole(bytes))
     }
 
-    pub(crate) fn on(line: Weak<Mutex<Line>>, left: Left) -> Self {
-        Self(Shape::Line { line, left })
+    pub(crate) fn on(connection: Weak<Mutex<ClientConnection>>, decoder: BodyDecoder) -> Self {
+        Self(Shape::Connection {
+            connection,
+            decoder,
+        })
     }
 
     pub(crate) fn http2(upload: Upload) -> Self {
@@ -45,29 +48,29 @@ impl ClientBody {
 }
 
 /// The next piece of a body on a connection.
-fn poll_line(
-    line: &Weak<Mutex<Line>>,
-    left: &mut Left,
+fn poll_connection(
+    connection: &Weak<Mutex<ClientConnection>>,
+    decoder: &mut BodyDecoder,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
-    if left.is_nothing() {
+    if decoder.is_nothing() {
         return Poll::Ready(None);
     }
-    let Some(line) = line.upgrade() else {
-        *left = Left::Nothing;
+    let Some(connection) = connection.upgrade() else {
+        *decoder = BodyDecoder::Nothing;
         return Poll::Ready(Some(Err(Break::Closed)));
     };
-    let mut line = lock(&line);
-    let Poll::Ready(frame) = incoming::poll_frame(left, &mut *line, cx) else {
-        if !line.stalls() {
+    let mut connection = lock(&connection);
+    let Poll::Ready(frame) = incoming::poll_frame(decoder, &mut *connection, cx) else {
+        if !connection.stalls() {
             return Poll::Pending;
         }
-        *left = Left::Nothing;
+        *decoder = BodyDecoder::Nothing;
         return Poll::Ready(Some(Err(Break::Stalled)));
     };
     // Behind a body that broke nothing is to be trusted: it is never over.
     let frame = frame.transpose()?;
-    line.body_is_over = left.is_nothing();
+    connection.body_is_over = decoder.is_nothing();
     Poll::Ready(frame.filter(Frame::is_data).map(Ok))
 }
 
@@ -82,7 +85,10 @@ impl Body for ClientBody {
         match &mut self.get_mut().0 {
             Shape::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Shape::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Shape::Line { line, left } => poll_line(line, left, cx),
+            Shape::Connection {
+                connection,
+                decoder,
+            } => poll_connection(connection, decoder, cx),
             Shape::Http2(upload) => upload.poll_frame(cx),
         }
     }
@@ -90,7 +96,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Shape::Whole(bytes) => bytes.is_empty(),
-            Shape::Line { left, .. } => left.is_nothing(),
+            Shape::Connection { decoder, .. } => decoder.is_nothing(),
             Shape::Http2(upload) => upload.incoming().is_end_stream(),
         }
     }
@@ -98,7 +104,7 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Shape::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Shape::Line { left, .. } => left.size_hint(),
+            Shape::Connection { decoder, .. } => decoder.size_hint(),
             Shape::Http2(upload) => upload.incoming().size_hint(),
         }
     }

@@ -31,7 +31,7 @@ use super::client_body::ClientBody;
 use super::drain::Drain;
 use super::first_bytes::{First, Version};
 use super::streams;
-use super::watch::{Judgement, Overdue, Watch};
+use super::watch::{Deadline, Overdue, Watch};
 use super::watched::Watched;
 use crate::connect::origins::{Ends, Found};
 use crate::error::{BoxedError, Break};
@@ -49,12 +49,12 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Where it came to.
     local: SocketAddr,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 }
 
-/// A taken place among the listener's connections.
+/// A taken slot among the listener's connections.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     _permit: OwnedSemaphorePermit,
     drain: Drain,
     figures: Arc<ListenFigures>,
@@ -62,7 +62,7 @@ struct Place {
     found: Found,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         if self.drain.is_cut() {
             self.figures.cut.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Peer {
         Self {
             address,
             local,
-            place: Arc::new(Place {
+            slot: Arc::new(Slot {
                 _permit: permit,
                 drain,
                 figures,
@@ -98,29 +98,29 @@ impl Peer {
 
     /// Whether it is ourselves, as far as that was asked.
     pub(crate) fn found(&self) -> &Found {
-        &self.place.found
+        &self.slot.found
     }
 
     /// Waits until no more connections are taken and idle ones are closed.
     pub async fn closing(&self) {
-        self.place.drain.closing().await;
+        self.slot.drain.closing().await;
     }
 
     /// How long its connection may take not a single byte of what it is told.
     #[must_use]
     pub fn write_stall(&self) -> Duration {
-        self.place.write_stall
+        self.slot.write_stall
     }
 
     /// Counts that its upgraded connection took no bytes for longer than the write stall allows.
     pub fn has_stalled(&self) {
-        let stalled = &self.place.figures.stalled_writes;
+        let stalled = &self.slot.figures.stalled_writes;
         stalled.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until open calls are cut.
     pub async fn cut(&self) {
-        self.place.drain.cut().await;
+        self.slot.drain.cut().await;
     }
 }
 
@@ -190,8 +190,8 @@ where
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
-    let drain = peer.place.drain.clone();
-    // The answer's body may outlive the service: the place is held until both are gone, or a drain would be over while a
+    let drain = peer.slot.drain.clone();
+    // The answer's body may outlive the service: the slot is held until both are gone, or a drain would be over while a
     // call still ends.
     let _place = peer.clone();
     let opened = tokio::select! {
@@ -208,32 +208,32 @@ where
             let call = move |request| service(request, peer.clone());
             let connection = pin!(calls::serve(io, protocols.http1, &watch, &closing, call));
             let close = |_: Pin<&mut _>| closing.store(true, Ordering::Relaxed);
-            let judge = |now| watch.judge(now);
-            drive(connection, close, judge, &watch, &drain).await
+            let check = |now| watch.check(now);
+            drive(connection, close, check, &watch, &drain).await
         }
         Version::Http2 => {
             watch.awaiting_request();
-            let figures = Arc::clone(&peer.place.figures);
+            let figures = Arc::clone(&peer.slot.figures);
             let answers = Arc::new(Answers::new(watch.write_patience(), figures));
             let (asked, answered) = (Arc::clone(&watch), Arc::clone(&answers));
             let most_headers = protocols.http1.limits.headers;
             let streams = Arc::clone(&protocols.streams);
             let call = move |mut request: Request<Incoming>| {
-                let place = Arc::clone(&streams).try_acquire_owned().ok();
+                let slot = Arc::clone(&streams).try_acquire_owned().ok();
                 if request.headers().len() > most_headers {
                     request.extensions_mut().insert(PastLimit::Headers);
-                } else if place.is_none() {
+                } else if slot.is_none() {
                     request.extensions_mut().insert(PastLimit::Requests);
                 }
-                let (request, open) = streams::opened(request, place, &asked, &answered);
+                let (request, open) = streams::opened(request, slot, &asked, &answered);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);
             // Boxed, because most connections speak the other version and would carry its room.
             let mut connection = Box::pin(protocols.http2.serve_connection(io, service_fn(call)));
             let close = http2::Connection::graceful_shutdown;
-            let judge = |now| watch.judge(now).or_else(|| answers.judge(now));
-            drive(connection.as_mut(), close, judge, &watch, &drain).await
+            let check = |now| watch.check(now).or_else(|| answers.check(now));
+            drive(connection.as_mut(), close, check, &watch, &drain).await
         }
     }
 }
@@ -276,7 +276,7 @@ async fn open(
 async fn drive<C, E>(
     mut connection: Pin<&mut C>,
     close: impl Fn(Pin<&mut C>),
-    judge: impl Fn(Instant) -> Judgement,
+    check: impl Fn(Instant) -> Deadline,
     watch: &Watch,
     drain: &Drain,
 ) -> End
@@ -294,15 +294,15 @@ where
         if !listening || look.is_elapsed() {
             while look.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
-                match judge(now) {
+                match check(now) {
                     // Whoever asks at this moment is not to lose its call.
-                    Judgement::Overdue(Overdue::Idle) if !closed => {
+                    Deadline::Overdue(Overdue::Idle) if !closed => {
                         (closed, was_idle) = (true, true);
                         close(connection.as_mut());
                         look.as_mut().reset(watch.gone_by(now));
                     }
-                    Judgement::Overdue(what) => return Poll::Ready(End::Overdue(what)),
-                    Judgement::LookAgain(at) => look.as_mut().reset(at),
+                    Deadline::Overdue(what) => return Poll::Ready(End::Overdue(what)),
+                    Deadline::LookAgain(at) => look.as_mut().reset(at),
                 }
             }
         }

@@ -3,10 +3,10 @@
 mod answers;
 mod calls;
 mod client_body;
+mod client_connection;
 mod connection;
 mod drain;
 mod first_bytes;
-mod line;
 mod streams;
 mod watch;
 mod watched;

@@ -1,6 +1,6 @@
-//! What a client's connection is waiting for, written down as it happens, and judged by one timer per connection.
+//! What a client's connection is waiting for, written down as it happens, and checked by one timer per connection.
 //!
-//! The path of a call arms no timer: it only stores a number (phase and time), and [`Watch::judge`] looks at it when the
+//! The path of a call arms no timer: it only stores a number (phase and time), and [`Watch::check`] looks at it when the
 //! connection's timer fires, which is at least once per head timeout. It must not know sockets.
 
 use std::sync::Arc;
@@ -37,15 +37,15 @@ pub(crate) enum Overdue {
     Write,
 }
 
-/// What the judge says.
+/// What a check says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
+pub(crate) enum Deadline {
     Overdue(Overdue),
     /// Nothing yet; look again at this time.
     LookAgain(Instant),
 }
 
-impl Judgement {
+impl Deadline {
     /// If nothing is overdue: to look again when this says, at the latest.
     pub(crate) fn or_else(self, at: impl FnOnce() -> Option<Instant>) -> Self {
         match self {
@@ -56,7 +56,7 @@ impl Judgement {
 }
 
 /// The state of one connection. All that writes it over HTTP/1.1 runs in the connection's task, so the order of the
-/// atomics is relaxed; they are atomics because its transport and its judge share it.
+/// atomics is relaxed; they are atomics because its transport and its timer share it.
 #[derive(Debug)]
 pub(crate) struct Watch {
     accepted: Instant,
@@ -67,7 +67,7 @@ pub(crate) struct Watch {
     stalled: AtomicU64,
     /// The same of a request's body that is waited for.
     awaited: AtomicU64,
-    /// It was waited for too long when this was last judged.
+    /// It was waited for too long when this was last checked.
     is_late: AtomicBool,
     /// Requests that are open at once, over HTTP/2.
     open: AtomicU64,
@@ -109,7 +109,7 @@ impl Watch {
         self.accepted + self.patience.head
     }
 
-    /// When to judge for the first time.
+    /// When to check for the first time.
     pub(crate) fn first_look(&self) -> Instant {
         self.accepted + self.patience.least()
     }
@@ -190,7 +190,7 @@ impl Watch {
     }
 
     /// Whether the client has kept us waiting too long at `now`, and if not, when to look again.
-    pub(crate) fn judge(&self, now: Instant) -> Judgement {
+    pub(crate) fn check(&self, now: Instant) -> Deadline {
         let Patience {
             head,
             idle,
@@ -227,7 +227,7 @@ impl Watch {
             BETWEEN if !is_open => due(phase >> 2, idle, Overdue::Idle),
             _ => {}
         }
-        overdue.map_or(Judgement::LookAgain(again), Judgement::Overdue)
+        overdue.map_or(Deadline::LookAgain(again), Deadline::Overdue)
     }
 
     fn millis(&self) -> u64 {
@@ -267,10 +267,10 @@ mod tests {
         let (watch, at) = watch();
         pass(5).await;
         watch.received();
-        assert_eq!(watch.judge(at(14)), Judgement::LookAgain(at(15)));
-        assert_eq!(watch.judge(at(15)), Judgement::Overdue(Overdue::Head));
+        assert_eq!(watch.check(at(14)), Deadline::LookAgain(at(15)));
+        assert_eq!(watch.check(at(15)), Deadline::Overdue(Overdue::Head));
         watch.serving();
-        assert_eq!(watch.judge(at(1000)), Judgement::LookAgain(at(1015)));
+        assert_eq!(watch.check(at(1000)), Deadline::LookAgain(at(1015)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -280,14 +280,14 @@ mod tests {
         pass(100).await;
         watch.awaiting_head(false);
         pass(1).await;
-        assert_eq!(watch.judge(at(165)), Judgement::LookAgain(at(175)));
-        assert_eq!(watch.judge(at(175)), Judgement::Overdue(Overdue::Idle));
+        assert_eq!(watch.check(at(165)), Deadline::LookAgain(at(175)));
+        assert_eq!(watch.check(at(175)), Deadline::Overdue(Overdue::Idle));
         pass(9).await;
         watch.received();
         pass(10).await;
         watch.received();
-        assert_eq!(watch.judge(at(124)), Judgement::LookAgain(at(125)));
-        assert_eq!(watch.judge(at(125)), Judgement::Overdue(Overdue::Head));
+        assert_eq!(watch.check(at(124)), Deadline::LookAgain(at(125)));
+        assert_eq!(watch.check(at(125)), Deadline::Overdue(Overdue::Head));
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,10 +296,10 @@ mod tests {
         watch.serving();
         watch.received();
         pass(100).await;
-        assert_eq!(watch.judge(at(100)), Judgement::LookAgain(at(115)));
+        assert_eq!(watch.check(at(100)), Deadline::LookAgain(at(115)));
         watch.awaiting_head(true);
-        assert_eq!(watch.judge(at(114)), Judgement::LookAgain(at(115)));
-        assert_eq!(watch.judge(at(115)), Judgement::Overdue(Overdue::Head));
+        assert_eq!(watch.check(at(114)), Deadline::LookAgain(at(115)));
+        assert_eq!(watch.check(at(115)), Deadline::Overdue(Overdue::Head));
     }
 
     #[tokio::test(start_paused = true)]
@@ -307,10 +307,10 @@ mod tests {
         let (watch, at) = watch();
         watch.serving();
         watch.awaiting_head(false);
-        assert_eq!(watch.judge(at(0)), Judgement::LookAgain(at(15)));
+        assert_eq!(watch.check(at(0)), Deadline::LookAgain(at(15)));
         pass(1).await;
         watch.received();
-        assert_eq!(watch.judge(at(15)), Judgement::LookAgain(at(16)));
+        assert_eq!(watch.check(at(15)), Deadline::LookAgain(at(16)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -320,14 +320,14 @@ mod tests {
         watch.awaiting_request();
         pass(70).await;
         watch.received();
-        assert_eq!(watch.judge(at(70)), Judgement::LookAgain(at(75)));
+        assert_eq!(watch.check(at(70)), Deadline::LookAgain(at(75)));
         let (first, second) = (watch.opens(), watch.opens());
         pass(100).await;
         drop(first);
-        assert_eq!(watch.judge(at(1000)), Judgement::LookAgain(at(1015)));
+        assert_eq!(watch.check(at(1000)), Deadline::LookAgain(at(1015)));
         drop(second);
-        assert_eq!(watch.judge(at(244)), Judgement::LookAgain(at(245)));
-        assert_eq!(watch.judge(at(245)), Judgement::Overdue(Overdue::Idle));
+        assert_eq!(watch.check(at(244)), Deadline::LookAgain(at(245)));
+        assert_eq!(watch.check(at(245)), Deadline::Overdue(Overdue::Idle));
     }
 
     #[tokio::test(start_paused = true)]
@@ -338,10 +338,10 @@ mod tests {
         watch.wrote(true);
         pass(30).await;
         watch.wrote(true);
-        assert_eq!(watch.judge(at(60)), Judgement::LookAgain(at(70)));
-        assert_eq!(watch.judge(at(71)), Judgement::Overdue(Overdue::Write));
+        assert_eq!(watch.check(at(60)), Deadline::LookAgain(at(70)));
+        assert_eq!(watch.check(at(71)), Deadline::Overdue(Overdue::Write));
         watch.wrote(false);
-        assert_eq!(watch.judge(at(71)), Judgement::LookAgain(at(86)));
+        assert_eq!(watch.check(at(71)), Deadline::LookAgain(at(86)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -352,13 +352,13 @@ mod tests {
         watch.read(true);
         pass(30).await;
         watch.read(true);
-        assert_eq!(watch.judge(at(50)), Judgement::LookAgain(at(60)));
+        assert_eq!(watch.check(at(50)), Deadline::LookAgain(at(60)));
         assert!(!watch.body_is_late());
-        assert_eq!(watch.judge(at(60)), Judgement::LookAgain(at(75)));
+        assert_eq!(watch.check(at(60)), Deadline::LookAgain(at(75)));
         assert!(watch.body_is_late());
         watch.read(false);
         assert!(!watch.body_is_late());
-        assert_eq!(watch.judge(at(100)), Judgement::LookAgain(at(115)));
+        assert_eq!(watch.check(at(100)), Deadline::LookAgain(at(115)));
         assert!(!watch.body_is_late());
     }
 }

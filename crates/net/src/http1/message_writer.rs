@@ -19,7 +19,7 @@ use crate::error::{BoxedError, Break};
 const MOST_COPIED: usize = 16 * 1024;
 
 /// A message, as far as it was not written yet.
-pub(crate) struct Outgoing<B> {
+pub(crate) struct MessageWriter<B> {
     /// Written first: the head, sizes of chunks, small pieces.
     copied: BytesMut,
     /// Written then: a larger piece.
@@ -36,7 +36,7 @@ pub(crate) struct Outgoing<B> {
     is_unflushed: bool,
 }
 
-impl<B> Outgoing<B>
+impl<B> MessageWriter<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxedError>> + Send + Unpin + 'static,
 {
@@ -198,7 +198,7 @@ where
 
     /// What is left of it, whatever its body is.
     pub(crate) fn rest(&mut self) -> Rest {
-        Outgoing {
+        MessageWriter {
             copied: std::mem::take(&mut self.copied),
             piece: std::mem::take(&mut self.piece),
             end: std::mem::take(&mut self.end),
@@ -215,7 +215,7 @@ where
 }
 
 /// The rest of a message, whatever its body is.
-pub(crate) type Rest = Outgoing<UnsyncBoxBody<Bytes, BoxedError>>;
+pub(crate) type Rest = MessageWriter<UnsyncBoxBody<Bytes, BoxedError>>;
 
 /// The body is not as long as it said.
 fn other_length() -> Break {
@@ -288,25 +288,25 @@ mod tests {
         }
     }
 
-    fn outgoing(pieces: &[&[u8]], framing: Framing) -> Outgoing<Frames> {
-        Outgoing::new("head ".as_bytes().into(), framing, Frames::of(pieces))
+    fn writer(pieces: &[&[u8]], framing: Framing) -> MessageWriter<Frames> {
+        MessageWriter::new("head ".as_bytes().into(), framing, Frames::of(pieces))
     }
 
     fn written(pieces: &[&[u8]], framing: Framing, narrow: usize) -> Result<String, Break> {
-        let mut outgoing = outgoing(pieces, framing);
+        let mut writer = writer(pieces, framing);
         let mut to = Narrow(Vec::new(), narrow);
         let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(done) = outgoing.poll(&mut to, &mut cx) else {
+        let Poll::Ready(done) = writer.poll(&mut to, &mut cx) else {
             panic!("nothing is waited for");
         };
         done?;
-        assert!(outgoing.is_done());
+        assert!(writer.is_done());
         Ok(String::from_utf8(to.0).unwrap())
     }
 
     #[test]
     fn bodies_are_framed_whatever_their_pieces_and_however_they_leave() {
-        let large = "x".repeat(Outgoing::<Frames>::SMALL + 1);
+        let large = "x".repeat(MessageWriter::<Frames>::SMALL + 1);
         let size = large.len();
         let data = format!("head ab{large}c{large}");
         let chunks = format!(
@@ -335,9 +335,9 @@ mod tests {
 
     #[test]
     fn a_small_body_leaves_with_its_head() {
-        let mut outgoing = outgoing(&[b"abc"], Framing::Length(3));
+        let mut writer = writer(&[b"abc"], Framing::Length(3));
         let mut cx = Context::from_waker(Waker::noop());
-        outgoing.take_in(&mut cx).unwrap();
-        assert_eq!(outgoing.copied, "head abc");
+        writer.take_in(&mut cx).unwrap();
+        assert_eq!(writer.copied, "head abc");
     }
 }

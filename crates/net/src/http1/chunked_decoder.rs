@@ -7,8 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use memchr::{memchr, memchr_iter};
 
+use super::body_decoder::Step;
 use super::head;
-use super::left::Step;
 
 /// Bytes of a size and its extensions, which nobody uses.
 const MOST_LINE: usize = 1024;
@@ -20,7 +20,7 @@ const CRLF: &[u8; 2] = b"\r\n";
 
 /// A body in chunks, between two steps.
 #[derive(Debug, Default)]
-pub(crate) enum Chunks {
+pub(crate) enum ChunkedDecoder {
     /// A size is next.
     #[default]
     Size,
@@ -46,7 +46,7 @@ pub enum ChunkError {
     Trailers,
 }
 
-impl Chunks {
+impl ChunkedDecoder {
     /// Takes the next step out of `bytes`.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ mod tests {
     type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
 
     fn read(pieces: &[&[u8]]) -> Result<Read, ChunkError> {
-        let (mut chunks, mut bytes) = (Chunks::default(), BytesMut::new());
+        let (mut chunks, mut bytes) = (ChunkedDecoder::default(), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), None);
         for piece in pieces {
             bytes.extend_from_slice(piece);

@@ -22,8 +22,8 @@ use super::upstream_body::UpstreamBody;
 use crate::error::{BoxedError, Break};
 use crate::http1::answer_head::{self, Head};
 use crate::http1::incoming::Source;
-use crate::http1::outgoing::Outgoing;
-use crate::http1::unread::Unread;
+use crate::http1::message_writer::MessageWriter;
+use crate::http1::read_buffer::ReadBuffer;
 use crate::transport::Transport;
 use crate::upgrade::Switched;
 
@@ -32,10 +32,10 @@ use crate::upgrade::Switched;
 const MOST_BEFORE_HEAD: usize = 1024 * 1024;
 
 /// An open connection to upstream with nothing on it, or with one exchange on it.
-pub(crate) struct Warm {
+pub(crate) struct UpstreamConnection {
     pub(crate) transport: Transport,
     /// What was read and belongs to nothing yet.
-    pub(crate) unread: Unread,
+    pub(crate) unread: ReadBuffer,
     /// Upstream will keep it open after this exchange.
     keeps: bool,
     home: Weak<Pool>,
@@ -43,12 +43,12 @@ pub(crate) struct Warm {
     origin: Option<Origin>,
 }
 
-impl Warm {
+impl UpstreamConnection {
     /// Speaks HTTP/1.1 on a fresh transport.
     pub(crate) fn new(transport: Transport, origin: Option<Origin>, home: Weak<Pool>) -> Box<Self> {
         Box::new(Self {
             transport,
-            unread: Unread::new(),
+            unread: ReadBuffer::new(),
             keeps: true,
             home,
             origin,
@@ -76,7 +76,7 @@ impl Warm {
     /// Sends a request and waits for the head of its response. Dropping the future closes the connection.
     pub(crate) async fn exchange<B>(
         mut self: Box<Self>,
-        request: &mut Outgoing<B>,
+        request: &mut MessageWriter<B>,
         is_head: bool,
     ) -> Result<Response<UpstreamBody>, Break>
     where
@@ -100,7 +100,7 @@ impl Warm {
 
     fn poll_exchange<B>(
         &mut self,
-        request: &mut Outgoing<B>,
+        request: &mut MessageWriter<B>,
         awaited: &mut AwaitedHead,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, Break>>
@@ -155,7 +155,7 @@ impl Warm {
 }
 
 /// The body of an answer, and before it its head.
-impl Source for Warm {
+impl Source for UpstreamConnection {
     fn unread(&mut self) -> &mut BytesMut {
         &mut self.unread.bytes
     }
@@ -196,9 +196,9 @@ impl AwaitedHead {
     }
 }
 
-impl fmt::Debug for Warm {
+impl fmt::Debug for UpstreamConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warm")
+        f.debug_struct("UpstreamConnection")
             .field("keeps", &self.keeps)
             .finish_non_exhaustive()
     }

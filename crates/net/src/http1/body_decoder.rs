@@ -4,16 +4,16 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::SizeHint;
 
-use super::chunks::{self, ChunkError, Chunks};
+use super::chunked_decoder::{self, ChunkError, ChunkedDecoder};
 use super::head::Framing;
 
 /// What is left of a body.
 #[derive(Debug)]
-pub(crate) enum Left {
+pub(crate) enum BodyDecoder {
     Nothing,
     /// So many bytes; at least one.
     Length(u64),
-    Chunks(Chunks),
+    Chunked(ChunkedDecoder),
     /// All until the connection ends.
     UntilClose,
 }
@@ -29,13 +29,13 @@ pub(crate) enum Step {
     More,
 }
 
-impl Left {
+impl BodyDecoder {
     /// All of a body that is framed like this.
     pub(crate) fn of(framing: Framing) -> Self {
         match framing {
             Framing::Nothing => Self::Nothing,
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunks(Chunks::default()),
+            Framing::Chunked => Self::Chunked(ChunkedDecoder::default()),
             Framing::UntilClose => Self::UntilClose,
         }
     }
@@ -47,9 +47,9 @@ impl Left {
     pub(crate) fn step(&mut self, unread: &mut BytesMut) -> Result<Step, ChunkError> {
         let step = match self {
             Self::Nothing => Step::End(HeaderMap::new()),
-            Self::Chunks(chunks) => chunks.step(unread)?,
+            Self::Chunked(chunks) => chunks.step(unread)?,
             Self::Length(_) | Self::UntilClose if unread.is_empty() => Step::More,
-            Self::Length(left) => Step::Data(chunks::take(unread, left)),
+            Self::Length(left) => Step::Data(chunked_decoder::take(unread, left)),
             Self::UntilClose => Step::Data(unread.split().freeze()),
         };
         if matches!(self, Self::Length(0)) || matches!(step, Step::End(_)) {
@@ -66,7 +66,7 @@ impl Left {
         match self {
             Self::Nothing => SizeHint::with_exact(0),
             Self::Length(left) => SizeHint::with_exact(*left),
-            Self::Chunks(_) | Self::UntilClose => SizeHint::default(),
+            Self::Chunked(_) | Self::UntilClose => SizeHint::default(),
         }
     }
 }

@@ -14,13 +14,13 @@ const MOST_ROOM: usize = 64 * 1024;
 
 /// The bytes, and room for more that follows how much comes at a time.
 #[derive(Debug)]
-pub(crate) struct Unread {
+pub(crate) struct ReadBuffer {
     pub(crate) bytes: BytesMut,
     /// Room for the next read.
     room: usize,
 }
 
-impl Unread {
+impl ReadBuffer {
     /// Nothing, and no room yet.
     pub(crate) fn new() -> Self {
         Self {

@@ -13,8 +13,8 @@ use tokio::task::coop;
 
 use super::watched::Watched;
 use crate::http1::incoming::Source;
+use crate::http1::read_buffer::ReadBuffer;
 use crate::http1::request_head::{self, Head, Limits};
-use crate::http1::unread::Unread;
 
 /// What a client waits for that asked before it sends its body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -22,9 +22,9 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const MOST_AHEAD: usize = 64 * 1024;
 
 /// The connection. Its parts are used in turn by one task, so its lock is never waited for.
-pub(crate) struct Line {
+pub(crate) struct ClientConnection {
     pub(crate) io: Watched,
-    pub(crate) unread: Unread,
+    pub(crate) unread: ReadBuffer,
     /// Nothing of the request is left to be read.
     pub(crate) body_is_over: bool,
     /// Why no more comes of a request that has not ended.
@@ -62,15 +62,15 @@ pub(crate) enum Next {
 }
 
 /// Takes the lock.
-pub(crate) fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock(connection: &Mutex<ClientConnection>) -> MutexGuard<'_, ClientConnection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Line {
+impl ClientConnection {
     pub(crate) fn new(io: Watched) -> Self {
         Self {
             io,
-            unread: Unread::new(),
+            unread: ReadBuffer::new(),
             body_is_over: true,
             gone: None,
             interim: b"",
@@ -180,7 +180,7 @@ impl Line {
 }
 
 /// The body of a request.
-impl Source for Line {
+impl Source for ClientConnection {
     fn unread(&mut self) -> &mut BytesMut {
         &mut self.unread.bytes
     }
@@ -199,7 +199,7 @@ impl Source for Line {
 }
 
 /// Writes to a connection, which is free between two writes: the body that is written may be read from it.
-pub(crate) struct Writer<'l>(pub(crate) &'l Mutex<Line>);
+pub(crate) struct Writer<'l>(pub(crate) &'l Mutex<ClientConnection>);
 
 impl AsyncWrite for Writer<'_> {
     fn poll_write(
@@ -207,9 +207,9 @@ impl AsyncWrite for Writer<'_> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut line = lock(self.0);
-        ready!(line.poll_interim(cx))?;
-        Pin::new(&mut line.io).poll_write(cx, bytes)
+        let mut connection = lock(self.0);
+        ready!(connection.poll_interim(cx))?;
+        Pin::new(&mut connection.io).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -217,9 +217,9 @@ impl AsyncWrite for Writer<'_> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut line = lock(self.0);
-        ready!(line.poll_interim(cx))?;
-        Pin::new(&mut line.io).poll_write_vectored(cx, parts)
+        let mut connection = lock(self.0);
+        ready!(connection.poll_interim(cx))?;
+        Pin::new(&mut connection.io).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
