@@ -98,8 +98,7 @@ where
                 self.broke = Some(broke);
             }
             if self.has_unwritten() {
-                let parts = [&self.copied[..], &self.piece[..], self.end].map(IoSlice::new);
-                match ready!(Pin::new(&mut *to).poll_write_vectored(cx, &parts))? {
+                match ready!(self.poll_write(to, cx))? {
                     0 => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
                     written => self.wrote(written),
                 }
@@ -116,6 +115,21 @@ where
                 (None, Some(_)) => Poll::Pending,
             };
         }
+    }
+
+    /// Writes some of what is there.
+    fn poll_write<T: AsyncWrite + Unpin>(
+        &self,
+        to: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let to = Pin::new(to);
+        if self.piece.is_empty() && self.end.is_empty() {
+            // The usual case, and the system takes one part for less than a list of one: 0.4 of 7 microseconds.
+            return to.poll_write(cx, &self.copied);
+        }
+        let parts = [&self.copied[..], &self.piece[..], self.end].map(IoSlice::new);
+        to.poll_write_vectored(cx, &parts)
     }
 
     fn wrote(&mut self, mut bytes: usize) {
