@@ -297,7 +297,7 @@ impl Call {
             Passage {
                 upstream: body,
                 early: VecDeque::new(),
-                share: None,
+                reserved: None,
                 broke: None,
                 edit,
                 comment,
@@ -379,26 +379,26 @@ impl Call {
         mut under_way: Box<CallUnderWay>,
         settings: &Settings,
     ) -> Response<AnswerBody> {
-        let mut share = self.shared.answer_memory.share();
+        let mut reserved = self.shared.answer_memory.reserve();
         let patience = Patience {
             most: settings.held_answer_bytes,
             most_together: settings.held_answers_total,
             time: settings.held_answer_time,
         };
-        match hold::hold(body, &mut under_way, &mut share, &patience).await {
+        match hold::hold(body, &mut under_way, &mut reserved, &patience).await {
             Held::Whole { bytes, sized } => {
                 let came = Instant::now();
                 let ours = under_way.ours();
                 let settled = under_way.settle_before_head(End::Complete).await;
                 settled.tags().put_on(&mut head);
                 self.shared.figures.overhead.observe(ours + came.elapsed());
-                Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(share)))
+                Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(reserved)))
             }
             Held::Partial { early, rest, broke } => {
                 let passage = Passage {
                     upstream: rest,
                     early,
-                    share: Some(share),
+                    reserved: Some(reserved),
                     broke,
                     edit: None,
                     comment: false,

@@ -10,9 +10,10 @@ use http_body::{Body, Frame, SizeHint};
 use net::UpstreamBody;
 use tokio::time::Sleep;
 
-use super::memory::Share;
+use super::memory::Reservation;
 use super::metered_body::MeteredBody;
 use super::sighted_body::{Sight, SightedBody};
+use super::whole_body::WholeBody;
 use crate::heads::hop_by_hop;
 use crate::tags;
 
@@ -30,13 +31,7 @@ pub struct AnswerBody {
 
 #[derive(Debug)]
 enum Shape {
-    /// All bytes are here; `sized` tells the length beforehand, as upstream did.
-    Whole {
-        bytes: Option<Bytes>,
-        sized: bool,
-        /// The memory they take, given back when dropped.
-        _share: Option<Share>,
-    },
+    Whole(WholeBody),
     /// Passed on unread.
     Passing(UpstreamBody),
     /// Read while it passes.
@@ -54,12 +49,8 @@ impl AnswerBody {
     }
 
     /// Bytes that are all here, and the memory they take; `sized` tells their length beforehand.
-    pub(crate) fn whole(bytes: Bytes, sized: bool, share: Option<Share>) -> AnswerBody {
-        AnswerBody::of(Shape::Whole {
-            bytes: Some(bytes),
-            sized,
-            _share: share,
-        })
+    pub(crate) fn whole(bytes: Bytes, sized: bool, reserved: Option<Reservation>) -> AnswerBody {
+        AnswerBody::of(Shape::Whole(WholeBody::new(bytes, sized, reserved)))
     }
 
     /// Upstream's body, unread.
@@ -69,7 +60,7 @@ impl AnswerBody {
 
     /// The same, looked at on its way where it comes from upstream as it is.
     pub(crate) fn sighted(mut self, sight: Sight) -> AnswerBody {
-        self.shape = match std::mem::replace(&mut self.shape, Shape::NOTHING) {
+        self.shape = match std::mem::replace(&mut self.shape, Shape::nothing()) {
             Shape::Passing(body) => Shape::Sighted(Box::new(SightedBody::new(body, sight))),
             shape => shape,
         };
@@ -86,7 +77,7 @@ impl Drop for AnswerBody {
     /// A client that leaves drops its answer.
     fn drop(&mut self) {
         if let Shape::Metered(_) = &self.shape
-            && let Shape::Metered(body) = std::mem::replace(&mut self.shape, Shape::NOTHING)
+            && let Shape::Metered(body) = std::mem::replace(&mut self.shape, Shape::nothing())
             && let Some(finishing) = body.left()
         {
             finishing.begin();
@@ -135,9 +126,7 @@ impl Body for AnswerBody {
         }
         match &self.shape {
             // A body of unknown length must be framed as such, even where it is empty.
-            Shape::Whole { bytes, sized, .. } => {
-                *sized && bytes.as_ref().is_none_or(Bytes::is_empty)
-            }
+            Shape::Whole(body) => body.is_sized() && body.is_empty(),
             Shape::Passing(body) => body.is_end_stream(),
             Shape::Metered(body) => body.is_end(),
             Shape::Sighted(body) => body.is_end(),
@@ -146,10 +135,7 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.shape {
-            Shape::Whole {
-                bytes, sized: true, ..
-            } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Shape::Whole { sized: false, .. } => SizeHint::default(),
+            Shape::Whole(body) => body.size_hint(),
             Shape::Passing(body) => body.size_hint(),
             Shape::Metered(body) => body.size_hint(),
             Shape::Sighted(body) => body.size_hint(),
@@ -171,21 +157,16 @@ fn cleared(frame: Frame<Bytes>) -> Frame<Bytes> {
 
 impl Shape {
     /// What is left of a body that was taken.
-    const NOTHING: Shape = Shape::Whole {
-        bytes: None,
-        sized: true,
-        _share: None,
-    };
+    fn nothing() -> Shape {
+        Shape::Whole(WholeBody::new(Bytes::new(), true, None))
+    }
 
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
-            Shape::Whole { bytes, .. } => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
+            Shape::Whole(body) => Poll::Ready(body.take().map(Ok)),
             Shape::Passing(body) => Pin::new(body)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(Broken::Upstream))),

@@ -10,7 +10,7 @@ use net::UpstreamBody;
 
 use super::answer_body::Broken;
 use super::frames::{Deadline, Gathered};
-use super::memory::Share;
+use super::memory::Reservation;
 use crate::settling::call_under_way::CallUnderWay;
 
 /// How long and how large an answer may be to be held.
@@ -39,7 +39,7 @@ pub(crate) enum Held {
 pub(crate) async fn hold(
     mut body: UpstreamBody,
     call: &mut CallUnderWay,
-    share: &mut Share,
+    reserved: &mut Reservation,
     patience: &Patience,
 ) -> Held {
     let mut early = Gathered::default();
@@ -71,7 +71,7 @@ pub(crate) async fn hold(
         call.read(data);
         let fits = early.length() + bytes <= patience.most
             && call.decoded_bytes() <= patience.most as u64
-            && share.grow(bytes, patience.most_together);
+            && reserved.grow(bytes, patience.most_together);
         early.push(frame);
         if !fits {
             break None;

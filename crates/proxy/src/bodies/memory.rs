@@ -16,9 +16,9 @@ impl Memory {
         })
     }
 
-    /// A share that holds nothing yet.
-    pub(crate) fn share(self: &Arc<Memory>) -> Share {
-        Share {
+    /// Nothing yet.
+    pub(crate) fn reserve(self: &Arc<Memory>) -> Reservation {
+        Reservation {
             memory: Arc::clone(self),
             bytes: 0,
         }
@@ -27,13 +27,13 @@ impl Memory {
 
 /// The bytes that one call holds; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct Reservation {
     memory: Arc<Memory>,
     bytes: usize,
 }
 
-impl Share {
-    /// Takes more, unless all shares together would pass `most`.
+impl Reservation {
+    /// Takes more, unless all of them together would pass `most`.
     pub(crate) fn grow(&mut self, bytes: usize, most: usize) -> bool {
         let used = self.memory.used.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
@@ -46,7 +46,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -57,11 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_bounded_together_and_given_back() {
+    fn reservations_are_bounded_together_and_given_back() {
         let memory = Memory::new();
-        let mut first = memory.share();
+        let mut first = memory.reserve();
         assert!(first.grow(60, 100));
-        let mut second = memory.share();
+        let mut second = memory.reserve();
         assert!(!second.grow(41, 100));
         assert!(second.grow(40, 100));
         drop(first);

@@ -20,7 +20,7 @@ use super::comment;
 use super::edit::Edit;
 use super::finish::Finishing;
 use super::frames;
-use super::memory::Share;
+use super::memory::Reservation;
 use crate::settling::call_under_way::CallUnderWay;
 
 /// How long the bytes with a stream's own end wait for upstream's end, so that both leave in one flush: an
@@ -34,7 +34,7 @@ pub(crate) struct Passage {
     /// Frames taken, and read, while the answer was held; not yet passed on.
     pub(crate) early: VecDeque<Frame<Bytes>>,
     /// The memory they take.
-    pub(crate) share: Option<Share>,
+    pub(crate) reserved: Option<Reservation>,
     /// The break found while the answer was held; comes after `early`.
     pub(crate) broke: Option<Broken>,
     /// What is taken out on the way.
@@ -148,7 +148,7 @@ impl MeteredBody {
         if let Some(frame) = self.passage.early.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
-        self.passage.share = None;
+        self.passage.reserved = None;
         if let Some(broken) = self.passage.broke.take() {
             return Poll::Ready(Some(Err(broken)));
         }

@@ -10,3 +10,4 @@ pub(crate) mod memory;
 pub(crate) mod metered_body;
 pub(crate) mod request_body;
 pub(crate) mod sighted_body;
+pub(crate) mod whole_body;

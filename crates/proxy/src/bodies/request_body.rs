@@ -12,7 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use net::{Break, ClientBody};
 
 use super::frames::{self, Deadline, Gathered};
-use super::memory::{Memory, Share};
+use super::memory::{Memory, Reservation};
+use super::whole_body::WholeBody;
 
 /// What goes upstream.
 #[derive(Debug)]
@@ -24,17 +25,11 @@ pub(crate) struct RequestBody {
 
 #[derive(Debug)]
 enum Shape {
-    /// All of it; `sized` tells its length beforehand, as the client did.
-    Whole {
-        bytes: Option<Bytes>,
-        sized: bool,
-        /// The memory it takes, given back when dropped.
-        share: Share,
-    },
+    Whole(WholeBody),
     /// What was taken before it proved too long or too slow to be held, with the memory that takes; then the rest.
     Streaming {
         early: VecDeque<Frame<Bytes>>,
-        share: Option<Share>,
+        reserved: Option<Reservation>,
         rest: ClientBody,
     },
 }
@@ -62,7 +57,7 @@ impl RequestBody {
     pub(crate) fn unread(body: ClientBody) -> RequestBody {
         RequestBody::of(Shape::Streaming {
             early: VecDeque::new(),
-            share: None,
+            reserved: None,
             rest: body,
         })
     }
@@ -80,7 +75,7 @@ impl RequestBody {
             return Ok(RequestBody::unread(body));
         }
         let sized = body.size_hint().exact().is_some();
-        let mut share = memory.share();
+        let mut reserved = memory.reserve();
         let mut early = Gathered::default();
         let mut deadline = Deadline::of(bounds.time);
         while !body.is_end_stream() {
@@ -90,7 +85,7 @@ impl RequestBody {
                     let frame = frame?;
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
                     let fits = early.length() + bytes <= bounds.most
-                        && share.grow(bytes, bounds.most_together)
+                        && reserved.grow(bytes, bounds.most_together)
                         && frame.is_data();
                     early.push(frame);
                     !fits
@@ -98,20 +93,15 @@ impl RequestBody {
                 Err(_too_slow) => true,
             };
             if too_slow {
-                let share = Some(share);
                 return Ok(RequestBody::of(Shape::Streaming {
                     early: early.into_frames(),
-                    share,
+                    reserved: Some(reserved),
                     rest: body,
                 }));
             }
         }
-        let bytes = Some(early.join());
-        Ok(RequestBody::of(Shape::Whole {
-            bytes,
-            sized,
-            share,
-        }))
+        let whole = WholeBody::new(early.join(), sized, Some(reserved));
+        Ok(RequestBody::of(Shape::Whole(whole)))
     }
 
     /// Whether bytes of it have been asked for.
@@ -122,7 +112,7 @@ impl RequestBody {
     /// The bytes, where all of them are here.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match &self.shape {
-            Shape::Whole { bytes, .. } => bytes.as_ref(),
+            Shape::Whole(body) => body.bytes(),
             Shape::Streaming { .. } => None,
         }
     }
@@ -130,15 +120,15 @@ impl RequestBody {
     /// Takes more memory beside the held bytes, for a copy of them, unless all bodies together would pass `most`.
     pub(crate) fn grow(&mut self, bytes: usize, most: usize) -> bool {
         match &mut self.shape {
-            Shape::Whole { share, .. } => share.grow(bytes, most),
+            Shape::Whole(body) => body.grow(bytes, most),
             Shape::Streaming { .. } => false,
         }
     }
 
     /// Puts other bytes in place of those held.
     pub(crate) fn replace(&mut self, with: Vec<u8>) {
-        if let Shape::Whole { bytes, .. } = &mut self.shape {
-            *bytes = Some(Bytes::from(with));
+        if let Shape::Whole(body) = &mut self.shape {
+            body.replace(Bytes::from(with));
         }
     }
 }
@@ -154,15 +144,16 @@ impl Body for RequestBody {
         let body = self.get_mut();
         body.leaving.store(true, Ordering::Relaxed);
         match &mut body.shape {
-            Shape::Whole { bytes, .. } => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
-            Shape::Streaming { early, share, rest } => {
+            Shape::Whole(body) => Poll::Ready(body.take().map(Ok)),
+            Shape::Streaming {
+                early,
+                reserved,
+                rest,
+            } => {
                 if let Some(frame) = early.pop_front() {
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                *share = None;
+                *reserved = None;
                 Pin::new(rest).poll_frame(context)
             }
         }
@@ -170,17 +161,14 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.shape {
-            Shape::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Shape::Whole(body) => body.is_empty(),
             Shape::Streaming { early, rest, .. } => early.is_empty() && rest.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.shape {
-            Shape::Whole { sized: false, .. } => SizeHint::default(),
-            Shape::Whole { bytes, .. } => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Shape::Whole(body) => body.size_hint(),
             Shape::Streaming { early, rest, .. } => {
                 let taken = frames::length(early) as u64;
                 match rest.size_hint().exact() {
