@@ -7,6 +7,7 @@ mod estimates;
 mod first_sight;
 mod forecast;
 mod lookup;
+mod runs;
 mod socket_bytes;
 mod sockets;
 mod sparse;

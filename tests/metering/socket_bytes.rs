@@ -145,8 +145,8 @@ async fn a_request_that_fails_before_its_response_leaves_the_next_one_alone() {
     assert!(!assumes.contains("service-tier"), "{word:?}");
 }
 
-#[tokio::test]
-async fn an_end_that_is_said_again_is_no_other_call() {
+/// How often a response was settled of which upstream says this, behind one question.
+async fn settlements(says: &[Value]) -> usize {
     let data = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -154,15 +154,28 @@ async fn an_end_that_is_said_again_is_no_other_call() {
     let folder = data.path().to_str().expect("text");
     let mut proxy = Proxy::start(setup.variable("TOLLFREE_DATA_DIR", folder));
     let (_, _, mut client, mut upstream) = opened(&listener, proxy.address(), "").await;
-    let end = completed("resp_again").to_string();
-    let ends = plain_frame(TEXT, end.as_bytes()).repeat(3);
-    // An end before its beginning is another story.
-    said(&mut client, &mut upstream, &create("hi", None), &ends).await;
+    let frames = says
+        .iter()
+        .map(|event| plain_frame(TEXT, event.to_string().as_bytes()));
+    let frames = frames.collect::<Vec<_>>().concat();
+    said(&mut client, &mut upstream, &create("hi", None), &frames).await;
     drop((client, upstream));
     proxy.terminate();
     assert!(proxy.wait_for_exit().success());
-    let rows = harness::sqlite::read(data.path()).expect("a ledger").rows;
-    assert_eq!(rows.len(), 1, "settled once");
+    let ledger = harness::sqlite::read(data.path()).expect("a ledger");
+    ledger.rows.len()
+}
+
+#[tokio::test]
+async fn what_is_said_again_of_a_response_is_no_other_call() {
+    let end = completed("resp_again");
+    // An end before its beginning is another story.
+    let ends = [end.clone(), end.clone(), end.clone()];
+    assert_eq!(settlements(&ends).await, 1, "ends");
+    let begin = json!({"type": "response.created", "response": {"id": "resp_again", "object": "response",
+        "status": "in_progress", "model": MODEL, "usage": null}});
+    let begins = [begin.clone(), begin.clone(), end.clone(), begin];
+    assert_eq!(settlements(&begins).await, 1, "beginnings");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::bodies::sighted_body::{Sight, SightReader};
 use crate::call::{Call, Ending, request_id, text};
 use crate::heads::forward::{self, Accept};
 use crate::look_up::recent::Names;
+use crate::settling::awaited::ShownTo;
 use crate::tags::Tags;
 
 impl Call {
@@ -43,9 +44,14 @@ impl Call {
             .send(RequestBody::unread(body), Accept::Readable)
             .await
             .map_err(|error| Ending::from(Self::refusal(&error)))?;
-        let form = Form::of(text(answer.headers(), &CONTENT_TYPE));
-        let codings = Coding::of(asked::coding_values(answer.headers()));
-        let passed = self.pass_unread(answer, Reason::Replay);
+        let (head, body) = answer.into_parts();
+        let form = Form::of(text(&head.headers, &CONTENT_TYPE));
+        let codings = Coding::of(asked::coding_values(&head.headers));
+        let shown_to = ShownTo {
+            organization: self.whose(&head).organization,
+            key: self.key,
+        };
+        let passed = self.pass_on(head, body, None, Reason::Replay);
         let codings = codings.filter(|_| passed.status().is_success());
         let reader = codings.and_then(|codings| SightReader::new(shown, form, &codings));
         let Some(reader) = reader else {
@@ -54,7 +60,7 @@ impl Call {
         Ok(passed.map(|body| {
             body.sighted(Sight {
                 shared: Arc::clone(&self.shared),
-                key: self.key,
+                shown_to,
                 reader,
             })
         }))
@@ -68,11 +74,6 @@ impl Call {
     ) -> Response<AnswerBody> {
         let (head, body) = answer.into_parts();
         self.whose(&head);
-        let reason = if head.status.is_success() {
-            reason
-        } else {
-            Reason::ErrorResponse
-        };
         self.pass_on(head, body, None, reason)
     }
 
@@ -85,6 +86,11 @@ impl Call {
         reason: Reason,
     ) -> Response<AnswerBody> {
         self.shared.figures.passed(endpoint);
+        let reason = if head.status.is_success() {
+            reason
+        } else {
+            Reason::ErrorResponse
+        };
         let request_id = request_id(&head.headers);
         forward::answer_head(&mut head, false);
         let names = Names {

@@ -13,15 +13,14 @@ use net::UpstreamBody;
 use wire::{Coding, End, Form, ListReader, Reading, ResponseReader, Shows};
 
 use super::answer_body::Broken;
-use crate::keys::KeyHash;
 use crate::proxy::Shared;
+use crate::settling::awaited::ShownTo;
 use crate::settling::first_sight;
 
 /// Who looks on.
 pub(crate) struct Sight {
     pub(crate) shared: Arc<Shared>,
-    /// The key of whoever asked.
-    pub(crate) key: Option<KeyHash>,
+    pub(crate) shown_to: ShownTo,
     pub(crate) reader: SightReader,
 }
 
@@ -144,18 +143,18 @@ impl SightedBody {
         };
         let Sight {
             shared,
-            key,
+            shown_to,
             reader,
         } = sight;
         let mut whole = Vec::new();
         for reading in reader.finish() {
             match reading {
                 Reading::Reported(reported) => whole.push(reported),
-                Reading::Missing(missing) => first_sight::ended(&shared, &missing),
+                Reading::Missing(missing) => first_sight::ended(&shared, &shown_to, &missing),
             }
         }
         if !whole.is_empty() {
-            self.settling = Some(Box::pin(first_sight::seen(shared, key, whole)));
+            self.settling = Some(Box::pin(first_sight::seen(shared, shown_to, whole)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::Row;
-use meter::{Certainty, Day, GroupId, Rules, Settlement, SlackSource, Verdict};
+use meter::{Certainty, Day, GroupId, Organization, Rules, Settlement, SlackSource, Verdict};
 use wire::Metered;
 
 use super::row;
@@ -46,6 +46,14 @@ pub(crate) struct Unseen {
     pub(crate) uncounted: Option<Uncounted>,
 }
 
+/// Who was shown an answer that tells of an earlier call.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownTo {
+    /// As the answer says, or as the key was last seen with.
+    pub(crate) organization: Organization,
+    pub(crate) key: Option<KeyHash>,
+}
+
 /// What a settlement without usage put into the slack for calls whose usage is not known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Uncounted {
@@ -57,6 +65,12 @@ pub(crate) struct Uncounted {
 }
 
 impl Unseen {
+    /// Whether an answer that was shown to these may tell of it: nobody else's answer moves it.
+    pub(crate) fn is_of(&self, shown_to: &ShownTo) -> bool {
+        self.whose.organization == shown_to.organization
+            || (self.key.is_some() && self.key == shown_to.key)
+    }
+
     /// Whether it is too late for it at this instant, in Unix milliseconds.
     pub(crate) fn is_given_up(&self, now: i64) -> bool {
         now.saturating_sub(self.began_at) > LONGEST_WAIT
@@ -166,9 +180,16 @@ impl Awaited {
         }
     }
 
-    /// The call that awaits this response, to whoever asks first.
-    pub(crate) fn take(&self, response_id: &str) -> Option<Unseen> {
+    /// The call that awaits this response, if it may be told of; to whoever asks first.
+    pub(crate) fn take(
+        &self,
+        response_id: &str,
+        may: impl FnOnce(&Unseen) -> bool,
+    ) -> Option<Unseen> {
         let mut state = self.state();
+        if !may(state.by_response.get(response_id)?) {
+            return None;
+        }
         let unseen = state.by_response.remove(response_id)?;
         let hash = state.hash(response_id);
         state.look_for(hash);
@@ -253,14 +274,14 @@ mod tests {
     fn each_is_given_out_once_and_an_id_can_come_again() {
         let awaited = Awaited::default();
         awaited.put(unseen("resp_1"));
-        assert!(awaited.take("resp_1").is_some());
-        assert!(awaited.take("resp_1").is_none());
+        assert!(awaited.take("resp_1", |_| true).is_some());
+        assert!(awaited.take("resp_1", |_| true).is_none());
         assert!(
             !awaited.is_new(KEY, "resp_1"),
             "it is not looked for in the ledger either"
         );
         awaited.put(unseen("resp_1"));
-        assert!(awaited.take("resp_1").is_some());
+        assert!(awaited.take("resp_1", |_| true).is_some());
         assert!(awaited.is_new(KEY, "resp_2") && !awaited.is_new(KEY, "resp_2"));
         assert!(
             awaited.is_new(KeyHash::of_bytes([2; 16]), "resp_2"),
@@ -276,7 +297,7 @@ mod tests {
             awaited.put(unseen(&number.to_string()));
         }
         awaited.put(unseen("again"));
-        assert!(awaited.take("again").is_some());
+        assert!(awaited.take("again", |_| true).is_some());
     }
 
     #[test]
@@ -286,10 +307,10 @@ mod tests {
         for number in 0..1_000 {
             let id = number.to_string();
             awaited.put(unseen(&id));
-            assert!(awaited.take(&id).is_some());
+            assert!(awaited.take(&id, |_| true).is_some());
         }
         assert!(awaited.state().order.len() <= FEW + 4);
-        assert!(awaited.take("stays").is_some());
+        assert!(awaited.take("stays", |_| true).is_some());
     }
 
     #[test]
@@ -299,7 +320,7 @@ mod tests {
             awaited.put(unseen(&number.to_string()));
             assert!(awaited.is_new(KEY, &format!("other {number}")));
         }
-        assert!(awaited.take("0").is_none() && awaited.take("1").is_some());
+        assert!(awaited.take("0", |_| true).is_none() && awaited.take("1", |_| true).is_some());
         let state = awaited.state();
         assert!(state.by_response.len() <= MOST_AWAITED && state.order.len() <= MOST_AWAITED);
         assert!(state.looked_for.len() <= MOST_LOOKED_FOR);

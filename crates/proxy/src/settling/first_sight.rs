@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::{Missing, Reported, Status};
 
-use super::awaited::Unseen;
+use super::awaited::{ShownTo, Unseen};
 use super::call_under_way::settled_tags;
 use super::outbox::Commit;
 use super::row::{self, Facts};
-use super::{hosted_tool_ran, served_tier, sight};
+use super::sight::{self, Told};
+use super::{hosted_tool_ran, served_tier};
 use crate::attribute::Whose;
 use crate::call_log;
 use crate::keys::KeyHash;
@@ -26,13 +27,13 @@ use crate::tags::Tags;
 
 /// Settles the calls that await these responses, as far as some do and nobody saw them before. Goes on if the sight is
 /// dropped.
-pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<Reported>) {
+pub(crate) async fn seen(shared: Arc<Shared>, shown_to: ShownTo, whole: Vec<Reported>) {
     let settling = tokio::spawn(async move {
         for reported in &whole {
-            if let Some(unseen) = find(&shared, key, reported).await {
+            if let Some(unseen) = find(&shared, &shown_to, reported).await {
                 settle_and_shelve(&shared, unseen, reported).await;
             } else {
-                tell_others(&shared, reported);
+                tell_others(&shared, &shown_to, reported);
             }
         }
     });
@@ -41,11 +42,11 @@ pub(crate) async fn seen(shared: Arc<Shared>, key: Option<KeyHash>, whole: Vec<R
 }
 
 /// The call may have begun at another replica.
-fn tell_others(shared: &Shared, reported: &Reported) {
+fn tell_others(shared: &Shared, shown_to: &ShownTo, reported: &Reported) {
     if let (Some(share), Some(id)) = (shared.share.get(), &reported.seen.response_id) {
         share.saw(Sight {
             response_id: id.clone(),
-            text: sight::text(reported),
+            text: sight::text(&shown_to.organization, reported),
         });
     }
 }
@@ -53,11 +54,20 @@ fn tell_others(shared: &Shared, reported: &Reported) {
 /// Settles the calls that other replicas saw whole, as long as any tell of them.
 pub(crate) async fn told(shared: Weak<Shared>, mut heard: mpsc::Receiver<String>) {
     while let Some(text) = heard.recv().await {
-        let (Some(shared), Some(reported)) = (shared.upgrade(), sight::read(&text)) else {
+        let (Some(shared), Some(told)) = (shared.upgrade(), sight::read(&text)) else {
             continue;
         };
+        let Told {
+            organization,
+            reported,
+        } = told;
         let id = reported.seen.response_id.as_deref().unwrap_or_default();
-        if let Some(unseen) = shared.awaited.take(id) {
+        // Keys are hashed by each replica in its own way: only the organization can be compared.
+        let may = |unseen: &Unseen| {
+            let organization = organization.as_deref();
+            organization.is_none_or(|name| unseen.whose.organization.names().any(|own| own == name))
+        };
+        if let Some(unseen) = shared.awaited.take(id, may) {
             settle_and_shelve(&shared, unseen, &reported).await;
         }
     }
@@ -70,10 +80,10 @@ async fn settle_and_shelve(shared: &Shared, unseen: Unseen, reported: &Reported)
 }
 
 /// The call that awaits this response has ended, and will never show a usage: it stays what the ledger has, unknown.
-pub(crate) fn ended(shared: &Shared, missing: &Missing) {
+pub(crate) fn ended(shared: &Shared, shown_to: &ShownTo, missing: &Missing) {
     let has_ended = missing.seen.status.is_some_and(Status::is_terminal);
     let id = missing.seen.response_id.as_deref().filter(|_| has_ended);
-    let unseen = id.and_then(|id| shared.awaited.take(id));
+    let unseen = id.and_then(|id| shared.awaited.take(id, |unseen| unseen.is_of(shown_to)));
     // An estimate stays the last word.
     if let Some(unseen) = unseen.filter(|unseen| unseen.estimated.is_none()) {
         let outcome = Outcome {
@@ -85,11 +95,11 @@ pub(crate) fn ended(shared: &Shared, missing: &Missing) {
     }
 }
 
-async fn find(shared: &Arc<Shared>, key: Option<KeyHash>, reported: &Reported) -> Option<Unseen> {
+async fn find(shared: &Arc<Shared>, shown_to: &ShownTo, reported: &Reported) -> Option<Unseen> {
     let id = reported.seen.response_id.as_deref()?;
-    let unseen = match shared.awaited.take(id) {
+    let unseen = match shared.awaited.take(id, |unseen| unseen.is_of(shown_to)) {
         Some(unseen) => unseen,
-        None => kept(shared, key?, id).await?,
+        None => kept(shared, shown_to.key?, id).await?,
     };
     (!unseen.is_given_up(shared.clock.now_milliseconds())).then_some(unseen)
 }

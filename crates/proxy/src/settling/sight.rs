@@ -1,14 +1,24 @@
 //! What of a whole answer goes from the replica that saw it to the one that its call began on. Must not know how it
 //! travels.
 
-use meter::{Payer, Usage};
+use meter::{Organization, Payer, Usage};
 use serde_json::{Value, json};
 use wire::{Reported, Seen, Status};
 
-/// A whole answer, written down.
-pub(crate) fn text(reported: &Reported) -> String {
+/// What another replica told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
+    /// The organization that the answer was shown to, where it is known.
+    pub(crate) organization: Option<Box<str>>,
+    pub(crate) reported: Reported,
+}
+
+/// A whole answer, written down, and whom it was shown to.
+pub(crate) fn text(organization: &Organization, reported: &Reported) -> String {
     let Reported { usage, seen } = reported;
+    let organization = (!organization.is_unknown()).then(|| organization.name());
     json!({
+        "organization": organization,
         "response_id": seen.response_id,
         "model": seen.model,
         "service_tier": seen.service_tier,
@@ -23,7 +33,7 @@ pub(crate) fn text(reported: &Reported) -> String {
 }
 
 /// The same, read again; `None` for a text that nobody of ours wrote.
-pub(crate) fn read(text: &str) -> Option<Reported> {
+pub(crate) fn read(text: &str) -> Option<Told> {
     let value: Value = serde_json::from_str(text).ok()?;
     let word = |name: &str| value.get(name)?.as_str().map(Into::into);
     let numbers: Vec<u64> = value
@@ -37,7 +47,7 @@ pub(crate) fn read(text: &str) -> Option<Reported> {
         return None;
     };
     let payer: Option<Box<str>> = word("payer");
-    Some(Reported {
+    let reported = Reported {
         usage: Usage {
             input,
             cached_input,
@@ -60,12 +70,17 @@ pub(crate) fn read(text: &str) -> Option<Reported> {
             status: Some(Status::Completed),
             ..Seen::default()
         },
+    };
+    Some(Told {
+        organization: word("organization"),
+        reported,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meter::Meter;
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
@@ -88,7 +103,17 @@ mod tests {
                 ..Seen::default()
             },
         };
-        assert_eq!(read(&text(&reported)), Some(reported));
+        let meter = Meter::new(0);
+        for (organization, named) in [
+            (meter.organizations().unknown(), None),
+            (
+                meter.organizations().named("acme").unwrap(),
+                Some("acme".into()),
+            ),
+        ] {
+            let told = read(&text(&organization, &reported)).unwrap();
+            assert_eq!((told.organization, &told.reported), (named, &reported));
+        }
         for odd in [
             "",
             "{}",

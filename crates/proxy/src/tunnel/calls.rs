@@ -175,7 +175,12 @@ impl Calls {
         response_id: Box<str>,
         model: Option<Box<str>>,
     ) {
-        if self.open.len() == MOST_OPEN {
+        let is_known = |id: &str| id == &*response_id;
+        // A beginning that is said again is no other call.
+        if self.open.len() == MOST_OPEN
+            || self.open.iter().any(|open| is_known(&open.response_id))
+            || self.ended.iter().any(|ended| is_known(ended))
+        {
             return;
         }
         let call = self.asked_in(lane.as_deref());
