@@ -13,7 +13,7 @@ use harness::day::{Way, keyed, taking};
 use harness::foreign::root;
 use harness::kept::{KEYS, Kept};
 use harness::patience::eventually;
-use harness::proxy::Proxy;
+use harness::proxy::{Proxy, ProxySetup};
 use harness::raw::{self, Answer, Request};
 use harness::sqlite;
 use serde_json::Value;
@@ -262,6 +262,28 @@ async fn a_token_is_asked_for_what_tells_something() {
     .await;
     assert!(!shown.text().contains(TOKEN), "{}", shown.text());
     assert!(!proxy.log().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_told_to_those_who_may_know() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let upstream = gone.local_addr().expect("an address").to_string();
+    drop(gone);
+    let setup = ProxySetup::to(&format!("http://{upstream}"));
+    let proxy = Proxy::start(setup.variable("TOLLFREE_ADMIN_TOKEN", TOKEN));
+    let call = Request::post("/v1/chat/completions", chat::ask("gpt-4o-mini", ""));
+    assert_eq!(proxy.exchange(&call).await.status(), 502);
+    let address = beside::address(&proxy);
+    for path in ["/healthz", "/readyz"] {
+        let answer = get(address, path).await;
+        let said = answer.text();
+        assert!(
+            said.contains(r#""status":"ok""#) && !said.contains(&upstream),
+            "{said}"
+        );
+        let answer = get(address, &format!("{path}?token={TOKEN}")).await;
+        assert!(answer.text().contains(&upstream), "{}", answer.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

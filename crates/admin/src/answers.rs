@@ -91,10 +91,11 @@ impl Answers {
     }
 
     /// `/healthz` and `/readyz`; `None` for any other path. Trouble beside the calls is `degraded` and no reason to
-    /// take calls away, unless `?strict=1` asks for it.
-    pub(crate) fn health(&self, path: &str, query: &str) -> Option<Answer> {
+    /// take calls away, unless `?strict=1` asks for it. What does not work is told only to whoever `may_know`: it names
+    /// organizations and addresses.
+    pub(crate) fn health(&self, path: &str, query: &str, may_know: bool) -> Option<Answer> {
         let strict = query.split('&').any(|pair| pair == "strict=1");
-        let status = match path {
+        let mut status = match path {
             "/healthz" | "/readyz" => self.status(),
             _ => return None,
         };
@@ -103,6 +104,9 @@ impl Answers {
             "degraded" => strict,
             _ => false,
         };
+        if !may_know {
+            status.notices.clear();
+        }
         let mut answer = Answer::of(&status);
         if bad {
             answer.status = StatusCode::SERVICE_UNAVAILABLE;

@@ -45,7 +45,7 @@ pub struct NoRandomness;
 
 impl Web {
     /// `hosts`: names, beside addresses and `localhost`, under which it is reached. `token`: asked of everybody, but
-    /// not for the page's own files and for `/healthz` and `/readyz`, which tell nothing.
+    /// not for the page's own files and for `/healthz` and `/readyz`, which tell a word without it.
     ///
     /// # Errors
     /// [`NoRandomness`].
@@ -97,10 +97,9 @@ impl Web {
                     Bytes::from_static(file.bytes),
                 );
             }
-            if let Some(answer) = self
-                .answers
-                .health(path, head.uri.query().unwrap_or_default())
-            {
+            let may_know = self.guard.token(head).is_ok();
+            let query = head.uri.query().unwrap_or_default();
+            if let Some(answer) = self.answers.health(path, query, may_know) {
                 return json(answer);
             }
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::control::Control;
 use super::{exit, print, refuse};
 use crate::banner::reachable;
-use crate::config::{Admin, Loaded};
+use crate::config::{Admin, Loaded, Secret};
 
 /// The longest wait for each step; an orchestrator waits no longer either.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ pub(crate) fn run(loaded: &Loaded, options: Options) -> ExitCode {
         return unanswered(why, options);
     };
     let address = reachable(moved(loaded).unwrap_or(address));
-    match ask(address, options.strict) {
+    match ask(address, options.strict, loaded.config.admin.token.as_ref()) {
         Ok((healthy, body)) => {
             let told = if options.json {
                 print(&format!("{body}\n"))
@@ -79,7 +79,11 @@ fn moved(loaded: &Loaded) -> Option<SocketAddr> {
 }
 
 /// Whether all is well, and the answer's body.
-fn ask(address: SocketAddr, strict: bool) -> std::io::Result<(bool, String)> {
+fn ask(
+    address: SocketAddr,
+    strict: bool,
+    token: Option<&Secret>,
+) -> std::io::Result<(bool, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -90,8 +94,12 @@ fn ask(address: SocketAddr, strict: bool) -> std::io::Result<(bool, String)> {
     };
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n"
     )?;
+    if let Some(token) = token {
+        write!(stream, "authorization: Bearer {}\r\n", token.expose())?;
+    }
+    stream.write_all(b"\r\n")?;
     let mut answer = String::new();
     stream.take(MOST_ANSWER_BYTES).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
