@@ -120,7 +120,7 @@ fn limited(setup: ProxySetup, ulimit: &str) -> ProxySetup {
 async fn the_soft_limit_of_open_files_is_raised() {
     let kept = Lasting::new().await;
     let setup = kept.setup_in(&kept.folder());
-    let setup = setup.variable("TOLLFREE_LISTENER_MOST_CONNECTIONS", "300");
+    let setup = setup.variable("TOLLFREE_LISTENER_MOST_CONNECTIONS", "100");
     let proxy = Proxy::start(limited(setup, "ulimit -Sn 100; ulimit -Hn 900"));
     let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.id())).expect("limits");
     let line = limits
@@ -141,9 +141,9 @@ async fn where_few_files_may_be_open_fewer_connections_are_and_further_ones_are_
     let kept = Lasting::new().await;
     let proxy = Proxy::start(limited(kept.setup_in(&kept.folder()), "ulimit -n 300"));
     let log = proxy.log();
-    assert_eq!(log.matches("room for 75 connections").count(), 1, "{log}");
+    assert_eq!(log.matches("room for 50 connections").count(), 1, "{log}");
     let mut silent = Vec::new();
-    for _ in 0..74 {
+    for _ in 0..49 {
         silent.push(Connection::open(proxy.address()).await.expect("a listener"));
     }
     called(&proxy).await;

@@ -22,7 +22,7 @@ use crate::cli::offer;
 use crate::config::{Admin, Loaded, Secret, offer_is_old};
 
 /// Connections to page, metrics and health at once.
-const MOST_CONNECTIONS: usize = 256;
+pub(crate) const MOST_CONNECTIONS: usize = 256;
 
 /// From the page's usual port to the one that is proposed where somebody has it.
 const PROPOSED: u16 = 10;

@@ -3,10 +3,13 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use net::most_refusals;
+
+use crate::admin_listener;
 use crate::cli::layout::grouped;
 
-/// Files and sockets besides those of calls: the ledger, the page, commands, the log, refusals.
-const RESERVE: u64 = 200;
+/// Files and sockets besides those of calls and refusals: the ledger, commands, the log, and the page's.
+const RESERVE: u64 = 200 + admin_listener::MOST_CONNECTIONS as u64;
 /// Each call may have a connection to its client and one to upstream.
 const EACH: u64 = 2;
 /// No more than this is asked for if less is needed: over HTTP/2 one client's connection has many calls, each with one of its
@@ -80,13 +83,24 @@ fn raised(needed: u64) -> Option<u64> {
 
 fn needed(connections: usize) -> u64 {
     let connections = u64::try_from(connections).unwrap_or(u64::MAX);
-    connections.saturating_mul(EACH).saturating_add(RESERVE)
+    connections
+        .saturating_mul(EACH)
+        .saturating_add(refusals(connections))
+        .saturating_add(RESERVE)
+}
+
+/// Clients over the limit that are told so at the same time.
+fn refusals(connections: u64) -> u64 {
+    let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+    most_refusals(connections) as u64
 }
 
 /// Where there is next to nothing, half of it is for connections.
 fn fitting(limit: u64) -> usize {
     let room = limit - RESERVE.min(limit / 2);
-    usize::try_from(room / EACH).unwrap_or(usize::MAX).max(1)
+    // As many refusals as connections, or as many as there ever are.
+    let fit = (room / (EACH + 1)).max(room.saturating_sub(refusals(u64::MAX)) / EACH);
+    usize::try_from(fit).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -95,16 +109,23 @@ mod tests {
 
     #[test]
     fn as_many_fit_as_leave_room_for_their_calls_and_for_the_rest() {
-        assert_eq!(needed(10_000), 20_200);
+        assert_eq!(needed(10_000), 21_480);
         for (limit, fit) in [
-            (20_200, 10_000),
-            (20_000, 9_900),
-            (1_024, 412),
-            (256, 64),
+            (21_480, 10_000),
+            (20_000, 9_260),
+            (1_024, 189),
+            (256, 42),
             (3, 1),
             (0, 1),
         ] {
             assert_eq!(fitting(limit), fit, "{limit}");
+        }
+        for limit in (1_000..40_000).step_by(7) {
+            let fit = fitting(limit) as u64;
+            assert!(
+                needed(fit as usize) <= limit && needed(fit as usize + 1) > limit,
+                "{limit}"
+            );
         }
     }
 
@@ -117,7 +138,7 @@ mod tests {
         };
         let said = room.told();
         assert!(said.contains("have 1,024 files"), "{said}");
-        assert!(said.contains("allow 20200 (ulimit -n"), "{said}");
-        assert!(said.ends_with("most_connections to 412"), "{said}");
+        assert!(said.contains("allow 21480 (ulimit -n"), "{said}");
+        assert!(said.ends_with("most_connections to 189"), "{said}");
     }
 }

@@ -29,6 +29,6 @@ pub use http1::chunked_decoder::ChunkError;
 pub use http1::lines::Lines;
 pub use listen::{
     ClientBody, Drain, DrainHandle, ListenFigures, ListenSettings, Listener, PastLimit, Peer,
-    RefusalAnswer, TlsIdentity,
+    RefusalAnswer, TlsIdentity, most_refusals,
 };
 pub use upgrade::{Switched, Upgrade};

@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -30,6 +30,7 @@ use super::calls::{self, Rules};
 use super::client_body::ClientBody;
 use super::drain::Drain;
 use super::first_bytes::{First, Version};
+use super::room::{Room, Taken};
 use super::streams;
 use super::watch::{Deadline, Overdue, Watch};
 use super::watched::Watched;
@@ -56,6 +57,7 @@ pub struct Peer {
 #[derive(Debug)]
 struct Slot {
     _permit: OwnedSemaphorePermit,
+    _place: Taken,
     drain: Drain,
     figures: Arc<ListenFigures>,
     write_stall: Duration,
@@ -73,7 +75,7 @@ impl Drop for Slot {
 impl Peer {
     pub(crate) fn new(
         (address, local): (SocketAddr, SocketAddr),
-        permit: OwnedSemaphorePermit,
+        (permit, place): (OwnedSemaphorePermit, Taken),
         drain: Drain,
         figures: Arc<ListenFigures>,
         write_stall: Duration,
@@ -83,6 +85,7 @@ impl Peer {
             local,
             slot: Arc::new(Slot {
                 _permit: permit,
+                _place: place,
                 drain,
                 figures,
                 write_stall,
@@ -129,8 +132,8 @@ impl Peer {
 pub(crate) struct Protocols {
     pub(crate) http1: Rules,
     pub(crate) http2: http2::Builder<Tasks>,
-    /// Places of requests over HTTP/2, of all connections together: each may need a connection to upstream.
-    pub(crate) streams: Arc<Semaphore>,
+    /// Requests over HTTP/2 take of it, too: each may need a connection to upstream.
+    pub(crate) room: Arc<Room>,
 }
 
 /// How a connection ended.
@@ -172,7 +175,7 @@ impl fmt::Display for End {
 pub enum PastLimit {
     /// It has more header lines than are taken.
     Headers,
-    /// As many requests are open over HTTP/2 as there may be connections.
+    /// It is over HTTP/2, and there are as many connections and such requests as may be open at once.
     Requests,
 }
 
@@ -217,15 +220,17 @@ where
             let answers = Arc::new(Answers::new(watch.write_patience(), figures));
             let (asked, answered) = (Arc::clone(&watch), Arc::clone(&answers));
             let most_headers = protocols.http1.limits.headers;
-            let streams = Arc::clone(&protocols.streams);
+            let room = Arc::clone(&protocols.room);
+            // The first one has the place of the connection.
+            let own = Room::new(1);
             let call = move |mut request: Request<Incoming>| {
-                let slot = Arc::clone(&streams).try_acquire_owned().ok();
+                let place = own.take().or_else(|| room.take());
                 if request.headers().len() > most_headers {
                     request.extensions_mut().insert(PastLimit::Headers);
-                } else if slot.is_none() {
+                } else if place.is_none() {
                     request.extensions_mut().insert(PastLimit::Requests);
                 }
-                let (request, open) = streams::opened(request, slot, &asked, &answered);
+                let (request, open) = streams::opened(request, place, &asked, &answered);
                 service(request, peer.clone()).map(|answer| open.until(answer))
             };
             let io = TokioIo::new(io);

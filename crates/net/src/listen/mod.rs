@@ -7,6 +7,7 @@ mod client_connection;
 mod connection;
 mod drain;
 mod first_bytes;
+mod room;
 mod streams;
 mod watch;
 mod watched;
@@ -41,12 +42,15 @@ pub use client_body::ClientBody;
 use connection::{End, Protocols};
 pub use connection::{PastLimit, Peer};
 pub use drain::{Drain, DrainHandle};
+use room::Room;
 use watch::{Overdue, Patience, Watch};
 
 /// After an error of accept that lasts (out of file descriptors), the listener waits this long before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections over the limit that are told so at the same time; further ones are closed without a word.
 const MOST_REFUSALS: usize = 1024;
+/// So often it is said at most that accepting fails.
+const SAID_EACH: Duration = Duration::from_mins(1);
 /// How long telling one client of the limit may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// After the cut, how long connections may take to drop their calls before [`Listener::serve`] returns all the same.
@@ -242,16 +246,12 @@ impl Listener {
             figures,
         } = self;
         let tls = tls.map(TlsAcceptor::from);
-        let protocols = protocols(&settings);
+        let room = Room::new(settings.most_connections);
+        let protocols = protocols(&settings, &room);
         let most = u32::try_from(settings.most_connections).unwrap_or(u32::MAX);
         let places = Arc::new(Semaphore::new(most as usize));
-        let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
-        let patience = Patience {
-            head: settings.head_timeout,
-            idle: settings.idle_timeout,
-            write: settings.write_stall,
-            read: settings.read_stall,
-        };
+        let refusals = Arc::new(Semaphore::new(most_refusals(settings.most_connections)));
+        let mut failing = Failing::default();
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
@@ -260,7 +260,7 @@ impl Listener {
             let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    pause_after(&error, &figures).await;
+                    failing.pause_after(&error, &figures).await;
                     continue;
                 }
             };
@@ -269,7 +269,8 @@ impl Listener {
             let tls = tls
                 .clone()
                 .map(|acceptor| (acceptor, Instant::now() + settings.tls_handshake));
-            let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
+            let permit = Arc::clone(&places).try_acquire_owned().ok();
+            let Some(place) = permit.zip(room.take()) else {
                 figures.over_limit.fetch_add(1, Ordering::Relaxed);
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                     let answer = (settings.refusal)(StatusCode::SERVICE_UNAVAILABLE);
@@ -282,12 +283,12 @@ impl Listener {
             let came_to = stream.local_addr().unwrap_or(local);
             let peer = Peer::new(
                 (address, came_to),
-                permit,
+                place,
                 drain.clone(),
                 Arc::clone(&figures),
                 settings.write_stall,
             );
-            let watch = Arc::new(Watch::new(patience));
+            let watch = Arc::new(Watch::new(patience(&settings)));
             let (figures, protocols, service) =
                 (Arc::clone(&figures), protocols.clone(), service.clone());
             tokio::spawn(async move {
@@ -308,8 +309,24 @@ impl Listener {
     }
 }
 
+/// How long each connection may keep us waiting.
+fn patience(settings: &ListenSettings) -> Patience {
+    Patience {
+        head: settings.head_timeout,
+        idle: settings.idle_timeout,
+        write: settings.write_stall,
+        read: settings.read_stall,
+    }
+}
+
+/// Connections over this limit that are told so at the same time; each has a descriptor meanwhile.
+#[must_use]
+pub fn most_refusals(most_connections: usize) -> usize {
+    most_connections.min(MOST_REFUSALS)
+}
+
 /// The settings of HTTP for all connections.
-fn protocols(settings: &ListenSettings) -> Protocols {
+fn protocols(settings: &ListenSettings, room: &Arc<Room>) -> Protocols {
     let most_head_bytes = settings.most_head_bytes.max(LEAST_HEAD_BYTES);
     let mut http2 = http2::Builder::new(Tasks);
     http2
@@ -333,23 +350,36 @@ fn protocols(settings: &ListenSettings) -> Protocols {
     Protocols {
         http1,
         http2,
-        streams: Arc::new(Semaphore::new(settings.most_connections)),
+        room: Arc::clone(room),
     }
 }
 
-/// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)
-/// does not go away by trying at once.
-async fn pause_after(error: &io::Error, figures: &ListenFigures) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    ) {
-        return;
+/// Accepting fails.
+#[derive(Default)]
+struct Failing {
+    /// When that was last said.
+    said: Option<Instant>,
+}
+
+impl Failing {
+    /// A client that left between its knock and our answer costs nothing; anything else (no file descriptors, no memory)
+    /// does not go away by trying at once, and is said once a minute.
+    async fn pause_after(&mut self, error: &io::Error, figures: &ListenFigures) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+        if matches!(
+            error.kind(),
+            ConnectionAborted | ConnectionRefused | ConnectionReset
+        ) {
+            return;
+        }
+        figures.accept_errors.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        if self.said.is_none_or(|said| now - said >= SAID_EACH) {
+            self.said = Some(now);
+            tracing::warn!(%error, "cannot accept connections");
+        }
+        sleep(ACCEPT_PAUSE).await;
     }
-    figures.accept_errors.fetch_add(1, Ordering::Relaxed);
-    tracing::warn!(%error, "cannot accept connections");
-    sleep(ACCEPT_PAUSE).await;
 }
 
 /// Refuses a connection over the limit, as long as its own permit lasts.

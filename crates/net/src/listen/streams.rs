@@ -12,11 +12,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answers::{Answers, Piece, UnderWay};
 use super::client_body::ClientBody;
+use super::room::Taken;
 use super::watch::{OpenRequest, Watch};
 use crate::error::{BoxedError, Break};
 use crate::http1::lines::Lines;
@@ -25,7 +25,7 @@ use crate::listen::ListenFigures;
 /// A request that is not answered to its end yet.
 pub(crate) struct Open {
     _request: OpenRequest,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Taken>,
     /// Nothing of its body came for too long. None where it has no body.
     has_stalled: Option<Arc<AtomicBool>>,
     answers: Arc<Answers>,
@@ -34,7 +34,7 @@ pub(crate) struct Open {
 /// The request as a call has it, and what stays open until it is answered.
 pub(crate) fn opened(
     request: Request<Incoming>,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Taken>,
     watch: &Arc<Watch>,
     answers: &Arc<Answers>,
 ) -> (Request<ClientBody>, Open) {
