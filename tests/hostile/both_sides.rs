@@ -334,6 +334,43 @@ async fn a_coding_nobody_accepted_is_undone_and_its_cut_is_seen() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_not_what_its_coding_says_shows_all_that_can_be_shown() {
+    let (asked, unasked) = asked_events();
+    for coding in Coding::ALL {
+        let ended = [&coding.encode(&asked)[..], &[0; 64]].concat();
+        let begun = &asked[..asked.len() / 2];
+        let broken = [&coding.encode(begun)[..], &[0; 64]].concat();
+        // Of those that are told by their first bytes.
+        let is_known = ["gzip", "zstd"].contains(&coding.name());
+        let plain = if is_known { &asked[..] } else { &ended };
+        for (body, is_whole) in [(&ended[..], true), (&broken, false), (plain, true)] {
+            let what = format!("{coding:?}, {} bytes", body.len());
+            let lines = [EVENTS, ("content-encoding", coding.name())];
+            let upstream = Upstream::constant(chunked(200, &lines, &[body])).await;
+            let proxy = Proxy::start(declared(&upstream.url()));
+            let answer = proxy.exchange(&asks(STREAM)).await;
+            assert_eq!(answer.header("content-encoding"), None, "{what}");
+            let shown = &answer.body.bytes;
+            if is_whole {
+                assert_eq!(shown, &unasked, "{what}");
+                assert_eq!(answer.body.end, End::Complete, "{what}");
+            } else {
+                assert_ne!(answer.body.end, End::Complete, "{what}");
+                assert!(unasked.starts_with(shown), "{what}");
+                assert!(shown.len() > unasked.len() / 3, "{what}: {}", shown.len());
+            }
+            let settled = proxy.settled(&answer).await;
+            let is_read = body == ended;
+            assert_eq!(
+                settled.number("tokens"),
+                is_read.then_some(TOKENS),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stream_without_a_byte_is_answered_at_once_and_unknown() {
     for (answer, framing) in [
         (sized(200, &[EVENTS, ORGANIZATION], b""), Framing::Length(0)),

@@ -61,11 +61,13 @@ fn decode(
     let mut decoded = Vec::new();
     for step in bytes.chunks(DECODE_STEP_BYTES) {
         decoded.clear();
-        effort.spend(|| {
+        let worked = effort.spend(|| {
             outermost.push(step, &mut decoded)?;
             Ok(step.len() + decoded.len())
-        })?;
+        });
+        // What stood before a fault was the body's.
         decode(rest, effort, &decoded, sink)?;
+        worked?;
     }
     Ok(())
 }
@@ -79,8 +81,9 @@ fn end(
         return Ok(());
     };
     let mut decoded = Vec::new();
-    outermost.finish(&mut decoded)?;
+    let finished = outermost.finish(&mut decoded);
     decode(rest, effort, &decoded, sink)?;
+    finished?;
     end(rest, effort, sink)
 }
 

@@ -216,16 +216,15 @@ impl ResponseReader {
             Body::Other(seen) => (*seen, Outcome::Nothing, false),
         };
         let why = match outcome {
-            Outcome::Usage(usage) if !self.is_unreadable || has_ended => {
-                return Reading::Reported(Reported { usage, seen });
-            }
-            _ if self.is_unreadable => Reason::UnreadableBody,
+            // What follows an answer's own end takes nothing from it.
+            _ if self.is_unreadable && !has_ended => Reason::UnreadableBody,
+            Outcome::Usage(usage) => return Reading::Reported(Reported { usage, seen }),
             Outcome::Error => Reason::ErrorResponse,
             _ if how == End::ClientGone && !has_ended => Reason::ClientGone,
             _ if how == End::UpstreamFailed && !has_ended => Reason::UpstreamBroke,
             Outcome::Unreadable => Reason::UnreadableBody,
             Outcome::Nothing if self.was_not_asked => Reason::NotAsked,
-            Outcome::Nothing | Outcome::Odd | Outcome::Usage(_) => Reason::UsageMissing,
+            Outcome::Nothing | Outcome::Odd => Reason::UsageMissing,
         };
         Reading::Missing(Missing { why, seen })
     }

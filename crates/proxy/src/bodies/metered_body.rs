@@ -189,7 +189,8 @@ impl MeteredBody {
 
     /// The next that the edit lets pass.
     fn go_on(&mut self) -> Option<Bytes> {
-        let edited = self.passage.edit.as_mut()?.go_on();
+        let has_ended = self.call.has_ended();
+        let edited = self.passage.edit.as_mut()?.go_on(has_ended);
         match edited {
             Ok(edited) => {
                 self.pass(Some(edited.into()).filter(|edited: &Bytes| !edited.is_empty()))

@@ -1,6 +1,7 @@
 //! Every coding at every cut, truncated, broken, and over its budget.
 
 use super::*;
+use crate::decoders::Decoders;
 use crate::{DECODE_STEP_BYTES, WholeBody};
 
 const TEXT: &[u8] = b"data: {\"usage\":null}\n\ndata: {\"usage\":{\"total_tokens\":12345}}\n\n";
@@ -111,6 +112,21 @@ fn deflate_may_be_raw_and_gzip_and_zstd_may_go_on() {
     for coding in [Coding::Gzip, Coding::Zstd] {
         let twice = [encoded(coding, TEXT), encoded(coding, TEXT)].concat();
         assert_eq!(decoded(coding, &[&twice]).unwrap(), [TEXT, TEXT].concat());
+    }
+}
+
+#[test]
+fn what_stood_before_a_fault_is_given() {
+    for coding in EVERY.into_iter().skip(1) {
+        let bytes = [&encoded(coding, TEXT)[..], &[0; 64]].concat();
+        let mut out = vec![];
+        let pushed = Decoder::new(coding, MOST_DECODED_BYTES).push(&bytes, &mut out);
+        assert!(pushed.is_err(), "{coding:?}");
+        assert_eq!(out, TEXT, "{coding:?}");
+        let mut passed = vec![];
+        let pushed = Decoders::new(&[coding]).push(&bytes, |bytes| passed.extend_from_slice(bytes));
+        assert!(pushed.is_err(), "{coding:?}");
+        assert_eq!(passed, TEXT, "{coding:?}");
     }
 }
 

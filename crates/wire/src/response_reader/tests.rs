@@ -166,6 +166,26 @@ fn every_shape_is_read_through_every_coding() {
 }
 
 #[test]
+fn bytes_behind_a_coding_hide_nothing_that_stood_in_it() {
+    for (endpoint, form, body, expected) in cases() {
+        let mut plain = ResponseReader::new(endpoint, form, &[]);
+        plain.push(body);
+        if !plain.ended() {
+            continue;
+        }
+        for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
+            let wrapped = encoded(coding, body);
+            let whole = [&wrapped[..], &[0; 64]].concat();
+            for pieces in [&[&whole[..]][..], &[&wrapped, &[0; 64]]] {
+                let (outcome, seen) = parts(read(endpoint, form, &[coding], pieces, End::Complete));
+                assert_eq!(outcome, expected.outcome, "{endpoint} {coding:?}");
+                assert_eq!(seen, expected.seen, "{endpoint} {coding:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_stream_tells_its_own_end() {
     for (endpoint, form, body, _) in stream_cases() {
         let mut reader = ResponseReader::new(endpoint, form, &[]);
