@@ -8,9 +8,14 @@ use super::number::Number;
 use super::stack::Stack;
 use super::string::{self, Part};
 
+/// May stand before the top value, though no JSON has it (RFC 8259, 8.1): some writers put it there.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
 /// What may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// In a byte-order mark before the top value, this much of it read.
+    InMark(u8),
     /// A value: at the top, after a colon, after a comma of an array.
     Value,
     /// After `[`: an item or the end.
@@ -251,10 +256,14 @@ impl Grammar {
                     false
                 }
                 State::Broken(error) => return Err(error),
+                State::InMark(read) => self.mark(read, cursor)?,
                 // Whitespace is asked for last: most documents have none.
                 _ if is_space(byte) => {
                     cursor.at = past_spaces(cursor.bytes, cursor.at);
                     false
+                }
+                State::Value if byte == BYTE_ORDER_MARK[0] && cursor.position() == 0 => {
+                    self.mark(0, cursor)?
                 }
                 _ => return Err(ScanError::Malformed),
             };
@@ -263,6 +272,21 @@ impl Grammar {
             }
         }
         Ok(Step::Cut)
+    }
+
+    /// Reads the next byte of a byte-order mark, which ends no value.
+    #[cold]
+    fn mark(&mut self, read: u8, cursor: &mut Cursor<'_>) -> Result<bool, ScanError> {
+        if BYTE_ORDER_MARK.get(usize::from(read)) != cursor.bytes.get(cursor.at) {
+            return Err(ScanError::Malformed);
+        }
+        cursor.at += 1;
+        self.state = if usize::from(read) + 1 == BYTE_ORDER_MARK.len() {
+            State::Value
+        } else {
+            State::InMark(read + 1)
+        };
+        Ok(false)
     }
 
     /// Whether the end of a value, which is just left, is one to tell.

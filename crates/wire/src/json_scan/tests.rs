@@ -213,6 +213,7 @@ fn serde_accepts(bytes: &[u8]) -> bool {
     let mut lenient = Vec::with_capacity(bytes.len());
     let mut in_string = false;
     let mut escaped = false;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for &byte in bytes {
         let mut byte = byte;
         if in_string {

@@ -277,6 +277,20 @@ fn anything_odd_is_forwarded_as_it_came() {
 }
 
 #[test]
+fn a_byte_order_mark_stays_where_it_is() {
+    let facts = chat("\u{feff}{\"model\":\"m\",\"stream\":true}");
+    assert_eq!(facts.model.as_deref(), Some("m"));
+    let asked = ask_for_usage(
+        "\u{feff}{\"model\":\"m\",\"stream\":true}".as_bytes(),
+        &facts,
+    )
+    .unwrap();
+    let text =
+        "\u{feff}{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}";
+    assert_eq!(asked, text.as_bytes());
+}
+
+#[test]
 fn bodies_that_cannot_be_read_say_so() {
     let read = |body: &[u8]| RequestFacts::read(Metered::ChatCompletions, body).unwrap_err();
     assert_eq!(read(b""), Unreadable::NotJson(ScanError::Truncated));
