@@ -3,10 +3,12 @@
 //!
 //! Knows what such exchanges look like; how they are read is the product's affair.
 
-use harness::chat::{self, DATE, DONE, JSON, MODEL, PATH, ask, completion};
+use std::time::{Duration, Instant};
+
+use harness::chat::{self, CHUNKED, DATE, DONE, JSON, MODEL, PATH, ask, completion};
 use harness::proxy::{Proxy, ProxySetup};
-use harness::raw::Request;
-use harness::upstream::{Step, Upstream, sized};
+use harness::raw::{Connection, Request, chunk};
+use harness::upstream::{Gate, Step, Upstream, head, sized};
 
 const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
 /// A form as some recorders leave it: no reader of forms finds a model here.
@@ -59,7 +61,12 @@ async fn a_stream_that_was_asked_for_is_read_without_its_content_type_and_with_a
     let counts = chat::counts("c_1", MODEL, &chat::usage(12, 34));
     let stream = [&says[..], &counts, DONE].concat();
     let unasked = [&says[..], DONE].concat();
-    for odd in [None, Some("text/plain"), Some("application/octet-stream")] {
+    for odd in [
+        None,
+        Some("text/plain"),
+        Some("application/octet-stream"),
+        Some("application/json"),
+    ] {
         let mut headers = vec![ORGANIZATION, DATE];
         headers.extend(odd.map(|odd| ("content-type", odd)));
         let upstream = Upstream::constant(sized(200, &headers, &stream)).await;
@@ -78,6 +85,79 @@ async fn a_stream_that_was_asked_for_is_read_without_its_content_type_and_with_a
             .await;
         assert_eq!(answer.body.bytes, unasked, "{odd:?}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_read_as_what_it_is_where_its_content_type_says_another() {
+    const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
+    let usage =
+        r#""usage":{"type":"tokens","input_tokens":12,"output_tokens":34,"total_tokens":46}"#;
+    let spoken = format!(r#"{{"text":"Hi",{usage}}}"#);
+    let streamed =
+        format!("data: {{\"type\":\"transcript.text.done\",\"text\":\"Hi\",{usage}}}\n\n");
+    let streaming = SCRUBBED
+        .replace("model", "stream")
+        .replace("whisper-1", "true");
+    let completed = completion("c_1", MODEL, "Hi", &format!(",{}", chat::usage(12, 34)));
+    let unasked = ask(MODEL, r#","stream":true"#);
+    for (path, asked, named, body) in [
+        (
+            PATH,
+            &ask(MODEL, "")[..],
+            "text/event-stream",
+            &completed[..],
+        ),
+        (PATH, &unasked, "text/event-stream", &completed),
+        (PATH, &unasked, "application/json", &completed),
+        (TRANSCRIPTIONS, SCRUBBED, "text/json", spoken.as_bytes()),
+        (
+            TRANSCRIPTIONS,
+            &streaming.replace('\n', "\r\n"),
+            "text/plain",
+            streamed.as_bytes(),
+        ),
+    ] {
+        let headers = [ORGANIZATION, DATE, ("content-type", named)];
+        let upstream = Upstream::constant(sized(200, &headers, body)).await;
+        let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
+        let answer = proxy.exchange(&Request::post(path, asked)).await;
+        assert_eq!(answer.body.bytes, body, "{path} {named}");
+        assert_eq!(answer.header("content-type"), Some(named));
+        let settled = proxy.settled(&answer).await;
+        assert_eq!(
+            settled.number("tokens"),
+            Some(46),
+            "{path} {named}: {settled:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_calls_itself_json_is_held_until_its_first_byte() {
+    let says = chat::says("c_1", MODEL, "Hi");
+    let counts = chat::counts("c_1", MODEL, &chat::usage(12, 34));
+    let gate = Gate::closed();
+    let mut begun = head(200, &[JSON, CHUNKED, ORGANIZATION, DATE]);
+    begun.extend(chunk(&says));
+    let mut rest = chunk(&[&counts[..], DONE].concat());
+    rest.extend(chunk(b""));
+    let script = vec![
+        Step::Bytes(begun),
+        Step::Until(gate.clone()),
+        Step::Bytes(rest),
+    ];
+    let upstream = Upstream::start(move |_| script.clone()).await;
+    let setup = ProxySetup::to(&upstream.url()).config("[limits]\nheld_answer_time = \"1 min\"");
+    let proxy = Proxy::start(setup);
+    let mut connection = Connection::open(proxy.address()).await.expect("a listener");
+    let request = Request::post(PATH, ask(MODEL, r#","stream":true"#));
+    connection.send(&request.bytes()).await.expect("sent");
+    let sent = Instant::now();
+    let head = connection.head("POST").await.expect("a head");
+    assert!(sent.elapsed() < Duration::from_secs(40), "{head:?}");
+    gate.open();
+    let body = connection.body(&head).await;
+    assert_eq!(body.bytes, [&says[..], DONE].concat());
 }
 
 #[tokio::test]

@@ -273,22 +273,21 @@ impl Call {
         });
         // A coding that cannot be undone step by step cannot be edited either: such a stream goes on as it came.
         let edit = codings
-            .filter(|_| under_way.is_asked_by_us() && form == Form::EventStream)
+            .filter(|_| under_way.is_asked_by_us() && !body.is_end_stream())
             .and_then(|codings| Edit::new(&codings))
             .map(Box::new);
         // A length that was told stays what it is.
         let comment =
             settings.comment && form == Form::EventStream && body.size_hint().exact().is_none();
-        let is_edited = edit.is_some() && !body.is_end_stream();
-        forward::answer_head(&mut head, is_edited);
+        if form == Form::Json && is_held(endpoint) && !body.is_end_stream() {
+            return self.held((head, body), under_way, edit, settings).await;
+        }
+        forward::answer_head(&mut head, edit.is_some());
         if body.is_end_stream() {
             // Nothing follows that could be read, or that would end.
             let settled = under_way.settle_before_head(End::Complete).await;
             settled.tags().put_on(&mut head);
             return Response::from_parts(head, AnswerBody::passing(body));
-        }
-        if form == Form::Json && is_held(endpoint) {
-            return self.held(head, body, under_way, settings).await;
         }
         let ours = under_way.ours();
         let answer = Self::streamed(
@@ -371,12 +370,13 @@ impl Call {
         whose
     }
 
-    /// A JSON answer: its head waits for its verdict, within limits.
+    /// A JSON answer: its head waits for its verdict, within limits. What only calls itself so, and is a stream, goes on as
+    /// one.
     async fn held(
         &self,
-        mut head: response::Parts,
-        body: UpstreamBody,
+        (mut head, body): (response::Parts, UpstreamBody),
         mut under_way: Box<CallUnderWay>,
+        edit: Option<Box<Edit>>,
         settings: &Settings,
     ) -> Response<AnswerBody> {
         let mut reserved = self.shared.answer_memory.reserve();
@@ -387,6 +387,7 @@ impl Call {
         };
         match hold::hold(body, &mut under_way, &mut reserved, &patience).await {
             Held::Whole { bytes, sized } => {
+                forward::answer_head(&mut head, false);
                 let came = Instant::now();
                 let ours = under_way.ours();
                 let settled = under_way.settle_before_head(End::Complete).await;
@@ -395,12 +396,14 @@ impl Call {
                 Response::from_parts(head, AnswerBody::whole(bytes, sized, Some(reserved)))
             }
             Held::Partial { early, rest, broke } => {
+                let edit = edit.filter(|_| under_way.form_seen() != Some(Form::Json));
+                forward::answer_head(&mut head, edit.is_some());
                 let passage = Passage {
                     upstream: rest,
                     early,
                     reserved: Some(reserved),
                     broke,
-                    edit: None,
+                    edit,
                     comment: false,
                 };
                 Self::streamed(head, under_way, passage)

@@ -27,7 +27,7 @@ static DONE_WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DONE)
     reason = "each is a fact of its own, in any combination"
 )]
 pub(crate) struct Events {
-    endpoint: Metered,
+    pub(crate) endpoint: Metered,
     splitter: Splitter,
     event: Event,
     /// Events read; the first of a stream always is, for its id and model.

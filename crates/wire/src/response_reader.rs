@@ -34,6 +34,7 @@ impl Form {
             Self::EventStream
         } else if media_type.is_empty()
             || media_type.eq_ignore_ascii_case("application/json")
+            || media_type.eq_ignore_ascii_case("text/json")
             || media_type.to_ascii_lowercase().ends_with("+json")
         {
             Self::Json
@@ -100,9 +101,13 @@ pub struct Missing {
     pub seen: Seen,
 }
 
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
 /// Reads one 2xx answer of a metered endpoint.
 pub struct ResponseReader {
     body: Body,
+    /// The first byte that is no blank was seen: it says what the body is, whatever its head says.
+    has_begun: bool,
     decoders: Decoders,
     was_not_asked: bool,
     /// The coding is unknown, broken or over its budget: nothing more is looked at.
@@ -125,19 +130,16 @@ struct Answer {
 
 impl ResponseReader {
     /// A reader for an answer of `endpoint`, framed as `form`, encoded as `codings` say
-    /// ([`Coding::of`] its `content-encoding`).
+    /// ([`Coding::of`] its `content-encoding`). Of JSON and events it is what its first byte says.
     #[must_use]
     pub fn new(endpoint: Metered, form: Form, codings: &[Coding]) -> Self {
         Self {
             body: match form {
-                Form::Json => Body::Json(Box::new(Answer {
-                    endpoint,
-                    scanner: Scanner::new(response_tree::of_answer(endpoint)),
-                    facts: Facts::default(),
-                })),
-                Form::EventStream => Body::Events(Box::new(Events::new(endpoint))),
+                Form::Json => Body::json(endpoint),
+                Form::EventStream => Body::events(endpoint),
                 Form::Other => Body::Other(Box::default()),
             },
+            has_begun: false,
             decoders: Decoders::new(codings),
             was_not_asked: false,
             is_unreadable: false,
@@ -150,6 +152,7 @@ impl ResponseReader {
     pub fn unreadable() -> Self {
         Self {
             body: Body::Other(Box::default()),
+            has_begun: true,
             decoders: Decoders::new(&[]),
             was_not_asked: false,
             is_unreadable: true,
@@ -170,8 +173,8 @@ impl ResponseReader {
     /// longer looked at, and said in the end.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.is_unreadable {
-            let body = &mut self.body;
-            let decoded = self.decoders.push(bytes, |bytes| body.push(bytes));
+            let (body, has_begun) = (&mut self.body, &mut self.has_begun);
+            let decoded = (self.decoders).push(bytes, |bytes| body.read(bytes, has_begun));
             self.is_unreadable = decoded.is_err();
         }
     }
@@ -185,6 +188,16 @@ impl ResponseReader {
             Body::Events(events) => events.has_ended,
             Body::Other(_) => false,
         }
+    }
+
+    /// What the body's first byte showed it to be; none before it.
+    #[must_use]
+    pub fn form(&self) -> Option<Form> {
+        self.has_begun.then_some(match self.body {
+            Body::Json(_) => Form::Json,
+            Body::Events(_) => Form::EventStream,
+            Body::Other(_) => Form::Other,
+        })
     }
 
     /// What has been seen so far.
@@ -206,8 +219,8 @@ impl ResponseReader {
     #[must_use]
     pub fn finish(mut self, how: End) -> Reading {
         if how == End::Complete && !self.is_unreadable && !self.ended() {
-            let body = &mut self.body;
-            let decoded = self.decoders.finish(|bytes| body.push(bytes));
+            let (body, has_begun) = (&mut self.body, &mut self.has_begun);
+            let decoded = (self.decoders).finish(|bytes| body.read(bytes, has_begun));
             self.is_unreadable = decoded.is_err();
         }
         let (seen, outcome, has_ended) = match self.body {
@@ -243,6 +256,46 @@ pub(crate) enum Outcome {
 }
 
 impl Body {
+    fn json(endpoint: Metered) -> Self {
+        Self::Json(Box::new(Answer {
+            endpoint,
+            scanner: Scanner::new(response_tree::of_answer(endpoint)),
+            facts: Facts::default(),
+        }))
+    }
+
+    fn events(endpoint: Metered) -> Self {
+        Self::Events(Box::new(Events::new(endpoint)))
+    }
+
+    #[inline]
+    fn read(&mut self, mut bytes: &[u8], has_begun: &mut bool) {
+        if !*has_begun {
+            bytes = self.begin(bytes, has_begun);
+        }
+        self.push(bytes);
+    }
+
+    /// Becomes what the first byte says, if these bytes have it, and gives those that are to be read.
+    fn begin<'b>(&mut self, bytes: &'b [u8], has_begun: &mut bool) -> &'b [u8] {
+        let is_blank = |byte: &u8| b" \t\r\n".contains(byte) || BYTE_ORDER_MARK.contains(byte);
+        let Some(at) = bytes.iter().position(|byte| !is_blank(byte)) else {
+            return bytes;
+        };
+        *has_begun = true;
+        let rest = bytes.get(at..).unwrap_or_default();
+        *self = match (&*self, rest) {
+            // No line of events begins so.
+            (Self::Events(events), [b'{', ..]) => Self::json(events.endpoint),
+            // `data`, `event`, `id`, `retry`, a comment: no JSON begins so.
+            (Self::Json(answer), [b'd' | b'e' | b'i' | b'r' | b':', ..]) => {
+                Self::events(answer.endpoint)
+            }
+            _ => return bytes,
+        };
+        rest
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         match self {
             Self::Json(answer) => answer.push(bytes),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use net::UpstreamBody;
+use wire::Form;
 
 use super::answer_body::Broken;
 use super::frames::{Deadline, Gathered};
@@ -27,7 +28,7 @@ pub(crate) struct Patience {
 pub(crate) enum Held {
     /// The whole body; `sized` tells that upstream told its length beforehand.
     Whole { bytes: Bytes, sized: bool },
-    /// It was too long, too slow, or broke off: what was taken, then the rest.
+    /// It was too long, too slow, a stream, or broke off: what was taken, then the rest.
     Partial {
         early: VecDeque<Frame<Bytes>>,
         rest: UpstreamBody,
@@ -69,7 +70,8 @@ pub(crate) async fn hold(
         };
         let bytes = data.len();
         call.read(data);
-        let fits = early.length() + bytes <= patience.most
+        let fits = call.form_seen() != Some(Form::EventStream)
+            && early.length() + bytes <= patience.most
             && call.decoded_bytes() <= patience.most as u64
             && reserved.grow(bytes, patience.most_together);
         early.push(frame);

@@ -166,6 +166,33 @@ fn every_shape_is_read_through_every_coding() {
 }
 
 #[test]
+fn a_body_is_what_its_first_byte_says() {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    for (endpoint, told, body, expected) in cases() {
+        let other = match told {
+            Form::Json => Form::EventStream,
+            Form::EventStream | Form::Other => Form::Json,
+        };
+        for (form, before) in [
+            (other, &b""[..]),
+            (other, b"\r\n\n"),
+            (other, MARK),
+            (told, MARK),
+        ] {
+            let body = [before, body].concat();
+            for cut in 0..body.len().min(20) {
+                let (first, second) = body.split_at(cut);
+                let pieces = [first, second];
+                let (outcome, seen) = parts(read(endpoint, form, &[], &pieces, End::Complete));
+                let what = format!("{endpoint} {form:?} {cut} {}", before.escape_ascii());
+                assert_eq!(outcome, expected.outcome, "{what}");
+                assert_eq!(seen, expected.seen, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_behind_a_coding_hide_nothing_that_stood_in_it() {
     for (endpoint, form, body, expected) in cases() {
         let mut plain = ResponseReader::new(endpoint, form, &[]);

@@ -145,7 +145,7 @@ impl CallUnderWay {
     }
 
     /// How the answer's body is framed, by its content type. Where that says nothing, it is what was asked for; texts and
-    /// sounds are only where there can be some.
+    /// sounds are only where there can be some, and no stream was asked for.
     pub(crate) fn form(&self, content_type: Option<&str>) -> Form {
         let asked_for_stream = (self.asked.facts.as_ref()).is_some_and(|facts| facts.stream);
         let usual = if asked_for_stream {
@@ -155,7 +155,7 @@ impl CallUnderWay {
         };
         match content_type.map(|named| Form::of(Some(named))) {
             None => usual,
-            Some(Form::Other) if !self.endpoint().gives_media() => usual,
+            Some(Form::Other) if asked_for_stream || !self.endpoint().gives_media() => usual,
             Some(form) => form,
         }
     }
@@ -246,6 +246,11 @@ impl CallUnderWay {
         self.reader
             .as_ref()
             .map_or(0, |reader| reader.seen().text_bytes)
+    }
+
+    /// What the answer's first byte showed it to be, whatever its head says; none before it.
+    pub(crate) fn form_seen(&self) -> Option<Form> {
+        self.reader.as_ref().and_then(ResponseReader::form)
     }
 
     /// The stream's own end was seen.

@@ -256,6 +256,7 @@ fn forms_are_told_by_content_type() {
         (Some("application/json"), Form::Json),
         (Some("Application/JSON; charset=utf-8"), Form::Json),
         (Some("application/problem+json"), Form::Json),
+        (Some("text/json"), Form::Json),
         (Some("text/event-stream; charset=utf-8"), Form::EventStream),
         (Some("text/plain"), Form::Other),
         (Some("audio/mpeg"), Form::Other),
