@@ -153,14 +153,17 @@ impl Events {
         }
     }
 
-    /// Usage counts only in the terminal event; the others show the answer on its way.
+    /// Usage counts only in the terminal event; the others show the answer on its way. One whose name is not known here is
+    /// terminal if it shows a usage beside a status that is a last one.
     fn response_event(&mut self, mut facts: Facts) {
         if !facts.has_response || facts.is_odd {
             return;
         }
-        if facts.kind == EventKind::ResponseEnd {
+        let usage = facts.usage.found(Output::Needed);
+        let is_over = facts.seen.status.is_some_and(Status::is_terminal);
+        if facts.kind == EventKind::ResponseEnd || is_over && usage != UsageFound::None {
             self.has_ended = true;
-            self.usage = facts.usage.found(Output::Needed);
+            self.usage = usage;
             self.has_error |= facts.seen.status == Some(Status::Failed);
         } else {
             // "auto" and null: what is known of these only at the end.

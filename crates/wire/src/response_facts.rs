@@ -90,7 +90,11 @@ pub(crate) enum EventKind {
 impl EventKind {
     fn named(name: &str) -> Self {
         match name {
-            "response.completed" | "response.incomplete" | "response.failed" => Self::ResponseEnd,
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled"
+            | "response.done" => Self::ResponseEnd,
             "image_generation.completed" | "image_edit.completed" | "speech.audio.done" => {
                 Self::MediaEnd
             }

@@ -175,6 +175,33 @@ fn a_hostile_responses_event_is_not_believed() {
 }
 
 #[test]
+fn a_responses_stream_ends_with_any_event_that_ends_a_response() {
+    let usage = r#""usage":{"input_tokens":2,"output_tokens":3,"total_tokens":5}"#;
+    let read = |data: &str| {
+        let stream = format!("data: {data}\n\n");
+        let mut reader = ResponseReader::new(Metered::Responses, Form::EventStream, &[]);
+        reader.push(stream.as_bytes());
+        (reader.ended(), parts(reader.finish(End::Complete)).0)
+    };
+    for kind in ["response.cancelled", "response.done"] {
+        let data = format!(r#"{{"type":"{kind}","response":{{"id":"r",{usage}}}}}"#);
+        assert_eq!(read(&data), (true, Ok(tokens([2, 0, 0, 3, 0]))), "{kind}");
+    }
+    // A name that is not known here, and what it says.
+    for (said, ends) in [
+        (format!(r#""status":"cancelled",{usage}"#), true),
+        (format!(r#""status":"in_progress",{usage}"#), false),
+        (r#""status":"cancelled","usage":null"#.to_owned(), false),
+        (r#""status":"completed""#.to_owned(), false),
+    ] {
+        let data = format!(r#"{{"type":"response.expired","response":{{{said}}}}}"#);
+        let (has_ended, outcome) = read(&data);
+        assert_eq!(has_ended, ends, "{said}");
+        assert_eq!(outcome.is_ok(), ends, "{said}");
+    }
+}
+
+#[test]
 fn texts_are_short_and_unescaped() {
     let read = |model: &str| {
         let body = format!("{{\"model\":{model}}}");
