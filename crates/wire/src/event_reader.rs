@@ -18,6 +18,8 @@ const DONE: &[u8] = b"[DONE]";
 static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
 static RESPONSE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"response\""));
 static ERROR_WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+/// How any letter of a key begins that is written with an escape.
+static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u00"));
 static DONE_WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DONE));
 
 /// What the events of a stream have said so far.
@@ -104,14 +106,14 @@ impl Events {
 
     /// Whether whole events can pass unread, told by a few searches: nothing in them could change
     /// what is known. Only keys are searched for, and a quote inside a string is escaped, so text
-    /// cannot look like one. A key written with escapes is missed, which costs the usage of that
-    /// event and can make no other.
+    /// cannot look like one. Events with letters written as escapes are read: a key may be.
     fn is_quiet(&self, bytes: &[u8]) -> bool {
         self.read > 0
             && self.splitter.is_between_events()
             && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n"))
             && DONE_WORD.find(bytes).is_none()
             && ERROR_WORD.find(bytes).is_none()
+            && ESCAPED_LETTER.find(bytes).is_none()
             && match self.endpoint {
                 // Only events that hold a whole Responses object matter.
                 Metered::Responses | Metered::ResponsesCompact => {

@@ -202,6 +202,30 @@ fn a_responses_stream_ends_with_any_event_that_ends_a_response() {
 }
 
 #[test]
+fn a_key_with_escapes_is_read_at_every_cut() {
+    for (endpoint, first, last) in [
+        (
+            Metered::ChatCompletions,
+            r#"{"id":"c","choices":[]}"#,
+            r#"{"choices":[],"\u0075sage":{"prompt_tokens":2,"completion_tokens":3}}"#,
+        ),
+        (
+            Metered::Responses,
+            r#"{"type":"response.created","response":{"id":"r"}}"#,
+            r#"{"type":"response.completed","r\u0065sponse":{"usage":{"input_tokens":2,"output_tokens":3}}}"#,
+        ),
+    ] {
+        let stream = format!("data: {first}\n\ndata: {last}\n\n");
+        for cut in 0..stream.len() {
+            let (before, after) = stream.as_bytes().split_at(cut);
+            let pieces = [before, after];
+            let reading = read(endpoint, Form::EventStream, &[], &pieces, End::Complete);
+            assert_eq!(parts(reading).0, Ok(tokens([2, 0, 0, 3, 0])), "{cut}");
+        }
+    }
+}
+
+#[test]
 fn texts_are_short_and_unescaped() {
     let read = |model: &str| {
         let body = format!("{{\"model\":{model}}}");
