@@ -161,6 +161,32 @@ async fn a_stream_that_calls_itself_json_is_held_until_its_first_byte() {
 }
 
 #[tokio::test]
+async fn a_form_too_long_to_be_held_still_names_its_model() {
+    let spoken = r#"{"text":"Hi","usage":{"type":"tokens","input_tokens":12,"output_tokens":34,"total_tokens":46}}"#;
+    let upstream = Upstream::constant(sized(200, &[JSON, ORGANIZATION, DATE], spoken.as_bytes()));
+    let upstream = upstream.await;
+    let setup = ProxySetup::to(&upstream.url());
+    let proxy = Proxy::start(setup.config("[limits]\nrequest_inspect_bytes = \"1 KiB\""));
+    let field = SCRUBBED
+        .replace('\n', "\r\n")
+        .replace("--x--\r\n", "--x\r\n");
+    let file = "content-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    let form = format!("{field}{file}{}\r\n--x--\r\n", "R".repeat(100_000));
+    for framing in ["content-length", "transfer-encoding"] {
+        let mut request = Request::post("/v1/audio/transcriptions", form.clone());
+        if framing == "transfer-encoding" {
+            request = request.header(framing, "chunked");
+        }
+        let answer = proxy.exchange(&request).await;
+        let received = upstream.received().pop().expect("a request");
+        assert!(received.body == form.as_bytes(), "{framing}");
+        assert!(received.headers.has(framing), "{received:?}");
+        let settled = proxy.settled(&answer).await;
+        assert_eq!(settled.text("model"), Some("whisper-1"), "{settled:?}");
+    }
+}
+
+#[tokio::test]
 async fn tokens_of_sound_are_counted_and_have_no_price() {
     let usage = r#"{"prompt_tokens":17,"completion_tokens":60,"total_tokens":77,"completion_tokens_details":{"audio_tokens":44}}"#;
     let body = completion(

@@ -22,6 +22,9 @@ use crate::settings::Settings;
 /// decoded, and is to be no more than a client could send itself.
 const FREE_DECODED_BYTES: u64 = 64 * 1024;
 
+/// Bytes of a form too long to be held that are read: its fields stand before its file, or behind it.
+const FORM_BEGINNING_BYTES: usize = 64 * 1024;
+
 /// What the request said of itself.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -62,10 +65,10 @@ impl Asked {
         settings: &Settings,
         memory: &Arc<Memory>,
     ) -> Result<(RequestBody, Asked, Accept), Refusal> {
-        let unread = |body| {
+        let unread = |body, facts| {
             let asked = Asked {
                 endpoint,
-                facts: None,
+                facts,
                 body_bytes: None,
                 on_socket: false,
                 usage_asked_by_us: false,
@@ -73,8 +76,15 @@ impl Asked {
             };
             (body, asked, Accept::Readable)
         };
+        let encoded = headers.contains_key(CONTENT_ENCODING);
+        let beginning = if endpoint.takes_form() && !encoded {
+            FORM_BEGINNING_BYTES.min(settings.request_inspect_bytes)
+        } else {
+            0
+        };
         let bounds = Bounds {
             most: settings.request_inspect_bytes,
+            beginning,
             most_together: settings.request_inspect_total,
             time: settings.request_inspect_time,
         };
@@ -83,9 +93,9 @@ impl Asked {
             .map_err(|broke| Refusal::unfinished(&broke))?;
         let in_hand = Instant::now();
         let Some(bytes) = body.bytes().cloned() else {
-            return Ok(unread(body));
+            let facts = RequestFacts::begun(endpoint, &body.beginning(beginning));
+            return Ok(unread(body, facts));
         };
-        let encoded = headers.contains_key(CONTENT_ENCODING);
         let decoded = if encoded {
             let by_ratio = FREE_DECODED_BYTES + MOST_DECODED_RATIO * bytes.len() as u64;
             let most = by_ratio.min(settings.request_inspect_bytes as u64);
@@ -99,7 +109,7 @@ impl Asked {
         };
         let text: &[u8] = match &decoded {
             Some(decoded) => decoded,
-            None if encoded => return Ok(unread(body)),
+            None if encoded => return Ok(unread(body, None)),
             None => &bytes,
         };
         let body_bytes = Some(text.len() as u64);

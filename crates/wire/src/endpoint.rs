@@ -109,6 +109,12 @@ impl Metered {
         }
     }
 
+    /// Whether a request can be a form.
+    #[must_use]
+    pub const fn takes_form(self) -> bool {
+        matches!(self, Self::Transcriptions | Self::ImageEdits)
+    }
+
     /// Whether an answer can be sound or plain text.
     #[must_use]
     pub const fn gives_media(self) -> bool {

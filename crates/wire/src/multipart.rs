@@ -20,12 +20,14 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads a whole form. Its boundary is the first line that is not empty: the header that names it is not needed.
-    pub(crate) fn read(body: &[u8]) -> Self {
-        let body = body.trim_ascii_start();
+    /// Reads a form, or what is at hand of its beginning; none where no line begins one. Its boundary is the first line
+    /// that begins with `--`: the header that names it is not needed. The end of one that `is_whole` ends its last part,
+    /// too.
+    pub(crate) fn read(body: &[u8], is_whole: bool) -> Option<Self> {
+        let body = body.get(first_delimiter(body)?..)?;
         let mut fields = Self::default();
         let Some(first_line) = memmem::find(body, b"\r\n") else {
-            return fields;
+            return Some(fields);
         };
         let mut delimiter = b"\r\n".to_vec();
         delimiter.extend_from_slice(body.get(..first_line).unwrap_or_default());
@@ -33,11 +35,18 @@ impl Fields {
         let mut rest = body.get(first_line..).unwrap_or_default();
         let mut models = 0;
         for _ in 0..MOST_PARTS {
-            let Some(end) = finder.find(rest) else {
-                break;
+            let end = finder.find(rest);
+            let part = match end {
+                Some(end) => rest.get(..end).unwrap_or_default(),
+                // Behind the last delimiter stands no part.
+                None if is_whole && !rest.starts_with(b"--") => {
+                    rest.strip_suffix(b"\r\n").unwrap_or(rest)
+                }
+                None => break,
             };
-            let (part, after) = rest.split_at_checked(end).unwrap_or_default();
             match field(part) {
+                // The delimiter itself may have been cut.
+                Some((_, value)) if end.is_none() && value.contains('\r') => {}
                 Some(("model", value)) => {
                     models += 1;
                     fields.model = (models == 1 && (1..=MOST_TEXT_BYTES).contains(&value.len()))
@@ -46,10 +55,22 @@ impl Fields {
                 Some(("stream", value)) => fields.is_stream = value == "true",
                 _ => {}
             }
-            rest = after.get(delimiter.len()..).unwrap_or_default();
+            let Some(end) = end else {
+                break;
+            };
+            rest = rest.get(end + delimiter.len()..).unwrap_or_default();
         }
-        fields
+        Some(fields)
     }
+}
+
+/// Where the first delimiter stands. What stands before it is no part (RFC 2046, 5.1.1).
+fn first_delimiter(body: &[u8]) -> Option<usize> {
+    let blank = body.len() - body.trim_ascii_start().len();
+    if body.get(blank..)?.starts_with(b"--") {
+        return Some(blank);
+    }
+    Some(memmem::find(body, b"\r\n--")? + 2)
 }
 
 /// The name and text of a part that is no file. A part begins with the end of the boundary's
@@ -88,7 +109,7 @@ mod tests {
 
     #[test]
     fn model_and_stream_are_found_after_the_file() {
-        let fields = Fields::read(FORM.as_bytes());
+        let fields = Fields::read(FORM.as_bytes(), true).unwrap();
         assert_eq!(fields.model.as_deref(), Some("gpt-4o-transcribe"));
         assert!(fields.is_stream);
     }
@@ -96,23 +117,36 @@ mod tests {
     #[test]
     fn a_field_in_a_file_or_twice_is_not_believed() {
         let spoof = FORM.replace("RIFF", "\r\nname=\"model\"\r\n\r\nspoof");
-        let fields = Fields::read(spoof.as_bytes());
+        let fields = Fields::read(spoof.as_bytes(), true).unwrap();
         assert_eq!(fields.model.as_deref(), Some("gpt-4o-transcribe"));
         let twice = FORM.replace("name=stream", "name=model");
-        assert_eq!(Fields::read(twice.as_bytes()), Fields::default());
+        assert_eq!(
+            Fields::read(twice.as_bytes(), true),
+            Some(Fields::default())
+        );
         let long = FORM.replace("gpt-4o-transcribe", &"m".repeat(257));
-        assert_eq!(Fields::read(long.as_bytes()).model, None);
+        assert_eq!(Fields::read(long.as_bytes(), true).unwrap().model, None);
+    }
+
+    #[test]
+    fn a_form_may_begin_before_its_first_line_and_end_before_its_last() {
+        let preamble = format!("This is a form.\r\n\r\n{FORM}");
+        let fields = Fields::read(preamble.as_bytes(), true).unwrap();
+        assert_eq!(fields.model.as_deref(), Some("gpt-4o-transcribe"));
+        let open = FORM.strip_suffix("\r\n--x--\r\n").unwrap();
+        let fields = Fields::read(open.as_bytes(), true).unwrap();
+        assert_eq!(fields.model.as_deref(), Some("gpt-4o-transcribe"));
+        assert!(fields.is_stream);
     }
 
     #[test]
     fn every_cut_of_a_form_is_read_without_harm() {
-        for end in 0..FORM.len() {
-            let fields = Fields::read(&FORM.as_bytes()[..end]);
-            assert!(
-                fields
-                    .model
-                    .is_none_or(|model| &*model == "gpt-4o-transcribe")
-            );
+        for end in 3..FORM.len() {
+            let cut = &FORM.as_bytes()[..end];
+            let model = |is_whole| Fields::read(cut, is_whole).unwrap().model;
+            assert!(model(false).is_none_or(|model| &*model == "gpt-4o-transcribe"));
+            // What its sender calls whole is taken at its word, as far as it is one.
+            assert!(model(true).is_none_or(|model| "gpt-4o-transcribe".starts_with(&*model)));
         }
     }
 }

@@ -89,13 +89,19 @@ impl RequestFacts {
         if body.len() > MOST_REQUEST_BYTES {
             return Err(Unreadable::TooLong);
         }
-        let takes_form = matches!(endpoint, Metered::Transcriptions | Metered::ImageEdits);
-        if takes_form && body.trim_ascii_start().starts_with(b"--") {
-            return Ok(Self::of_form(&multipart::Fields::read(body)));
+        if let Some(fields) = form(endpoint, body, true) {
+            return Ok(Self::of_form(&fields));
         }
         let mut scan = RequestScan::new(endpoint);
         scan.push(body);
         scan.finish()
+    }
+
+    /// Reads what is at hand of a request too long to be read: of a form each part says for itself what it says. `None`
+    /// for any other.
+    #[must_use]
+    pub fn begun(endpoint: Metered, beginning: &[u8]) -> Option<Self> {
+        form(endpoint, beginning, false).map(|fields| Self::of_form(&fields))
     }
 
     fn of_form(fields: &multipart::Fields) -> Self {
@@ -110,6 +116,14 @@ impl RequestFacts {
             ..Self::default()
         }
     }
+}
+
+/// The fields of a form, where it is one.
+fn form(endpoint: Metered, body: &[u8], is_whole: bool) -> Option<multipart::Fields> {
+    let may_be = endpoint.takes_form() && !body.trim_ascii_start().starts_with(b"{");
+    may_be
+        .then(|| multipart::Fields::read(body, is_whole))
+        .flatten()
 }
 
 /// Reads a JSON request as it passes, cut anywhere; keeps nothing of it but what is wanted.

@@ -39,6 +39,8 @@ enum Shape {
 pub(crate) struct Bounds {
     /// Bytes of this body.
     pub(crate) most: usize,
+    /// Bytes of one known to be longer that are taken all the same, before it goes on as it comes: no more than `most`.
+    pub(crate) beginning: usize,
     /// Bytes of all bodies held together.
     pub(crate) most_together: usize,
     /// Time from the request's head to the body's end.
@@ -71,9 +73,11 @@ impl RequestBody {
         memory: &Arc<Memory>,
         bounds: Bounds,
     ) -> Result<RequestBody, Break> {
-        if body.size_hint().lower() > bounds.most as u64 {
-            return Ok(RequestBody::unread(body));
-        }
+        let most = match body.size_hint().lower() > bounds.most as u64 {
+            true if bounds.beginning == 0 => return Ok(RequestBody::unread(body)),
+            true => bounds.beginning,
+            false => bounds.most,
+        };
         let sized = body.size_hint().exact().is_some();
         let mut reserved = memory.reserve();
         let mut early = Gathered::default();
@@ -84,7 +88,7 @@ impl RequestBody {
                 Ok(Some(frame)) => {
                     let frame = frame?;
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
-                    let fits = early.length() + bytes <= bounds.most
+                    let fits = early.length() + bytes <= most
                         && reserved.grow(bytes, bounds.most_together)
                         && frame.is_data();
                     early.push(frame);
@@ -115,6 +119,18 @@ impl RequestBody {
             Shape::Whole(body) => body.bytes(),
             Shape::Streaming { .. } => None,
         }
+    }
+
+    /// The first bytes, as far as they are here, and no more than `most`.
+    pub(crate) fn beginning(&self, most: usize) -> Vec<u8> {
+        let mut beginning = Vec::new();
+        if let Shape::Streaming { early, .. } = &self.shape {
+            for data in early.iter().filter_map(Frame::data_ref) {
+                let room = most - beginning.len();
+                beginning.extend_from_slice(data.get(..room).unwrap_or(data));
+            }
+        }
+        beginning
     }
 
     /// Takes more memory beside the held bytes, for a copy of them, unless all bodies together would pass `most`.

@@ -311,3 +311,16 @@ fn a_form_says_model_and_stream() {
     assert!(facts.stream);
     assert_eq!(facts.usage_asked, UsageAsked::Asked);
 }
+
+#[test]
+fn a_form_that_is_too_long_says_what_stands_at_its_beginning() {
+    let beginning = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\n\
+        Content-Disposition: form-data; name=\"prompt\"\r\n\r\nThis is c";
+    let begun = |endpoint| RequestFacts::begun(endpoint, beginning.as_bytes());
+    let facts = begun(Metered::Transcriptions).unwrap();
+    assert_eq!(facts.model.as_deref(), Some("whisper-1"));
+    assert_eq!(begun(Metered::ChatCompletions), None);
+    let cut = &beginning.as_bytes()[..60];
+    let facts = RequestFacts::begun(Metered::Transcriptions, cut).unwrap();
+    assert_eq!(facts.model, None, "it may go on");
+}
