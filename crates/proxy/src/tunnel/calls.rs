@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::task::Poll;
 
 use http::StatusCode;
 use meter::Reason;
@@ -68,11 +69,20 @@ struct Open {
 pub(super) struct Settled(Vec<Box<CallUnderWay>>);
 
 impl Settled {
-    /// Ready once all of them can be looked up; at the latest after the deadline of a commit.
+    /// Ready once all of them can be looked up. They wait beside each other: at the latest after the deadline of the
+    /// shared totals, where there are some, and then that of a commit.
     pub(super) async fn committed(mut self) {
-        for call in &mut self.0 {
-            poll_fn(|context| call.poll_committed(context)).await;
-        }
+        poll_fn(|context| together(&mut self.0, |call| call.poll_committed(context))).await;
+    }
+}
+
+/// Asks each of those that wait, and is ready once none does.
+fn together<T>(waiting: &mut Vec<T>, mut poll: impl FnMut(&mut T) -> Poll<()>) -> Poll<()> {
+    waiting.retain_mut(|one| poll(one).is_pending());
+    if waiting.is_empty() {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
     }
 }
 
@@ -299,5 +309,29 @@ impl Calls {
             call
         });
         Settled(settled.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_does_not_keep_the_others_waiting() {
+        // How often each is still to be asked: no more often together than the last of them alone.
+        let mut waiting = vec![3, 1, 2];
+        let mut rounds = 0;
+        let asked = |left: &mut u32| {
+            *left -= 1;
+            if *left == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        };
+        while together(&mut waiting, asked).is_pending() {
+            rounds += 1;
+        }
+        assert_eq!(rounds, 2);
     }
 }
