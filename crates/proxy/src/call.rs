@@ -327,13 +327,9 @@ impl Call {
         accept: Accept,
         finish: impl FnOnce(&mut Request<RequestBody>),
     ) -> Result<Response<UpstreamBody>, NotSent> {
-        let length = http_body::Body::size_hint(&body).exact().filter(|length| {
-            // A length of nothing is told only where the client told it.
-            *length > 0 || self.head.headers.contains_key(http::header::CONTENT_LENGTH)
-        });
         let target = self.target.as_ref();
-        let mut request = forward::request(&mut self.head, target, accept, body, length)
-            .map_err(NotSent::Head)?;
+        let mut request =
+            forward::request(&mut self.head, target, accept, body).map_err(NotSent::Head)?;
         finish(&mut request);
         let connector = self.shared.connector.load_full();
         let sent = connector.send(request).await;

@@ -1,7 +1,7 @@
 //! From the client's head to upstream's, and from upstream's back to the client's: what is dropped, what is
 //! set anew; all else stays as it came.
 
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONNECTION, COOKIE, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request, response};
 use wire::Coding;
@@ -24,7 +24,7 @@ pub(crate) enum Accept {
 }
 
 /// The request for upstream, whose authority is not ours to say: the connector knows the only one. Path and query
-/// are the bytes that came unless `target` replaces them. Headers and URI are taken out of `head`. `length` is the body's where it is known.
+/// are the bytes that came unless `target` replaces them. Headers and URI are taken out of `head`.
 ///
 /// # Errors
 /// [`ProtectedHeader`] when the head must not be forwarded.
@@ -33,17 +33,13 @@ pub(crate) fn request<B>(
     target: Option<&PathAndQuery>,
     accept: Accept,
     body: B,
-    length: Option<u64>,
 ) -> Result<Request<B>, ProtectedHeader> {
     let mut headers = std::mem::take(&mut head.headers);
     hop_by_hop::strip(&mut headers, |name| {
-        // The authority is the connector's to say, the framing the body's; `expect` was answered by our own
+        // The authority is the connector's to say, and so is the length, by the body; `expect` was answered by our own
         // listener when the body was first asked for.
-        tags::is_ours(name) || matches!(name, "host" | "content-length" | "expect")
+        tags::is_ours(name) || matches!(name, "host" | "expect")
     })?;
-    if let Some(length) = length {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
     if head.version == Version::HTTP_2 {
         join_cookies(&mut headers);
     }
@@ -203,7 +199,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let request = request(&mut head, None, Accept::AsAsked, (), Some(3)).unwrap();
+        let request = request(&mut head, None, Accept::AsAsked, ()).unwrap();
         assert_eq!(request.uri().to_string(), "/v1//a%2Fb/../c?x=%20&y");
         assert!(!request.headers().contains_key("host"));
         assert!(!request.headers().contains_key("x-tollfree-verdict"));
