@@ -339,6 +339,8 @@ async fn a_stream_that_is_not_what_its_coding_says_shows_all_that_can_be_shown()
     for coding in Coding::ALL {
         let ended = [&coding.encode(&asked)[..], &[0; 64]].concat();
         let begun = &asked[..asked.len() / 2];
+        let last = begun.windows(2).rposition(|two| two == b"\n\n");
+        let begun = &begun[..last.expect("events") + 2];
         let broken = [&coding.encode(begun)[..], &[0; 64]].concat();
         // Of those that are told by their first bytes.
         let is_known = ["gzip", "zstd"].contains(&coding.name());

@@ -8,6 +8,7 @@ mod grown;
 mod bad_input;
 mod bad_usage;
 mod both_sides;
+mod encoded;
 mod ending;
 mod http2;
 mod limits;

@@ -77,17 +77,8 @@ impl Asked {
             (body, asked, Accept::Readable)
         };
         let encoded = headers.contains_key(CONTENT_ENCODING);
-        let beginning = if endpoint.takes_form() && !encoded {
-            FORM_BEGINNING_BYTES.min(settings.request_inspect_bytes)
-        } else {
-            0
-        };
-        let bounds = Bounds {
-            most: settings.request_inspect_bytes,
-            beginning,
-            most_together: settings.request_inspect_total,
-            time: settings.request_inspect_time,
-        };
+        let bounds = bounds(settings, endpoint.takes_form() && !encoded);
+        let beginning = bounds.beginning;
         let mut body = RequestBody::gather(body, memory, bounds)
             .await
             .map_err(|broke| Refusal::unfinished(&broke))?;
@@ -165,6 +156,21 @@ impl Asked {
             && self.facts.as_ref().is_some_and(|facts| {
                 matches!(facts.usage_asked, UsageAsked::NotAsked | UsageAsked::Odd)
             })
+    }
+}
+
+/// How much of a request is read; of a form that is longer, its beginning.
+fn bounds(settings: &Settings, is_form: bool) -> Bounds {
+    let most = settings.request_inspect_bytes;
+    Bounds {
+        most,
+        beginning: if is_form {
+            FORM_BEGINNING_BYTES.min(most)
+        } else {
+            0
+        },
+        most_together: settings.request_inspect_total,
+        time: settings.request_inspect_time,
     }
 }
 

@@ -274,7 +274,10 @@ impl Call {
         // A coding that cannot be undone step by step cannot be edited either: such a stream goes on as it came.
         let edit = codings
             .filter(|_| under_way.is_asked_by_us() && !body.is_end_stream())
-            .and_then(|codings| Edit::new(&codings))
+            .and_then(|codings| {
+                let reserved = self.shared.answer_memory.reserve();
+                Edit::new(&codings, reserved, settings.held_answers_total)
+            })
             .map(Box::new);
         // A length that was told stays what it is.
         let comment =

@@ -4,7 +4,7 @@
 use crate::{Coding, DecodeError, Decoder, Effort, MOST_DECODED_BYTES};
 
 /// Encoded bytes decoded at a time, so that what one push decodes to stays small.
-pub const DECODE_STEP_BYTES: usize = 4096;
+pub const DECODE_STEP_BYTES: usize = 1024;
 
 /// The decoders of one body, outermost first.
 pub(crate) struct Decoders {
@@ -15,15 +15,15 @@ pub(crate) struct Decoders {
 impl Decoders {
     /// For a body in these codings, in the order in which they were applied.
     pub(crate) fn new(codings: &[Coding]) -> Self {
-        Self::to_most(codings, MOST_DECODED_BYTES)
+        Self::to_most(codings, MOST_DECODED_BYTES, Effort::on_answer())
     }
 
     /// The same, where each coding may decode to so many bytes at most.
-    fn to_most(codings: &[Coding], most_bytes: u64) -> Self {
+    fn to_most(codings: &[Coding], most_bytes: u64, effort: Effort) -> Self {
         let decoder = |&coding| Decoder::new(coding, most_bytes);
         Self {
             decoders: codings.iter().rev().map(decoder).collect(),
-            effort: Effort::default(),
+            effort,
         }
     }
 
@@ -87,7 +87,7 @@ fn end(
     end(rest, effort, sink)
 }
 
-/// A body held whole, decoded step by step: whoever has others to serve lets them between two steps.
+/// A request held whole, decoded step by step: whoever has others to serve lets them between two steps.
 pub struct WholeBody {
     decoders: Decoders,
     decoded: Vec<u8>,
@@ -98,7 +98,7 @@ impl WholeBody {
     #[must_use]
     pub fn new(codings: &[Coding], most_bytes: u64) -> Self {
         Self {
-            decoders: Decoders::to_most(codings, most_bytes),
+            decoders: Decoders::to_most(codings, most_bytes, Effort::on_request()),
             decoded: Vec::new(),
         }
     }

@@ -6,20 +6,42 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::DecodeError;
 
-/// What decoding one body may take of a processor before its length is looked at.
+/// What decoding one answer may take of a processor before its length is looked at.
 const FREE_TIME: Duration = Duration::from_millis(20);
+/// The same for a request: whoever sends many of them is to work for it, too.
+const REQUEST_FREE_TIME: Duration = Duration::from_millis(2);
 /// The same for each MiB, encoded and decoded: several times what any decoder takes for an honest one.
 const TIME_PER_MIB: Duration = Duration::from_millis(40);
 
 /// The work on one body. A decoder can be kept busy without getting or giving much (a thousand code tables for one byte
 /// of brotli, empty blocks of deflate), so no count of bytes bounds it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Effort {
+    free: Duration,
     spent: Duration,
     bytes: u64,
 }
 
 impl Effort {
+    /// None yet, on an answer.
+    #[must_use]
+    pub fn on_answer() -> Self {
+        Self::with(FREE_TIME)
+    }
+
+    /// None yet, on a request.
+    pub(crate) fn on_request() -> Self {
+        Self::with(REQUEST_FREE_TIME)
+    }
+
+    fn with(free: Duration) -> Self {
+        Self {
+            free,
+            spent: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
     /// Lets decoders do some of the work, which gives how many bytes they took and gave: no more than a few KiB, since
     /// they are not interrupted.
     ///
@@ -33,7 +55,7 @@ impl Effort {
         self.bytes += work()? as u64;
         self.spent += worked().saturating_sub(began);
         let by_bytes = (TIME_PER_MIB.as_nanos() * u128::from(self.bytes)) >> 20;
-        if self.spent.as_nanos() > FREE_TIME.as_nanos() + by_bytes {
+        if self.spent.as_nanos() > self.free.as_nanos() + by_bytes {
             return Err(DecodeError::OverBudget);
         }
         Ok(())

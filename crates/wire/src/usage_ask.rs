@@ -16,7 +16,8 @@ pub(crate) struct Splice {
 /// ([`UsageAsked::NotAsked`] is the only case that is). `body` is the one `facts` were read from.
 #[must_use]
 pub fn ask_for_usage(body: &[u8], facts: &RequestFacts) -> Option<Vec<u8>> {
-    if facts.usage_asked != UsageAsked::NotAsked {
+    // Behind a byte-order mark it is JSON only to a lenient reader: OpenAI gets what its client wrote.
+    if facts.usage_asked != UsageAsked::NotAsked || body.starts_with(b"\xef") {
         return None;
     }
     let Splice { at, text } = facts.splice.as_ref()?;

@@ -147,6 +147,21 @@ impl UsageUnask {
         }
     }
 
+    /// Bytes that are held until it is known whether they pass.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.line.len() + self.event.len()
+    }
+
+    /// Appends what is held, whatever it says: there is no room for it. What follows of its event passes, too.
+    pub fn let_pass(&mut self, out: &mut Vec<u8>) {
+        self.pass(out);
+        if !self.line.is_empty() {
+            self.line_passes = true;
+            out.append(&mut std::mem::take(&mut self.line));
+        }
+    }
+
     /// The stream ended: appends what was still held. A report of usage that no blank line ended
     /// is one all the same.
     pub fn finish(&mut self, out: &mut Vec<u8>) {

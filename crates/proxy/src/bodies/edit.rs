@@ -1,10 +1,20 @@
 //! Takes the traces of our asking for usage out of a stream as it passes. Knows nothing of calls.
 
-use bytes::{Buf, Bytes};
-use wire::{Coding, DecodeError, Decoder, Effort, UsageUnask};
+use bytes::Bytes;
+use wire::{Coding, DECODE_STEP_BYTES, DecodeError, Decoder, Effort, UsageUnask};
 
-/// So many decoded bytes pass at a time, or what one more encoded byte adds to them.
+use super::memory::Reservation;
+
+/// So many decoded bytes pass at a time, or what one more piece adds to them.
 const STEP_BYTES: usize = 16 * 1024;
+
+/// Encoded bytes decoded at once: they come to 8 MiB at the very most (blocks of zstd that repeat one byte).
+const PIECE_BYTES: usize = 256;
+/// The same of brotli: 13 bytes can be a block of 16 MiB.
+const BROTLI_PIECE_BYTES: usize = 8;
+
+/// What a stream may hold beside all others: so much is taken of no limit.
+const FREE_HELD_BYTES: usize = 4096;
 
 /// Bytes at a stream's beginning of which nothing was decoded yet: so many are kept, for the case that they are in no
 /// coding at all.
@@ -18,6 +28,9 @@ pub(crate) struct Edit {
     /// Taken, not edited yet.
     waiting: Bytes,
     unask: UsageUnask,
+    /// Of what all answers may hold together.
+    reserved: Reservation,
+    most_together: usize,
     /// What follows is behind the coding of a stream that had ended: nobody's.
     is_over: bool,
 }
@@ -25,6 +38,8 @@ pub(crate) struct Edit {
 /// The coding of a stream on its way out.
 struct Coded {
     decoder: Decoder,
+    /// Encoded bytes decoded at once.
+    piece: usize,
     /// What came before anything was decoded; none once it was, or where that is much.
     first: Option<Vec<u8>>,
     /// Told once what stood before it has passed.
@@ -32,12 +47,21 @@ struct Coded {
 }
 
 impl Edit {
-    /// For a stream in these codings; none for one in several, which a few bytes could make very long at once.
-    pub(crate) fn new(codings: &[Coding]) -> Option<Edit> {
+    /// For a stream in these codings; none for one in several, which a few bytes could make very long at once. What it
+    /// holds is `reserved`, as long as all do not hold more than `most_together`.
+    pub(crate) fn new(
+        codings: &[Coding],
+        reserved: Reservation,
+        most_together: usize,
+    ) -> Option<Edit> {
         let coded = match codings {
             [] => None,
             [coding] => Some(Coded {
                 decoder: Decoder::without_budget(*coding),
+                piece: match coding {
+                    Coding::Brotli => BROTLI_PIECE_BYTES,
+                    _ => PIECE_BYTES,
+                },
                 first: Some(Vec::new()),
                 fault: None,
             }),
@@ -45,9 +69,11 @@ impl Edit {
         };
         Some(Edit {
             coded,
-            effort: Effort::default(),
+            effort: Effort::on_answer(),
             waiting: Bytes::new(),
             unask: UsageUnask::new(),
+            reserved,
+            most_together,
             is_over: false,
         })
     }
@@ -73,7 +99,7 @@ impl Edit {
             let bytes = std::mem::take(&mut self.waiting);
             let mut out = Vec::with_capacity(bytes.len());
             if !self.is_over {
-                self.unask.push(&bytes, &mut out);
+                self.edit(&bytes, &mut out);
             }
             return Ok(out);
         };
@@ -96,8 +122,17 @@ impl Edit {
             Err(fault) => coded.fault = Some(fault),
         }
         let mut out = Vec::with_capacity(plain.len());
-        self.unask.push(&plain, &mut out);
+        self.edit(&plain, &mut out);
         Ok(out)
+    }
+
+    fn edit(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        self.unask.push(plain, out);
+        let held = self.unask.held().saturating_sub(FREE_HELD_BYTES);
+        if !self.reserved.hold(held, self.most_together) {
+            self.unask.let_pass(out);
+            self.reserved.hold(0, 0);
+        }
     }
 
     /// What was held back for a decision that no longer comes.
@@ -132,18 +167,51 @@ impl Coded {
         plain: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
         effort.spend(|| {
-            let before = waiting.len();
-            while let (Some(byte), true) = (waiting.get(..1), plain.len() < STEP_BYTES) {
+            let mut taken = 0;
+            while !waiting.is_empty() && taken < DECODE_STEP_BYTES && plain.len() < STEP_BYTES {
+                let piece = waiting.split_to(self.piece.min(waiting.len()));
+                taken += piece.len();
                 if let Some(first) = &mut self.first {
-                    first.extend_from_slice(byte);
+                    first.extend_from_slice(&piece);
                 }
-                let pushed = self.decoder.push(byte, plain);
-                waiting.advance(1);
-                pushed?;
+                self.decoder.push(&piece, plain)?;
                 self.first = (self.first.take())
                     .filter(|first| plain.is_empty() && first.len() < MOST_FIRST_BYTES);
             }
-            Ok(before - waiting.len() + plain.len())
+            Ok(taken + plain.len())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bodies::memory::Memory;
+
+    #[test]
+    fn what_all_streams_hold_is_limited_and_what_finds_no_room_passes() {
+        const MOST: usize = 10_000;
+        let memory = Memory::new();
+        let edit = || Edit::new(&[], memory.reserve(), MOST).unwrap();
+        let go_on = |edit: &mut Edit, text: String| {
+            edit.take(text.into());
+            String::from_utf8(edit.go_on(false).unwrap()).unwrap()
+        };
+        let line = format!(r#"data: {{"usage":null,"a":"{}"#, "x".repeat(8_000));
+        let (mut first, mut second) = (edit(), edit());
+        assert_eq!(go_on(&mut first, line.clone()), "");
+        assert_eq!(go_on(&mut second, line.clone()), "");
+        assert_eq!(go_on(&mut second, line.clone()), [&*line, &line].concat());
+        assert_eq!(go_on(&mut second, "\n\n".to_owned()), "\n\n");
+        // Others still have what they hold, and what comes next is edited again.
+        let end = "\"}\n\n".to_owned();
+        let edited = [&line.replace(r#""usage":null,"#, ""), &*end].concat();
+        assert_eq!(go_on(&mut first, end.clone()), edited);
+        let next = [&*line, &end].concat();
+        assert_eq!(go_on(&mut second, next), edited);
+        assert!(
+            memory.reserve().grow(MOST, MOST),
+            "all of it was given back"
+        );
     }
 }

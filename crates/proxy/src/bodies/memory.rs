@@ -40,9 +40,22 @@ impl Reservation {
         if used.saturating_add(bytes) <= most {
             return true;
         }
+        self.give_back(bytes);
+        false
+    }
+
+    /// Holds so much from now on, unless it is more than before and all of them together would pass `most`.
+    pub(crate) fn hold(&mut self, bytes: usize, most: usize) -> bool {
+        if let Some(more) = bytes.checked_sub(self.bytes) {
+            return self.grow(more, most);
+        }
+        self.give_back(self.bytes - bytes);
+        true
+    }
+
+    fn give_back(&mut self, bytes: usize) {
         self.memory.used.fetch_sub(bytes, Ordering::Relaxed);
         self.bytes -= bytes;
-        false
     }
 }
 
@@ -67,5 +80,7 @@ mod tests {
         drop(first);
         assert!(second.grow(60, 100));
         assert!(!second.grow(1, 100));
+        assert!(second.hold(30, 100) && !second.hold(101, 100));
+        assert!(memory.reserve().grow(70, 100));
     }
 }

@@ -129,12 +129,17 @@ impl MeteredBody {
                 }
                 Stage::Passing => {
                     self.stage = Stage::Passing;
-                    self.last = if self.edit_goes_on() {
-                        self.go_on()
-                    } else {
+                    if !self.edit_goes_on() {
                         let next = ready!(self.poll_upstream(context));
-                        self.take_in(next)
-                    };
+                        self.last = self.take_in(next);
+                        continue;
+                    }
+                    self.last = self.go_on();
+                    if self.last.is_none() && self.edit_goes_on() {
+                        // Only work so far: others have their turn.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                 }
             }
         }
