@@ -5,8 +5,9 @@ const NUMBERS = ['tokens', 'input-tokens', 'output-tokens', 'allowance-tokens', 
 const WORDS = ['call', 'verdict', 'certainty', 'reason', 'group', 'reset'];
 const CLIENT = Symbol('client');
 const SETTLED = ['free', 'billed', 'unknown'];
-// What the helpers' streams read (`client.chat.completions.stream`, `client.responses.stream`), by what aborts both.
-const STREAMS = new WeakMap();
+// What the SDK's helpers read last (`client.chat.completions.stream` and `runTools`, `client.responses.stream`), by what
+// aborts both.
+const ANSWERS = new WeakMap();
 
 const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 
@@ -37,31 +38,55 @@ function tagOf(get) {
 const ofHeaders = (headers) => tagOf((name) => headers?.get?.(`x-tollfree-${name}`));
 
 /** Puts a tag beside an answer, where neither JSON nor a loop sees it. */
-function attach(answer, response, client) {
+function put(answer, tag, client) {
   if (answer === null || typeof answer !== 'object') return answer;
-  Object.defineProperty(answer, 'tollfree', { value: ofHeaders(response.headers), configurable: true });
+  Object.defineProperty(answer, 'tollfree', { value: tag, configurable: true });
   Object.defineProperty(answer, CLIENT, { value: client, configurable: true });
   return answer;
 }
 
+/** Gives what keeps its answer's headers a tag read from them. */
+function carries(kind, headersOf) {
+  if (!kind || 'tollfree' in kind.prototype) return;
+  Object.defineProperty(kind.prototype, 'tollfree', { get() { return ofHeaders(headersOf(this)); } });
+}
+
+/** The same promise, whose answer is tagged; and so is what the SDK makes of it: `parse` unwraps the answer into another. */
+function tagging(promise, client) {
+  const { parseResponse, _thenUnwrap } = promise;
+  promise.parseResponse = async (of, props) => {
+    const answer = await parseResponse.call(promise, of, props);
+    const { signal } = props.options ?? {};
+    if (signal && answer !== null && typeof answer === 'object') ANSWERS.set(signal, answer);
+    return put(answer, ofHeaders(props.response.headers), client);
+  };
+  promise._thenUnwrap = (...asked) => tagging(_thenUnwrap.apply(promise, asked), client);
+  return promise;
+}
+
 /** The same client, whose answers, streams and errors carry `tollfree`. */
 export function wrap(client) {
-  const request = client.request.bind(client);
-  client.request = (...asked) =>
-    request(...asked)._thenUnwrap((answer, { response, options }) => {
-      if (options?.stream && options.signal && answer) STREAMS.set(options.signal, answer);
-      return attach(answer, response, client);
-    });
-  const APIError = client.constructor.APIError;
-  if (APIError && !('tollfree' in APIError.prototype)) {
-    Object.defineProperty(APIError.prototype, 'tollfree', { get() { return ofHeaders(this.headers); } });
-  }
+  const { request, requestAPIList, withOptions } = client;
+  client.request = (...asked) => tagging(request.apply(client, asked), client);
+  client.requestAPIList = (Page, ...asked) => {
+    carries(Page, (page) => page.response?.headers);
+    return requestAPIList.call(client, Page, ...asked);
+  };
+  client.withOptions = (...options) => wrap(withOptions.apply(client, options));
+  // A run with tools copies each answer before it shows it.
+  const chat = client.chat.completions;
+  const { runTools } = chat;
+  chat.runTools = (...asked) => {
+    const run = runTools.apply(chat, asked);
+    return run.on('chatCompletion', (copy) => put(copy, ANSWERS.get(run.controller.signal)?.tollfree, client));
+  };
+  carries(client.constructor.APIError, (error) => error.headers);
   return client;
 }
 
 /** The last word on a stream that was read to its end, or undefined. */
 export async function final(stream, wait = 5) {
-  const read = STREAMS.get(stream?.controller?.signal) ?? stream;
+  const read = ANSWERS.get(stream?.controller?.signal) ?? stream;
   const call = read?.tollfree?.call;
   if (!call) return undefined;
   const said = await read[CLIENT].get(`/_tollfree/calls/${call}`, { query: { wait } });

@@ -40,6 +40,34 @@ const response = client.responses.stream({ model: 'gpt-5-mini', input: 'hi [toke
 await response.finalResponse();
 const ofResponse = await final(response);
 check("and of a response's", ofResponse?.tokens === 150, ofResponse);
+// What the SDK makes of an answer is tagged as the answer is: parsed, listed, or found in the end of a run with tools.
+const schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
+const format = { type: 'json_schema', name: 'city', schema, strict: true };
+const parsed = await client.chat.completions.parse({ model: 'gpt-5-mini', messages, response_format: { type: 'json_schema', json_schema: format } });
+tagged(parsed.tollfree, 'parsed chat');
+check('and parsed', typeof parsed.choices[0].message.parsed.city === 'string', parsed.choices[0].message);
+const parsedToo = await client.responses.parse({ model: 'gpt-5-mini', input: 'hi', text: { format } }).withResponse();
+tagged(parsedToo.data.tollfree, 'parsed response');
+check('and is what its headers say', parsedToo.data.tollfree.call === parsedToo.response.headers.get('x-tollfree-call'));
+tagged((await client.models.list()).tollfree, 'page');
+let models = 0;
+for await (const _ of client.models.list()) models += 1;
+check('a page that is not awaited lists', models > 0, models);
+let asked = 0;
+const weather = { name: 'weather', parameters: schema, parse: JSON.parse, function: () => { asked += 1; return 'warm'; } };
+for (const stream of [false, true]) {
+  const run = client.chat.completions.runTools({ model: 'gpt-5-mini', messages, stream, tool_choice: 'required', tools: [{ type: 'function', function: weather }] });
+  const ran = await run.finalChatCompletion();
+  tagged(ran.tollfree, `end of a run with tools, stream ${stream}`);
+  check('JSON of it is as it was', !JSON.stringify(ran).includes('tollfree'));
+  const ofRun = await final(run);
+  check('is the last call of it', ofRun?.call === ran.tollfree.call, ofRun);
+}
+check('the tools were asked', asked > 0, asked);
+const hasty = client.withOptions({ timeout: 60_000 });
+check('withOptions keeps the type', hasty instanceof OpenAI && hasty !== client);
+tagged((await hasty.chat.completions.create({ model: 'gpt-5-mini', messages })).tollfree, 'withOptions');
+tagged((await hasty.withOptions({ maxRetries: 0 }).models.list()).tollfree, 'withOptions twice');
 await assert.rejects(client.responses.retrieve('resp_none'), (error) => {
   tagged(error.tollfree, 'error');
   check('and records nothing', error.tollfree.recorded === false, error.tollfree);
