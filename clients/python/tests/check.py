@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import socket
+from importlib import resources
 
-from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
-from tollfree import Tag, final, wrap
+from openai import APIConnectionError, APIError, APITimeoutError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from tollfree import Tag, final, tag_of, wrap
 
 MESSAGES = [{"role": "user", "content": "hi [tokens in=100 out=50]"}]
 passed = 0
@@ -38,6 +40,11 @@ def sync_part():
     tagged(client.embeddings.create(model="text-embedding-3-small", input="hi").tollfree, "embeddings")
     raw = client.chat.completions.with_raw_response.create(model="gpt-5-mini", messages=MESSAGES)
     check("raw answers stay raw", raw.headers.get("x-tollfree-verdict") is not None)
+    tagged(raw.parse().tollfree, "raw, then parsed")
+    check("and is what its headers say", raw.parse().tollfree.call == raw.headers["x-tollfree-call"], raw.parse().tollfree)
+    with client.chat.completions.with_streaming_response.create(model="gpt-5-mini", messages=MESSAGES) as raw:
+        tagged(raw.parse().tollfree, "read late, then parsed")
+    check("what has no tag has none", tag_of(raw) is None and tag_of(answer) is answer.tollfree)
     stream = client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES, stream=True)
     tagged(stream.tollfree, "head of a stream")
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
@@ -63,8 +70,37 @@ def sync_part():
         check("and records nothing", not error.tollfree.recorded, error.tollfree)
 
 
+def unanswered(client, kind):
+    try:
+        client.models.list()
+        check(f"{kind.__name__} is raised", False)
+    except kind as error:
+        check(f"{kind.__name__} has no tag", error.tollfree is None)
+
+
+def errors_part():
+    client = wrap(OpenAI(max_retries=0))
+    messages = [{"role": "user", "content": "hi [tokens in=100 out=50] [break]"}]
+    stream = client.chat.completions.create(model="gpt-5-mini", messages=messages, stream=True)
+    try:
+        list(stream)
+        check("a stream that breaks is an error", False)
+    except APIError as error:
+        tagged(error.tollfree, "error in a stream")
+        check("is that of its head", error.tollfree == stream.tollfree, error.tollfree)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = client.with_options(base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1", timeout=0.2)
+        unanswered(nobody, APITimeoutError)
+    unanswered(nobody, APIConnectionError)
+    check("nor has one that is made by hand", APIError("", request=None, body=None).tollfree is None)
+
+
 async def async_part():
     client = wrap(AsyncOpenAI())
+    raw = await client.chat.completions.with_raw_response.create(model="gpt-5-mini", messages=MESSAGES)
+    tagged(raw.parse().tollfree, "async, raw, then parsed")
+    async with client.chat.completions.with_streaming_response.create(model="gpt-5-mini", messages=MESSAGES) as raw:
+        tagged((await raw.parse()).tollfree, "async, read late, then parsed")
     answer = await client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
     tagged(answer.tollfree, "async chat")
     stream = await client.responses.create(model="gpt-5-mini", input="hi [tokens in=100 out=50]", stream=True)
@@ -88,7 +124,9 @@ def without_proxy():
         check("and streams work", len(list(stream)) > 0 and final(stream) is None)
 
 
+check("types are given", resources.files("tollfree").joinpath("py.typed").is_file())
 sync_part()
+errors_part()
 asyncio.run(async_part())
 without_proxy()
 print(f"{passed} passed, 0 failed")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Mapping, Optional, TypeVar
+from typing import Any, Awaitable, Callable, Mapping, Optional, TypeVar, Union, overload
 
-from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAI, Stream
+from openai import APIError, AsyncOpenAI, AsyncStream, OpenAI, Stream
 from openai import BaseModel as _Model
 from openai.lib.streaming.chat import AsyncChatCompletionStream, ChatCompletionStream
 from openai.lib.streaming.responses import AsyncResponseStream, ResponseStream
 
-__all__ = ["Tag", "final", "wrap"]
+__all__ = ["Tag", "final", "tag_of", "wrap"]
+_Async = Union[AsyncStream[Any], AsyncChatCompletionStream[Any], AsyncResponseStream[Any]]
 Client = TypeVar("Client", OpenAI, AsyncOpenAI)
-_AS = {
+_AS: dict[str, Callable[[Any], Any]] = {
     "Optional[int]": int,
     "Optional[float]": float,
     "bool": lambda value: value in (True, "true"),
     "tuple[str, ...]": lambda value: tuple(value.split(",") if isinstance(value, str) else value),
 }
 _SETTLED = ("free", "billed", "unknown")
+# Where a request keeps its answer's headers.
+_HEADERS = "tollfree"
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,17 @@ def wrap(client: Client) -> Client:
     kind = type(client)
 
     def process(self: Any, *args: Any, **kwargs: Any) -> Any:
-        answer, headers = kind._process_response(self, *args, **kwargs), kwargs["response"].headers
-        return _later(answer, headers) if hasattr(answer, "__await__") else _tagged(answer, headers)
+        response = kwargs["response"]
+        # An error in the middle of a stream knows its request alone.
+        response.request.extensions[_HEADERS] = response.headers
+        return _soon(kind._process_response(self, *args, **kwargs), response.headers)
 
     client.__class__ = type(kind.__name__, (kind,), {"_process_response": process, "__module__": kind.__module__})
     return client
+
+
+def _soon(answer: Any, headers: Mapping[str, str]) -> Any:
+    return _later(answer, headers) if hasattr(answer, "__await__") else _tagged(answer, headers)
 
 
 async def _later(answer: Any, headers: Mapping[str, str]) -> Any:
@@ -83,7 +92,23 @@ async def _later(answer: Any, headers: Mapping[str, str]) -> Any:
 def _tagged(answer: Any, headers: Mapping[str, str]) -> Any:
     if isinstance(answer, (_Model, Stream, AsyncStream)):
         object.__setattr__(answer, "_tollfree", _tag(headers))
+    elif hasattr(answer, "http_response"):
+        # A raw answer is parsed when it is asked to be.
+        parse = answer.parse
+        answer.parse = lambda *args, **kwargs: _soon(parse(*args, **kwargs), headers)
     return answer
+
+
+def _of_error(error: Any) -> Optional[Tag]:
+    response, request = getattr(error, "response", None), getattr(error, "request", None)
+    headers = getattr(response, "headers", None) or getattr(request, "extensions", {}).get(_HEADERS)
+    return _tag(headers) if headers else None
+
+
+def tag_of(answer: object) -> Optional[Tag]:
+    """The tag of an answer, stream or error, or None: `answer.tollfree`, for those whose types are checked."""
+    tag = getattr(answer, "tollfree", None)
+    return tag if isinstance(tag, Tag) else None
 
 
 def _raw(stream: Any) -> Any:
@@ -91,6 +116,10 @@ def _raw(stream: Any) -> Any:
     return getattr(stream, "_raw_stream", stream)
 
 
+@overload
+def final(stream: _Async, wait: int = 5) -> Awaitable[Optional[Tag]]: ...  # type: ignore[overload-overlap]
+@overload
+def final(stream: object, wait: int = 5) -> Optional[Tag]: ...
 def final(stream: Any, wait: int = 5) -> Any:
     """The last word on a stream that was read to its end, or None. Awaitable for an async stream."""
     stream = _raw(stream)
@@ -98,15 +127,20 @@ def final(stream: Any, wait: int = 5) -> Any:
     path = f"/_tollfree/calls/{tag.call}?wait={wait}" if tag and client else None
     if isinstance(stream, AsyncStream):
         return _final_later(client, path)
-    return _tag(client.get(path, cast_to=object), "") if path else None
+    return _tag(client.get(path, cast_to=object), "") if client and path else None
 
 
 async def _final_later(client: Any, path: Optional[str]) -> Optional[Tag]:
-    return _tag(await client.get(path, cast_to=object), "") if path else None
+    return _tag(await client.get(path, cast_to=object), "") if client and path else None
 
 
-for _kind in (_Model, Stream, AsyncStream):
-    _kind.tollfree = property(lambda self: getattr(self, "_tollfree", None))  # type: ignore[attr-defined]
-for _kind in (ChatCompletionStream, AsyncChatCompletionStream, ResponseStream, AsyncResponseStream):
-    _kind.tollfree = property(lambda self: getattr(_raw(self), "tollfree", None))  # type: ignore[attr-defined]
-APIStatusError.tollfree = property(lambda self: _tag(self.response.headers))  # type: ignore[attr-defined]
+_PUT: dict[Any, Any] = {
+    APIError: _of_error,
+    **dict.fromkeys((_Model, Stream, AsyncStream), lambda answer: getattr(answer, "_tollfree", None)),
+    **dict.fromkeys(
+        (ChatCompletionStream, AsyncChatCompletionStream, ResponseStream, AsyncResponseStream),
+        lambda stream: getattr(_raw(stream), "tollfree", None),
+    ),
+}
+for _kind, _look in _PUT.items():
+    _kind.tollfree = property(_look)
