@@ -90,6 +90,28 @@ async fn the_packages_put_the_verdict_beside_each_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_in_typescript_may_read_the_tag_of_what_carries_one() {
+    if !installed().await {
+        return;
+    }
+    // The SDK is found in the folders above, the package as if it were installed.
+    let folder = target().join("clients/node/types");
+    let package = folder.join("node_modules/tollfree");
+    std::fs::create_dir_all(&package).expect("a folder");
+    let sources = root().join("clients/node");
+    for file in ["index.js", "index.d.ts", "package.json"] {
+        std::fs::copy(sources.join(file), package.join(file)).expect("a copy");
+    }
+    let program = folder.join("types.mts");
+    std::fs::copy(sources.join("test/types.ts"), &program).expect("a copy");
+    let mut tsc = node("node_modules/typescript/bin/tsc");
+    tsc.args(["--noEmit", "--strict", "--skipLibCheck"]);
+    tsc.args(["--target", "es2022", "--module", "nodenext"]);
+    tsc.arg(program);
+    run(tsc, MOST_RUN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn curl_prints_tags_and_the_final_verdict() {
     if !here(&["bash", "curl"], "the check with curl") {
         return;
