@@ -74,12 +74,12 @@ export async function fits(page, what) {
 export const asked = async (path) => (await fetch(`${PAGE}api/v1/${path}`)).json();
 
 /** Makes a call of so many tokens and returns its tags. */
-export async function call(model, tokens, base = PROXY, words = '') {
+export async function call(model, tokens, base = PROXY, words = '', key = KEY) {
   const output = Math.min(10, tokens);
   const content = `[tokens in=${tokens - output} out=${output}]${words}`;
   const answer = await fetch(`${base}/v1/chat/completions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
     body: JSON.stringify({ model, messages: [{ role: 'user', content }] }),
   });
   assert.equal(answer.status, 200);

@@ -105,6 +105,22 @@ const csv = await page.evaluate(async () => (await fetch(document.getElementById
 assert.equal(csv.trim().split('\r\n').length, 2, csv);
 await close();
 
+// The numbers of the one organization never stand beside the calls of both.
+await call('gpt-4o-mini', 150, undefined, '', 'sk-sim-globex');
+for (const end = Date.now() + 15_000; (await settled()) < 77;) assert.ok(Date.now() < end, 'the call of globex was not settled');
+for (const [hash, name, many] of [['', 'acme', 50], ['#organization=globex', 'globex', 1]]) {
+  const { page: one, close: end } = await open({ hash });
+  await says(one, '#live', 'live');
+  await until(one, (wanted) => document.querySelectorAll('#calls > a').length === wanted, many);
+  assert.equal(await one.locator('#organization').inputValue(), name);
+  const file = await one.evaluate(async () => (await fetch(document.getElementById('csv').href)).text());
+  const whose = await one.evaluate(async (ids) => Promise.all(ids.map(async (id) => (await (await fetch(`api/v1/calls/${id}`)).json()).organization)),
+    await one.locator('#calls > a').evaluateAll((all) => all.map((row) => row.dataset.call)));
+  assert.deepEqual([...new Set(whose)], [name]);
+  assert.equal(file.includes('globex'), name === 'globex', 'the file is of the same organization');
+  await end();
+}
+
 // A link shows the same again; an id that is none says which ids are.
 const linked = await open({ hash: '#verdict=billed&reason=crossing-call' });
 await linked.page.locator(`#calls [data-call="${crossing.call}"]`).waitFor();
@@ -122,4 +138,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 4);
+passed(checks + 5);

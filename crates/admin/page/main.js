@@ -38,6 +38,9 @@ let sums = [];
 let began = null;
 let rows = [];
 let waiting = [];
+// Whose calls are listed, and how often they were asked for: an answer that another overtook is not drawn.
+let listed = '';
+let listing = 0;
 // How often the whole is being asked for, and what is said to have changed meanwhile.
 let asking = 0;
 const held = [];
@@ -55,6 +58,8 @@ const organization = () => {
   const wanted = wish().organization;
   return standing?.organizations.find((one) => !wanted || one.organization === wanted);
 };
+// Whose numbers and calls are shown: one organization's, also where the address bar names none.
+const shownName = () => organization()?.organization ?? wish().organization;
 const group = () => wish().group || organization()?.groups[0]?.group || '';
 const chosenDay = () => wish().day || standing?.day;
 // Why nothing can be said of what the address bar asks for; nothing where it can.
@@ -177,7 +182,8 @@ function drawMonth() {
 }
 
 function matches(call) {
-  const { verdict, model, reason, search, day, organization: of } = wish();
+  const { verdict, model, reason, search, day } = wish();
+  const of = shownName();
   const words = [call.call, call.response_id, call.request_id, call.model, call.model_asked].filter(Boolean).join(' ');
   return (!verdict || call.verdict === verdict) && (!model || call.model === model) && (!reason || call.reason === reason) && (!day || call.day === day)
     && (!of || call.organization === of) && (!search || words.includes(search));
@@ -235,12 +241,16 @@ function drawWelcome() {
 // ---- asking --------------------------------------------------------------------------------------------------------
 
 function limits(more = {}) {
-  const { organization: of, verdict, model, reason, search, day } = wish();
-  return { organization: of, verdict, model, reason, search, day, limit: PAGE, ...more };
+  const { verdict, model, reason, search, day } = wish();
+  return { organization: shownName(), verdict, model, reason, search, day, limit: PAGE, ...more };
 }
 
 async function loadCalls() {
+  const of = shownName();
+  const number = (listing += 1);
   const answer = await ask('calls', limits());
+  if (number !== listing) return;
+  listed = of;
   rows = answer.calls;
   waiting = waiting.filter((call) => matches(call) && call.number > (rows[0]?.number ?? 0));
   get('older').hidden = !answer.more;
@@ -249,7 +259,9 @@ async function loadCalls() {
 }
 
 async function loadOlder() {
+  const number = listing;
   const answer = await ask('calls', limits({ below: rows.at(-1)?.number }));
+  if (number !== listing) return;
   rows.push(...answer.calls);
   get('older').hidden = !answer.more;
   drawCalls();
@@ -359,8 +371,8 @@ function changed(change) {
   put(month, change.days);
   put(sums, change.sums);
   // The list may have been asked for meanwhile.
-  const listed = new Set([...rows, ...waiting].map((call) => call.number));
-  waiting.unshift(...change.calls.filter((call) => matches(call) && !listed.has(call.number)));
+  const there = new Set([...rows, ...waiting].map((call) => call.number));
+  waiting.unshift(...change.calls.filter((call) => matches(call) && !there.has(call.number)));
   waiting.length = Math.min(waiting.length, 1000);
   due ??= setTimeout(paint, 500);
 }
@@ -395,7 +407,9 @@ function paint() {
     return;
   }
   drawAll();
-  if (waiting.length && !isHeld() && !wish().day) takeWaiting();
+  // The first call of an organization whose name comes before all others.
+  if (listed !== shownName()) loadCalls().catch(problem);
+  else if (waiting.length && !isHeld() && !wish().day) takeWaiting();
   else drawCalls();
   if (chosenDay() === standing.day) curveSoon();
 }
