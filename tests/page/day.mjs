@@ -121,6 +121,20 @@ for (const [hash, name, many] of [['', 'acme', 50], ['#organization=globex', 'gl
   await end();
 }
 
+// In short it is never more than in full, but where it is said to be a most.
+const inShort = await open();
+for (const [tokens, less, most] of [
+  [0, '0', '0'], [999, '999', '1k'], [1_234, '1.2k', '1.3k'], [999_680, '999k', '1M'], [1_000_000, '1M', '1M'], [2_482_970, '2.4M', '2.5M'],
+  [9_999_999, '9.9M', '10M'], [10_500_000, '10M', '11M'],
+]) {
+  const said = await inShort.page.evaluate(async (n) => {
+    const { short } = await import('./format.js');
+    return [short(n), short(n, Math.ceil)];
+  }, tokens);
+  assert.deepEqual(said, [less, most], String(tokens));
+}
+await inShort.close();
+
 // A link shows the same again; an id that is none says which ids are.
 const linked = await open({ hash: '#verdict=billed&reason=crossing-call' });
 await linked.page.locator(`#calls [data-call="${crossing.call}"]`).waitFor();
@@ -138,4 +152,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 5);
+passed(checks + 6);

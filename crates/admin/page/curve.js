@@ -45,7 +45,7 @@ export function draw(box, curve, now, began) {
         splits: () => [0, 6, 12, 18, 24].map((hour) => start + hour * 3600),
         values: (_, at) => at.map((one) => (one === end ? '24 UTC' : String((one - start) / 3600).padStart(2, '0'))) },
       { stroke: css('--muted'), grid: { stroke: css('--grid'), width: 1 }, ticks: { show: false }, size: 52,
-        values: (_, totals) => totals.map(short) },
+        values: (_, totals) => totals.map((total) => short(total)) },
     ],
     series: [
       {},

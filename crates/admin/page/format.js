@@ -5,10 +5,13 @@ const THOUSANDS = new Intl.NumberFormat('en-US');
 /** A count in full, `?` where it is not known. */
 export const count = (n) => (n === null || n === undefined ? '?' : THOUSANDS.format(n));
 
-/** A count in short, for axes and bars only. */
-export function short(n) {
-  if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 && n % 1e6 ? 1 : 0)}M`;
-  if (n >= 1e3) return `${(n / 1e3).toFixed(n < 1e4 && n % 1e3 ? 1 : 0)}k`;
+/** A count in short, for axes, bars and the tab. What remains is never said to be more: `round` is up where `n` is a most. */
+export function short(n, round = Math.floor) {
+  for (const [unit, letter] of [[1e6, 'M'], [1e3, 'k']]) {
+    const parts = n < 10 * unit ? 10 : 1;
+    const value = round((n * parts) / unit) / parts;
+    if (value >= 1) return `${value}${letter}`;
+  }
   return String(n);
 }
 

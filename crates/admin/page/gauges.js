@@ -82,6 +82,6 @@ function slack(group) {
   // Of what is spent nothing can be less.
   if (!sources.length || group.remaining_tokens === 0) return null;
   const why = sources.map((source) => WHY[source] ?? source).join(', ');
-  const most = open ? 'Not counted' : `Not counted, at most ${short(tokens)} tokens`;
+  const most = open ? 'Not counted' : `Not counted, at most ${short(tokens, Math.ceil)} tokens`;
   return el('p', { class: 'muted' }, `${most}: ${why}.`);
 }
