@@ -100,7 +100,7 @@ assert.ok((await text(page, 'article[data-group=small]')).includes(count(small.r
 const [sums] = (await asked('days?days=1')).sums;
 const line = await text(page, '#sums');
 for (const money of [sums.cost_text, sums.saved_text]) assert.ok(line.includes(money), `${money} in ${line}`);
-assert.ok((await page.locator('#calls .money').allTextContents()).every((money) => /^(saved )?(<?\$[\d,.]{4,}|\?)$/.test(money)));
+assert.ok((await page.locator('#calls > a .money').allTextContents()).every((money) => /^(saved )?(<?\$[\d,.]{4,}|\?)$/.test(money)));
 const csv = await page.evaluate(async () => (await fetch(document.getElementById('csv').href)).text());
 assert.equal(csv.trim().split('\r\n').length, 2, csv);
 await close();
@@ -118,6 +118,19 @@ for (const [hash, name, many] of [['', 'acme', 50], ['#organization=globex', 'gl
     await one.locator('#calls > a').evaluateAll((all) => all.map((row) => row.dataset.call)));
   assert.deepEqual([...new Set(whose)], [name]);
   assert.equal(file.includes('globex'), name === 'globex', 'the file is of the same organization');
+  await end();
+}
+
+// On any width nothing scrolls sideways, and models that begin alike are told apart.
+for (const width of [320, 340, 360, 719, 720, 768, 820, 838, 879, 880]) {
+  const { page: one, close: end } = await open({ viewport: { width, height: 740 } });
+  await says(one, '#live', 'live');
+  await one.locator('#calls [data-call]').first().waitFor();
+  await until(one, () => document.querySelectorAll('#days button').length === 30);
+  await fits(one, `${width}`);
+  const cut = await one.locator('#calls .model span').evaluateAll((all) => all.filter((part) => part.textContent && part.clientWidth < 70).map((part) => part.outerHTML));
+  assert.deepEqual(cut, [], `the beginning of a name at ${width}`);
+  if (width === 768) await picture(one, 'day-768');
   await end();
 }
 
@@ -152,4 +165,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 6);
+passed(checks + 7);

@@ -20,11 +20,12 @@ export function lines(list, today) {
 // What the columns are; who hears the list is told of its times by its label.
 const names = () => el('div', { class: 'names', 'aria-hidden': 'true' },
   el('span', {}, 'time (UTC)'), el('span', {}, 'model'), el('span', { class: 'number' }, 'tokens'), el('span', {}, 'verdict'),
-  el('span', {}, 'certainty'), el('span', {}, 'reason'), el('span', { class: 'number' }, 'list price'));
+  el('span', { class: 'certainty' }, 'certainty'), el('span', {}, 'reason'), el('span', { class: 'money number' }, 'list price'));
 
-// A model's name: where there is no room it loses its middle, since those of fine-tuned ones differ at their end.
+// A model's name: where there is no room it loses its end, which is mostly a date; that of a fine-tuned one its middle, since
+// those differ at their end.
 function model(name) {
-  const end = Math.min(12, Math.floor(name.length / 2));
+  const end = name.startsWith('ft:') ? Math.min(12, Math.floor(name.length / 2)) : 0;
   return el('span', { class: 'model', title: name },
     el('span', {}, name.slice(0, name.length - end)), el('span', {}, name.slice(name.length - end)));
 }
