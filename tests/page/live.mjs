@@ -14,6 +14,12 @@ assert.ok((await text(page, '#welcome')).includes('x-tollfree-verdict'));
 assert.ok(await page.locator('#gauges').isHidden());
 await picture(page, 'empty');
 await fits(page, 'without a call');
+// Nor is the program broken inside its names where the window is narrow: it scrolls in its frame.
+await page.setViewportSize({ width: 360, height: 740 });
+assert.ok(await page.locator('#python').evaluate((one) => one.scrollWidth > one.clientWidth), 'the program keeps its lines');
+await picture(page, 'empty-360');
+await fits(page, 'without a call, narrow');
+await page.setViewportSize({ width: 1280, height: 900 });
 
 // The first call comes by itself.
 const first = await call('gpt-5.6', 120_000);
