@@ -121,6 +121,33 @@ for (const [hash, name, many] of [['', 'acme', 50], ['#organization=globex', 'gl
   await end();
 }
 
+// The line begins where counting did, without a dot before it; the words stand above the line of the allowance, which is named in
+// full; the table marks the crossing.
+const drawn = await open();
+await says(drawn.page, '#live', 'live');
+await until(drawn.page, () => document.querySelector('#curve canvas'));
+await drawn.page.evaluate(() => {
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  window.words = {};
+  CanvasRenderingContext2D.prototype.fillText = function write(words, ...at) {
+    window.words[words] = this.textBaseline;
+    return fillText.call(this, words, ...at);
+  };
+  window.uPlot = new Proxy(window.uPlot, { construct: (Kind, given) => { [, window.series] = given; return new Kind(...given); } });
+  dispatchEvent(new Event('resize'));
+});
+await until(drawn.page, () => Object.keys(window.words).some((words) => words.includes('30,000 tokens')));
+const { words, series: [at, totals] } = await drawn.page.evaluate(() => ({ words: window.words, series: window.series }));
+assert.equal(words['allowance 1,000,000'], 'alphabetic', JSON.stringify(words));
+assert.equal(Object.entries(words).find(([one]) => one.includes('30,000 tokens'))[1], 'alphabetic');
+const [[from, to]] = (await asked('curve?organization=acme&group=large')).down;
+for (const [place, time] of at.entries()) if (time >= from && time < to) assert.equal(totals[place], null, `a point at ${time}`);
+await drawn.page.keyboard.press('t');
+const marked = drawn.page.locator('#curve-table tr', { hasText: '◆ crossing call' });
+assert.equal(await marked.count(), 1);
+assert.ok((await marked.innerText()).includes('1,005,000'), await marked.innerText());
+await drawn.close();
+
 // On any width nothing scrolls sideways, and models that begin alike are told apart.
 for (const width of [320, 340, 360, 719, 720, 768, 820, 838, 879, 880]) {
   const { page: one, close: end } = await open({ viewport: { width, height: 740 } });
@@ -165,4 +192,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 7);
+passed(checks + 8);

@@ -31,7 +31,7 @@ export function draw(box, curve, now, began) {
   const free = drawn.map(([at, total]) => (at <= crossedAt ? total : null));
   const billed = drawn.map(([at, total]) => (at >= crossedAt ? total : null));
   // Above the allowance is room for its name.
-  const most = Math.max(allowance * 1.12, top * 1.05) || 1;
+  const most = Math.max(allowance * 1.14, top * 1.05) || 1;
   const options = {
     width: box.clientWidth || 640,
     height: 220,
@@ -60,12 +60,15 @@ export function draw(box, curve, now, began) {
   box.setAttribute('aria-label', sentence(shown, top, allowance));
 }
 
-// No line leads across a time in which nobody counted: the total stands at both ends of it, and nothing between.
+// No line leads across a time in which nobody counted: the total stands at both ends of it, and nothing between. A day that
+// begins with such a time has no total before its end.
 function broken(points, down) {
   const all = new Map(points);
+  const [[start]] = points;
   for (const [from, to] of down) {
     const total = points.findLast(([at]) => at <= from)?.[1] ?? 0;
     for (const [at, value] of [[from, total], [from + 1, null], [to, total]]) if (!all.has(at)) all.set(at, value);
+    if (from <= start) all.set(start, null);
   }
   return [...all].sort(([one], [other]) => one - other);
 }
@@ -152,12 +155,19 @@ function marks(u, curve, allowance, crossedAt) {
   ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.setLineDash([]);
-  const written = ctx.measureText('allowance').width + 2 * gap;
+  const name = nameOf(ctx, allowance, isCrossed ? Math.max(x - bbox.left, bbox.left + bbox.width - x) : bbox.width, gap);
+  const written = ctx.measureText(name).width + 2 * gap;
   // Above its line, where the total never is before the crossing; after an early one there is room only below, at the end.
   const early = x < bbox.left + written;
-  write(ctx, 'allowance', early ? bbox.left + bbox.width - gap : bbox.left + gap, early ? y + 2 * gap : y - 0.75 * gap, early);
+  write(ctx, name, early ? bbox.left + bbox.width - gap : bbox.left + gap, early ? y + 2 * gap : y - 0.75 * gap, early);
   if (isCrossed) crossing(ctx, bbox, curve.crossing, { x, y, gap, written });
   ctx.restore();
+}
+
+// The allowance in words: with its number where the crossing's time has room beside it.
+function nameOf(ctx, allowance, room, gap) {
+  const whole = `allowance ${count(allowance)}`;
+  return ctx.measureText(`${whole}00:00:00 UTC`).width + 4 * gap <= room ? whole : 'allowance';
 }
 
 // The crossing is a point: its diamond stands on it, its words beside it, where the total is not.
@@ -173,7 +183,7 @@ function crossing(ctx, bbox, { call, at, tokens }, { x, y, gap, written }) {
   const right = [whole, when].find((words) => fits(words, bbox.left + bbox.width - x));
   // Before it the total is below the allowance, so above is room; after it the other way round.
   if (left) write(ctx, left, x - 1.5 * gap, y - 0.75 * gap, true);
-  else write(ctx, right, x + 1.5 * gap, y + 2 * gap, false);
+  else if (right) write(ctx, right, x + 1.5 * gap, y + 2 * gap, false);
   const size = 6 * devicePixelRatio;
   ctx.beginPath();
   ctx.moveTo(x, y - size); ctx.lineTo(x + size, y); ctx.lineTo(x, y + size); ctx.lineTo(x - size, y);
@@ -188,6 +198,8 @@ function crossing(ctx, bbox, { call, at, tokens }, { x, y, gap, written }) {
 function write(ctx, words, x, y, ends) {
   ctx.save();
   ctx.textAlign = ends ? 'right' : 'left';
+  // uPlot leaves another one behind, by which words would hang on the line they stand above.
+  ctx.textBaseline = 'alphabetic';
   ctx.lineWidth = 4 * devicePixelRatio;
   ctx.lineJoin = 'round';
   ctx.strokeStyle = css('--background');
@@ -207,8 +219,10 @@ export function step(by, into) {
 /** The same data as a table. */
 export function table(box) {
   if (!shown) return;
-  const rows = shown.points.map(([at, total]) =>
-    el('tr', {}, el('td', {}, time(at)), el('td', {}, count(total)),
+  const crossedAt = shown.crossing ? Math.floor(Date.parse(shown.crossing.at) / 1000) : Infinity;
+  const first = shown.points.findIndex(([at]) => at >= crossedAt);
+  const rows = shown.points.map(([at, total], place) =>
+    el('tr', {}, el('td', {}, `${time(at)}${place === first ? ' ◆ crossing call' : ''}`), el('td', {}, count(total)),
       el('td', {}, count(Math.max(0, shown.allowance_tokens - total)))));
   fill(box, el('table', {},
     silence(shown) && el('caption', {}, silence(shown)),
