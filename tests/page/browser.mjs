@@ -13,15 +13,19 @@ const PATIENCE = 15_000;
 /** What Chromium itself writes while nobody listens on the port. */
 const OUTAGE = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)/;
 
+/** What it writes where an answer refuses. */
+const REFUSAL = /status of 401/;
+
 /** Opens the page. `options` are those of a browser context, with `hash` for the address bar. */
-export async function open({ hash = '', outage = false, ...options } = {}) {
+export async function open({ hash = '', outage = false, refused = false, ...options } = {}) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const troubles = [];
   page.on('console', (message) => {
-    if (!(outage && OUTAGE.test(message.text()))) troubles.push(`console: ${message.text()}`);
+    const known = (outage && OUTAGE.test(message.text())) || (refused && REFUSAL.test(message.text()));
+    if (!known) troubles.push(`console: ${message.text()}`);
   });
   page.on('pageerror', (error) => troubles.push(`error: ${error.stack}`));
   page.on('dialog', (dialog) => { troubles.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });

@@ -148,6 +148,18 @@ assert.equal(await marked.count(), 1);
 assert.ok((await marked.innerText()).includes('1,005,000'), await marked.innerText());
 await drawn.close();
 
+// Without its token the page says so, and shows no empty frames below.
+const barred = await open({ refused: true });
+await barred.page.route('**/api/v1/**', (route) => route.fulfill({ status: 401, json: {} }));
+await barred.page.reload();
+await says(barred.page, '#notice', 'a token is required. help: open this page as /?token=...');
+assert.ok(await barred.page.locator('#main').isHidden());
+await picture(barred.page, 'barred');
+await barred.page.unrouteAll();
+await barred.page.reload();
+await barred.page.locator('#calls [data-call]').first().waitFor();
+await barred.close();
+
 // On any width nothing scrolls sideways, and models that begin alike are told apart.
 for (const width of [320, 340, 360, 719, 720, 768, 820, 838, 879, 880]) {
   const { page: one, close: end } = await open({ viewport: { width, height: 740 } });
@@ -192,4 +204,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 8);
+passed(checks + 9);

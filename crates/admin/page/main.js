@@ -268,6 +268,8 @@ async function loadOlder() {
 }
 
 function drawAll() {
+  // Without a single answer there is nothing to show but why.
+  get('main').hidden = false;
   drawHead();
   drawNotice();
   drawWelcome();
