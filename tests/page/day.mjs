@@ -148,6 +148,21 @@ assert.equal(await marked.count(), 1);
 assert.ok((await marked.innerText()).includes('1,005,000'), await marked.innerText());
 await drawn.close();
 
+// The thirty days say how high the highest bar is, and which the first and last are.
+const thirty = await open();
+await until(thirty.page, () => document.querySelectorAll('#days button').length === 30);
+assert.equal(await text(thirty.page, '#scale'), 'highest bar: 1,030,800 tokens');
+const dayAgo = (days) => new Date(Date.parse(standing.day) - days * 86400e3).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
+assert.deepEqual(await thirty.page.locator('#ends span').allTextContents(), [dayAgo(29), dayAgo(0)]);
+await thirty.page.locator('#month').scrollIntoViewIfNeeded();
+await picture(thirty.page, 'thirty');
+// The list is narrowed while somebody types.
+await thirty.page.locator('#search').pressSequentially('3.5-turbo');
+await until(thirty.page, () => document.querySelectorAll('#calls > a').length === 1);
+assert.ok(thirty.page.url().includes('search=3.5-turbo'));
+assert.equal(await thirty.page.locator('#search').inputValue(), '3.5-turbo');
+await thirty.close();
+
 // Without its token the page says so, and shows no empty frames below.
 const barred = await open({ refused: true });
 await barred.page.route('**/api/v1/**', (route) => route.fulfill({ status: 401, json: {} }));
@@ -204,4 +219,4 @@ await linked.page.goto(`${process.env.PAGE}#search=no-such-thing`);
 await says(linked.page, '#calls-empty', 'No call matches');
 await linked.page.goto('about:blank');
 await linked.close();
-passed(checks + 9);
+passed(checks + 10);

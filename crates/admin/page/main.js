@@ -11,6 +11,8 @@ import { listen } from './live.js';
 import { read, write } from './state.js';
 
 const PAGE = 50;
+/** The pause of typing after which the list is narrowed, milliseconds. */
+const PAUSE = 300;
 const VERDICTS = ['free', 'billed', 'unknown'];
 const REASONS = ['within-allowance', 'crossing-call', 'allowance-spent', 'model-not-listed', 'fine-tuned-model', 'project-not-shared',
   'organization-not-enrolled', 'service-tier', 'batch', 'payer-says-free', 'payer-says-billed', 'usage-missing', 'not-asked',
@@ -41,6 +43,7 @@ let waiting = [];
 // Whose calls are listed, and how often they were asked for: an answer that another overtook is not drawn.
 let listed = '';
 let listing = 0;
+let typed = null;
 // How often the whole is being asked for, and what is said to have changed meanwhile.
 let asking = 0;
 const held = [];
@@ -178,7 +181,7 @@ function drawMonth() {
     const day = new Date(today - (29 - back) * 86400e3).toISOString().slice(0, 10);
     return by.get(day) ?? { day, ...(began && day < began.slice(0, 10) ? UNKNOWN : NOTHING) };
   });
-  days.draw(get('days'), get('legend'), all, chosenDay());
+  days.draw(get('days'), { legend: get('legend'), scale: get('scale'), ends: get('ends') }, all, chosenDay());
 }
 
 function matches(call) {
@@ -439,6 +442,13 @@ function again(changes, ...draws) {
   Promise.all(draws.map((draw) => draw())).catch(problem);
 }
 
+// At once where Enter says so, else when the typing pauses; what was asked for already is not again.
+function search() {
+  clearTimeout(typed);
+  const words = get('search').value.trim();
+  if (words !== wish().search) again({ search: words }, loadCalls);
+}
+
 function choices(select, first, words) {
   fill(select, el('option', { value: '' }, first), words.map((word) => el('option', { value: word, title: word }, middle(word, 30))));
 }
@@ -477,7 +487,11 @@ function hands() {
   for (const id of ['verdict', 'reason', 'search']) get(id).value = wish()[id];
   get('organization').addEventListener('change', (event) => again({ organization: event.target.value }, drawCurve, loadCalls));
   for (const id of ['verdict', 'model', 'reason']) get(id).addEventListener('change', (event) => again({ [id]: event.target.value }, loadCalls));
-  get('search').addEventListener('change', (event) => again({ search: event.target.value.trim() }, loadCalls));
+  get('search').addEventListener('input', () => {
+    clearTimeout(typed);
+    typed = setTimeout(search, PAUSE);
+  });
+  get('search').addEventListener('change', search);
   get('groups').addEventListener('click', (event) => event.target.dataset.group && again({ group: event.target.dataset.group }, drawCurve));
   get('days').addEventListener('click', (event) => {
     const day = event.target.closest('[data-day]')?.dataset.day;
