@@ -459,6 +459,11 @@ async fn the_socket_is_its_owners_alone_and_answers_what_it_knows() {
             "POST /api/v1/totals HTTP/1.0\r\ncontent-length: 2\r\n\r\n{}",
             "400",
         ),
+        (
+            "POST /api/v1/totals HTTP/1.0\r\ncontent-length: 68\r\n\r\n\
+             {\"organization\":\"acme\",\"group\":\"large\",\"tokens\":9223372036854775807}",
+            "400",
+        ),
     ] {
         let answer = ask(request);
         assert_eq!(

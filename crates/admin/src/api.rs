@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use ledger::{HealthState, Ledger};
-use meter::{Day, Organizations};
+use meter::{Day, Meter, Organizations};
 use proxy::Proxy;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -151,6 +151,14 @@ impl Api {
                 return Answer::refusal(StatusCode::BAD_REQUEST, why);
             }
         };
+        if asked.tokens > Meter::MOST_STATED {
+            let why = format!(
+                "no day has {} tokens. help: \"tokens\" of {} at most",
+                asked.tokens,
+                Meter::MOST_STATED
+            );
+            return Answer::refusal(StatusCode::BAD_REQUEST, why);
+        }
         let organization = match asked.organization {
             Some(named) => named,
             None => match self.only_organization() {

@@ -10,7 +10,7 @@ pub struct StateTotal {
     pub organization: Option<String>,
     /// The model group's name.
     pub group: String,
-    /// Today's total as read on OpenAI's dashboard, in tokens.
+    /// Today's total as read on OpenAI's dashboard, in tokens; at most [`meter::Meter::MOST_STATED`].
     pub tokens: u64,
 }
 

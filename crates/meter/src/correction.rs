@@ -12,6 +12,7 @@ use crate::standing::{Carried, Forecasts, SlackNow, Standing};
 use crate::sync::Ordering;
 use crate::terms::Coverage;
 use crate::totals::DayTotals;
+use crate::usage::Usage;
 use crate::verdict;
 
 /// What is known better about a settled call: a later whole sight of an estimate, or a mistake found.
@@ -28,6 +29,10 @@ pub struct Correction {
 }
 
 impl Meter {
+    /// The most tokens of a day that are believed when they are stated: a thousand calls of the greatest size that any
+    /// call is believed to have. Whoever asks for a number refuses a larger one.
+    pub const MOST_STATED: u64 = 1_000 * Usage::MAX;
+
     /// Corrects the totals of a day for the calls that come after; no settled verdict changes, and a crossed day
     /// stays crossed. Returns the change of the running total that was made, which never falls below 0.
     pub fn correct(

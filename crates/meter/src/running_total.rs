@@ -6,6 +6,10 @@ use crate::sync::{AtomicU64, Ordering};
 /// Set in an emptied total: its tokens were moved to another one, and whoever comes late must follow.
 const MOVED: u64 = 1 << 63;
 
+/// What a total is put to at most when it is stated, restored, corrected or merged: whatever a file or a store says,
+/// calls have room above it.
+const MOST: u64 = 1 << 62;
+
 /// What a call takes of the running total: from `before` up to `after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -30,8 +34,8 @@ pub struct Fit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved;
 
-/// Two atomic totals. Calls of at most 2^40 tokens ([`Usage::MAX`](crate::Usage::MAX)) leave room for 8 million
-/// calls of that size a day below the `MOVED` bit.
+/// Two atomic totals. From `MOST`, beyond which no total is put, calls of at most 2^40 tokens
+/// ([`Usage::MAX`](crate::Usage::MAX)) leave room for 4 million calls of that size a day below the `MOVED` bit.
 #[derive(Debug)]
 pub struct RunningTotal {
     /// Tokens of every eligible call.
@@ -145,7 +149,8 @@ impl RunningTotal {
         corrected(&self.fitted, |before| before.saturating_add_signed(change))
     }
 
-    /// Puts stated numbers, one for each reading, in place of what was counted; returns the change of `taken`.
+    /// Puts stated numbers, one for each reading, in place of what was counted; returns the change of `taken`. A
+    /// number beyond 2^62 counts as that.
     ///
     /// # Errors
     /// [`Moved`]: nothing was changed here.
@@ -159,7 +164,7 @@ impl RunningTotal {
     /// Adds what was counted before the program last stopped.
     pub fn restore(&self, taken: u64, fitted: u64) {
         for (total, before) in [(&self.taken, taken), (&self.fitted, fitted)] {
-            total.fetch_add(unless_moved(before), Ordering::AcqRel);
+            add(total, before);
         }
     }
 
@@ -174,8 +179,7 @@ impl RunningTotal {
         self.crossed
             .fetch_max(other.crossed.load(Ordering::Acquire), Ordering::AcqRel);
         for (here, there) in [(&self.taken, &other.taken), (&self.fitted, &other.fitted)] {
-            let moved = unless_moved(there.swap(MOVED, Ordering::AcqRel));
-            here.fetch_add(moved, Ordering::AcqRel);
+            add(here, unless_moved(there.swap(MOVED, Ordering::AcqRel)));
         }
     }
 }
@@ -184,8 +188,13 @@ fn unless_moved(total: u64) -> u64 {
     if total >= MOVED { 0 } else { total }
 }
 
+/// Adds what was counted elsewhere. Nothing follows where the total was moved meanwhile: one merge at a time.
+fn add(total: &AtomicU64, tokens: u64) {
+    let _ = corrected(total, |before| before.saturating_add(tokens));
+}
+
 fn corrected(total: &AtomicU64, new: impl Fn(u64) -> u64) -> Result<i64, Moved> {
-    let new = |before| new(before).min(MOVED - 1);
+    let new = |before| new(before).min(MOST);
     let changed = total.fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
         (before < MOVED).then(|| new(before))
     });

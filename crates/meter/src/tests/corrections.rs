@@ -3,7 +3,7 @@
 use super::{LARGE, Scene, TODAY, call, missing};
 use crate::{
     AfterCrossing, Assumption, Carried, Certainty, Correction, Evidence, FinishedCall, Meter,
-    Reason, SlackSource, Span, Standing, Verdict,
+    Reason, RunningTotal, SlackSource, Span, Standing, Verdict,
 };
 
 fn standing(scene: &Scene) -> Standing {
@@ -123,7 +123,7 @@ fn a_correction_never_takes_a_total_below_nothing() {
     scene.take(10);
     assert_eq!(correct(&scene, -25, true, Some(0)), -10);
     assert_eq!((standing(&scene).taken, standing(&scene).fitted), (0, 0));
-    assert_eq!(correct(&scene, i64::MAX, true, Some(0)), i64::MAX);
+    assert_eq!(correct(&scene, i64::MAX, true, Some(0)), 1 << 62);
     assert_eq!(scene.take(1).verdict, Verdict::Billed);
 }
 
@@ -169,6 +169,27 @@ fn a_stated_total_replaces_what_was_counted_and_clears_the_slack() {
             })
         );
         assert_eq!(scene.take(1).verdict, Verdict::Billed);
+    }
+}
+
+#[test]
+fn a_number_that_no_day_has_leaves_room_for_calls() {
+    let total = RunningTotal::new();
+    let used = |total: &RunningTotal| (total.take(7).is_ok(), total.fit(7, u64::MAX).is_ok());
+    for huge in [u64::MAX, 1 << 63, (1 << 63) - 1] {
+        total.state(huge, huge).unwrap();
+        assert_eq!([used(&total), used(&total)], [(true, true); 2], "stated");
+        total.restore(huge, huge);
+        assert_eq!([used(&total), used(&total)], [(true, true); 2], "restored");
+        for _ in 0..4 {
+            total.correct_taken(i64::MAX, 0).unwrap();
+            total.correct_fitted(i64::MAX).unwrap();
+        }
+        assert_eq!([used(&total), used(&total)], [(true, true); 2], "corrected");
+        let other = RunningTotal::new();
+        other.state(huge, huge).unwrap();
+        total.absorb(&other);
+        assert_eq!([used(&total), used(&total)], [(true, true); 2], "merged");
     }
 }
 

@@ -75,15 +75,13 @@ pub(crate) struct Set {
 
 /// So many allowances on one day are more likely a slip than a day's work.
 const MANY: u64 = 100;
-/// Tokens of a day that are believed at all: of a thousand calls of the greatest size that any call is believed to have.
-const MOST_TOKENS: u64 = 1_000 * meter::Usage::MAX;
 
 /// A number of tokens, with or without commas at its thousands.
 fn tokens(text: &str) -> Result<u64, String> {
     let plain = text.replace([',', '_'], "");
     let tokens = plain.parse().ok();
     tokens
-        .filter(|tokens| *tokens <= MOST_TOKENS)
+        .filter(|tokens| *tokens <= meter::Meter::MOST_STATED)
         .ok_or_else(|| "a number of tokens, like 412000".to_owned())
 }
 
