@@ -140,6 +140,7 @@ impl Asked<'_> {
                 group: self.text("group"),
                 below: self.number("below")?,
                 above: self.number("above")?,
+                oldest_first: false,
                 at_most: self.limit()?.unwrap_or(USUAL_CALLS),
             },
             search: self.text("search"),

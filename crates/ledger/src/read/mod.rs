@@ -85,6 +85,8 @@ pub struct CallFilter {
     pub below: Option<i64>,
     /// Only rows with a greater number, for following.
     pub above: Option<i64>,
+    /// The oldest of them first, for following without a gap; else the newest.
+    pub oldest_first: bool,
     /// At most so many rows.
     pub at_most: usize,
 }
@@ -157,7 +159,7 @@ impl Reader {
         Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
     }
 
-    /// Calls, newest first.
+    /// Calls, newest first, or oldest first where that is asked for.
     ///
     /// # Errors
     ///
@@ -212,8 +214,9 @@ impl Reader {
                 values.push((name, value));
             }
         }
+        let order = if filter.oldest_first { "ASC" } else { "DESC" };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {} FROM settlements WHERE {} ORDER BY number DESC LIMIT :at_most",
+            "SELECT {} FROM settlements WHERE {} ORDER BY number {order} LIMIT :at_most",
             table::ROW_COLUMNS,
             conditions.join(" AND "),
         ))?;

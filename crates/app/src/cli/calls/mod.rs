@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use ledger::{CallFilter, Reader, Row};
+use ledger::{CallFilter, ReadError, Reader, Row};
 use meter::{Certainty, Day, Reason, Verdict};
 
 use super::desk::{Desk, NoAnswer};
@@ -246,7 +246,10 @@ fn follow(
                 return ExitCode::SUCCESS;
             }
         }
-        std::thread::sleep(EVERY);
+        // As many as are read at once: there may be more already.
+        if new.len() < MOST_AT_ONCE {
+            std::thread::sleep(EVERY);
+        }
         new = match newer(desk, options, &mut last) {
             Ok(rows) => rows,
             Err(why) => return why.refuse(),
@@ -254,19 +257,23 @@ fn follow(
     }
 }
 
-/// The rows after the last one, oldest first.
+/// The next rows after the last one, oldest first.
 fn newer(desk: &Desk, options: &Options, last: &mut i64) -> Result<Vec<Row>, NoAnswer> {
-    let Some(reader) = desk.reader()? else {
-        return Ok(Vec::new());
-    };
+    match desk.reader()? {
+        Some(reader) => Ok(newer_in(&reader, options, last)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn newer_in(reader: &Reader, options: &Options, last: &mut i64) -> Result<Vec<Row>, ReadError> {
     *last = reader.told_up_to(*last)?;
     let filter = CallFilter {
         above: Some(*last),
+        oldest_first: true,
         at_most: MOST_AT_ONCE,
         ..options.filter(options.day)
     };
-    let mut rows = reader.calls(&filter)?;
-    rows.reverse();
+    let rows = reader.calls(&filter)?;
     *last = rows.last().map_or(*last, |row| row.number);
     Ok(rows)
 }

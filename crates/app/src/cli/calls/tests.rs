@@ -1,13 +1,16 @@
 //! Calls as they are seen: the list, wide and narrow, and one of them in full.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use insta::assert_snapshot;
-use ledger::{Row, SettledCall, Slack, Tokens};
+use ledger::{
+    Durability, Entry, Kept, Ledger, LedgerSettings, Reader, Row, SettledCall, Slack, Tokens,
+};
 use meter::Day;
 
 use super::detail::{as_rows, shown};
-use super::{Options, lines, table};
+use super::{MOST_AT_ONCE, Options, lines, newer_in, table};
 use crate::cli::terminal::{Colour, Terminal};
 use crate::config::Environment;
 
@@ -317,4 +320,35 @@ fn one_call_in_a_pipe_has_a_field_a_line_as_the_object_has() {
         assert_eq!(said, value, "{name}");
     }
     assert_eq!(rows.lines().count() + 1, object.as_object().unwrap().len());
+}
+
+#[test]
+fn who_watches_sees_every_call_however_many_came_between_two_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = LedgerSettings {
+        folder: folder.path().to_owned(),
+        durability: Durability::Crash,
+        keep_days: 0,
+    };
+    let ledger = Ledger::open(settings, None, AT).ledger;
+    let count = 2 * MOST_AT_ONCE + 7;
+    for number in 0..count {
+        let call = SettledCall {
+            call: format!("c_{number}").into(),
+            ..crossing().call
+        };
+        assert!(!matches!(ledger.keep(&[Entry::Settled(call)]), Kept::No));
+    }
+    ledger.close(Duration::from_mins(1)).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
+    let (mut seen, mut last) = (Vec::new(), 0);
+    loop {
+        let new = newer_in(&reader, &Options::default(), &mut last).unwrap();
+        seen.extend(new.iter().map(|row| row.number));
+        if new.is_empty() {
+            break;
+        }
+    }
+    let all: Vec<i64> = (1..).take(count).collect();
+    assert!(seen == all, "{} of {count} calls", seen.len());
 }
