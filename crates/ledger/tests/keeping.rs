@@ -9,6 +9,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
@@ -243,6 +244,45 @@ fn a_call_is_found_by_its_ids_and_its_key() {
     let by_response = ledger.find_openai_id(&[7; 16], "chatcmpl-a").unwrap();
     assert_eq!(by_response.call.call, "a");
     assert_eq!(ledger.find_openai_id(&[8; 16], "req_b"), None);
+}
+
+#[test]
+fn who_reads_all_calls_slowly_holds_no_page_of_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, ..) = open(folder.path());
+    let ids: Vec<String> = (0..2_500).map(|number| format!("c{number}")).collect();
+    for id in &ids {
+        assert!(!matches!(ledger.keep(&[settled(id)]), Kept::No));
+    }
+    assert!(ledger.catches_up(LONG));
+    let reader = Reader::open(folder.path()).unwrap();
+    let writer = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+    writer.busy_timeout(Duration::from_secs(5)).unwrap();
+    let mut read = Vec::new();
+    let each = reader.each_call(DAY, DAY, None, |row| {
+        // Between two calls the log can be emptied into the tables, and written anew.
+        if read.len() % 900 == 0 {
+            let kept: i64 = writer
+                .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(kept, 0, "a reader is in the way");
+        }
+        read.push(row.call.call.into_owned());
+        ControlFlow::Continue(())
+    });
+    each.unwrap();
+    assert_eq!(read, ids);
+    let mut few = 0;
+    let each = reader.each_call(DAY, DAY, None, |_| {
+        few += 1;
+        if few == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    each.unwrap();
+    assert_eq!(few, 3);
 }
 
 #[test]

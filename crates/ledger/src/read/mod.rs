@@ -25,6 +25,9 @@ use thiserror::Error;
 use crate::DATABASE;
 use crate::table::{self, date};
 
+/// Calls that are read at once where all of them are asked for.
+const AT_ONCE: usize = 1_000;
+
 /// How long a read waits while another connection recovers the file.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -386,7 +389,8 @@ impl Reader {
         Ok(table::carried(&self.connection, now_ms)?)
     }
 
-    /// Every call of these days, oldest first, one at a time.
+    /// Every call of these days, oldest first, one at a time. They are read some at once, and nothing is open while `f`
+    /// has one: whoever takes its time keeps no old pages of the ledger alive.
     ///
     /// # Errors
     ///
@@ -401,23 +405,26 @@ impl Reader {
         let Some((first, last)) = self.numbers(from, to)? else {
             return Ok(());
         };
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {} FROM settlements
-             WHERE number BETWEEN :first AND :last AND day BETWEEN :from AND :to
-               AND (:organization IS NULL OR {OF_ORGANIZATION})
-             ORDER BY number",
-            table::ROW_COLUMNS,
-        ))?;
-        let mut rows = statement.query(named_params! {
-            ":first": first, ":last": last,
-            ":from": date::text_of(from), ":to": date::text_of(to), ":organization": organization,
-        })?;
-        while let Some(row) = rows.next()? {
-            if f(table::row_of(row)?).is_break() {
-                break;
+        let mut some = CallFilter {
+            days: Some((from, to)),
+            organization: organization.map(str::to_owned),
+            above: Some(first.saturating_sub(1)),
+            below: Some(last.saturating_add(1)),
+            oldest_first: true,
+            at_most: AT_ONCE,
+            ..CallFilter::default()
+        };
+        loop {
+            let rows = self.calls(&some)?;
+            let Some(newest) = rows.last() else {
+                return Ok(());
+            };
+            some.above = Some(newest.number);
+            let are_all = rows.len() < AT_ONCE;
+            if rows.into_iter().any(|row| f(row).is_break()) || are_all {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
