@@ -92,7 +92,7 @@ impl State {
         for entry in entries {
             self.clean = matches!(entry, Entry::Stopped);
             match entry {
-                Entry::Settled(call) => self.settle(connection, &mut insert, call)?,
+                Entry::Settled(call) => self.insert(connection, &mut insert, call, None)?,
                 Entry::Open(open) => self.open_calls.hear(connection, open)?,
                 Entry::Alias { organization, name } => self.join(connection, organization, name)?,
                 Entry::Stated(stated) => self.state(connection, stated)?,
@@ -143,22 +143,8 @@ impl State {
         self.cells.change(connection, place, act)
     }
 
-    fn settle(
-        &mut self,
-        connection: &Connection,
-        insert: &mut Insert<'_>,
-        call: &SettledCall<'_>,
-    ) -> Result<(), TableError> {
-        self.insert(connection, insert, call, None)?;
-        if let (Some(payer), Some(group)) = (&call.payer, &call.group) {
-            self.change(connection, call.day, &call.organization, group, |cell| {
-                cell.hear(payer, &call.ours);
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Writes a row and adds it to the sums.
+    /// Writes a row and adds it to the sums. What `OpenAI` says of who pays counts for a call that is settled when it is
+    /// seen whole, too: the meter counts it so.
     fn insert(
         &mut self,
         connection: &Connection,
@@ -179,6 +165,11 @@ impl State {
         self.change(connection, call.day, &call.organization, group, |cell| {
             cell.settle(number, call);
         })?;
+        if let (Some(payer), Some(group)) = (&call.payer, &call.group) {
+            self.change(connection, call.day, &call.organization, group, |cell| {
+                cell.hear(payer, &call.ours);
+            })?;
+        }
         let Some(slack) = call.slack.as_ref().filter(|slack| slack.at_most != Some(0)) else {
             return Ok(());
         };

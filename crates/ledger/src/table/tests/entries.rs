@@ -218,6 +218,26 @@ fn what_openai_says_of_who_pays_is_counted_in_a_row_and_remembered() {
         &[says("openai", NOW), says("developer", NOW + 5)],
     );
     assert_eq!(contradictions(&mut table), 1);
+    // Of a call that was settled when it was seen whole, too.
+    let seen = |payer: &'static str| {
+        let row = SettledCall {
+            payer: Some(payer.into()),
+            span: None,
+            settled_at: NOW,
+            ..call("c_2")
+        };
+        Entry::Adjusted(Adjustment {
+            row,
+            adjusts: "c_2".into(),
+            change: 1_000,
+            fitted_change: 1_000,
+            was_past: None,
+        })
+    };
+    put(&mut table, &[unknown("c_2", None), seen("developer")]);
+    assert_eq!(contradictions(&mut table), 2);
+    put(&mut table, &[seen("openai")]);
+    assert_eq!(contradictions(&mut table), 0);
     let restored = table.restored(NOW + 31 * 86_400_000).unwrap();
     assert_eq!(restored.paid, [("acme".to_owned(), NOW)]);
     let restored = table.restored(NOW + 31 * 86_400_000 + 1).unwrap();

@@ -63,7 +63,7 @@ impl Reference {
     pub(super) fn apply(&mut self, entry: &Entry<'static>) {
         self.clean = matches!(entry, Entry::Stopped);
         match entry {
-            Entry::Settled(call) => self.settle(call),
+            Entry::Settled(call) => self.keep(call, None, false),
             Entry::Open(open) => self.hear(open),
             Entry::Alias { organization, name } => self.join(organization, name),
             Entry::Stated(stated) => self.state(stated),
@@ -83,7 +83,7 @@ impl Reference {
         }
     }
 
-    fn settle(&mut self, call: &SettledCall<'static>) {
+    fn keep(&mut self, call: &SettledCall<'static>, adjusts: Option<String>, counts: bool) {
         if let (Some(payer), Some(group)) = (&call.payer, &call.group) {
             let sums = self.sums(call.day, &call.organization, group);
             if payer == "openai" {
@@ -92,10 +92,6 @@ impl Reference {
                 sums.contradictions += 1;
             }
         }
-        self.keep(call, None, false);
-    }
-
-    fn keep(&mut self, call: &SettledCall<'static>, adjusts: Option<String>, counts: bool) {
         let row = Kept {
             call: call.clone(),
             adjusts,
