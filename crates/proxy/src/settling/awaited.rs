@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ledger::Row;
+use ledger::{Row, SettledCall};
 use meter::{Certainty, Day, GroupId, Organization, Rules, Settlement, SlackSource, Verdict};
 use wire::Metered;
 
@@ -101,19 +101,7 @@ impl Unseen {
         }
         let text =
             |text: Option<std::borrow::Cow<'static, str>>| text.map(|text| text.as_ref().into());
-        let unknown_calls = SlackSource::UnknownCalls.assumption().as_str();
-        let uncounted = call
-            .slack
-            .filter(|slack| slack.source == unknown_calls)
-            .map(|slack| Uncounted {
-                day: Day::of_number(call.day),
-                group: call
-                    .group
-                    .as_deref()
-                    .filter(|_| !slack.any_group)
-                    .and_then(|group| rules.offer().group_named(group)),
-                at_most: slack.at_most,
-            });
+        let uncounted = Uncounted::of_row(&call, rules);
         Some(Unseen {
             call: CallId::of_text(&call.call)?,
             response_id: response_id.into(),
@@ -135,6 +123,24 @@ impl Unseen {
             client: text(call.client),
             estimated: estimated.map(Box::new),
             uncounted,
+        })
+    }
+}
+
+impl Uncounted {
+    /// What a row put there; `None` also where the offer no longer has its group, whose slack is not kept here either.
+    fn of_row(call: &SettledCall<'_>, rules: &Rules) -> Option<Self> {
+        let unknown_calls = SlackSource::UnknownCalls.assumption().as_str();
+        let slack = call.slack.as_ref();
+        let slack = slack.filter(|slack| slack.source == unknown_calls)?;
+        let group = match call.group.as_deref().filter(|_| !slack.any_group) {
+            Some(name) => Some(rules.offer().group_named(name)?),
+            None => None,
+        };
+        Some(Self {
+            day: Day::of_number(call.day),
+            group,
+            at_most: slack.at_most,
         })
     }
 }
@@ -242,7 +248,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meter::Meter;
+    use ledger::Slack;
+    use meter::{AfterCrossing, Meter, ModelGroup, Offer, OfferParts, Terms};
 
     const KEY: KeyHash = KeyHash::of_bytes([1; 16]);
 
@@ -268,6 +275,45 @@ mod tests {
             estimated: None,
             uncounted: None,
         }
+    }
+
+    /// The groups that a row of this group takes its slack back from.
+    fn taken_back_from(group: Option<&'static str>, any_group: bool) -> Option<Option<GroupId>> {
+        let offer = Offer::new(OfferParts {
+            list_date: Day::of_number(20_779),
+            price_date: None,
+            groups: vec![ModelGroup {
+                name: "small".into(),
+                allowances: [1_000_000; 5],
+            }],
+            models: Vec::new(),
+            prices: Vec::new(),
+        });
+        let rules = Rules::new(
+            Arc::new(offer.unwrap()),
+            AfterCrossing::Billed,
+            Terms::default(),
+            Vec::new(),
+        );
+        let call = SettledCall {
+            group: group.map(Into::into),
+            slack: Some(Slack {
+                source: "unknown-calls".into(),
+                at_most: Some(5),
+                any_group,
+            }),
+            ..SettledCall::default()
+        };
+        Uncounted::of_row(&call, &rules).map(|uncounted| uncounted.group)
+    }
+
+    #[test]
+    fn slack_is_taken_back_where_it_was_put_and_nowhere_for_a_group_that_is_gone() {
+        let small = taken_back_from(Some("small"), false);
+        assert!(small.is_some_and(|group| group.is_some()));
+        assert_eq!(taken_back_from(Some("gone"), false), None);
+        assert_eq!(taken_back_from(Some("small"), true), Some(None));
+        assert_eq!(taken_back_from(None, false), Some(None));
     }
 
     #[test]
