@@ -25,6 +25,10 @@ use crate::proxy::Shared;
 use crate::restore;
 use crate::tags::Tags;
 
+/// So many seconds may clocks differ without anybody noticing, as the meter takes it around 00:00 UTC: a short call can
+/// have ended, by OpenAI's clock, before it began by ours.
+const CLOCKS_DIFFER: i64 = 3;
+
 /// Settles the calls that await these responses, as far as some do and nobody saw them before. Goes on if the sight is
 /// dropped.
 pub(crate) async fn seen(shared: Arc<Shared>, shown_to: ShownTo, whole: Vec<Reported>) {
@@ -139,10 +143,7 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
     let at = match estimated {
         // An estimate changes on the day that it counted on.
         Some(former) => now.min(former.day.end() - 1),
-        None => seen
-            .completed_at
-            .filter(|at| (began..=now).contains(at))
-            .unwrap_or(now),
+        None => completed(seen.completed_at, began, now),
     };
     let finished = FinishedCall {
         organization: &unseen.whose.organization,
@@ -178,6 +179,13 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
         model: model.map(Into::into),
     };
     (outcome, commit)
+}
+
+/// When the call ended, by OpenAI's clock where that can be (all in seconds since 1970-01-01 UTC): its word is not
+/// believed of a time before the call or still to come.
+fn completed(told: Option<i64>, began: i64, now: i64) -> i64 {
+    told.filter(|at| (began - CLOCKS_DIFFER..=now).contains(at))
+        .unwrap_or(now)
 }
 
 /// The span of the call, where totals are shared and the store hands it out.
@@ -305,6 +313,21 @@ fn shelve(shared: &Shared, unseen: Unseen, outcome: Outcome) {
                 key: unseen.key,
             };
             shared.recent.settled(names, outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::completed;
+
+    #[test]
+    fn openai_is_believed_when_a_call_ended_as_far_as_clocks_agree() {
+        for told in [1_000, 1_500, 999, 997] {
+            assert_eq!(completed(Some(told), 1_000, 2_000), told);
+        }
+        for told in [Some(996), Some(2_001), None] {
+            assert_eq!(completed(told, 1_000, 2_000), 2_000);
         }
     }
 }
