@@ -169,18 +169,20 @@ async fn where_few_files_may_be_open_fewer_connections_are_and_further_ones_are_
 async fn a_data_directory_of_everybody_is_mentioned() {
     let kept = Lasting::new().await;
     for (mode, may) in [
-        (0o777, Some("change")),
-        (0o755, Some("look into")),
+        (0o777, Some("other users may change")),
+        (0o775, Some("users of its group may change")),
+        (0o770, Some("users of its group may change")),
+        (0o755, Some("other users may look into")),
         (0o750, None),
     ] {
         let folder = kept.above().join(format!("{mode:o}"));
         fs::create_dir(&folder).expect("a folder");
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).expect("a mode");
         let proxy = Proxy::start(kept.setup_in(&folder));
-        let said = |may: &str| format!("other users may {may} the data directory");
+        let said = |may: &str| format!("{may} the data directory");
         let log = proxy.log();
         assert_eq!(
-            log.matches("other users may").count(),
+            log.matches(" the data directory ").count(),
             usize::from(may.is_some()),
             "{log}"
         );

@@ -171,23 +171,23 @@ pub(crate) async fn close(ledger: Ledger, at_most: Duration) -> Result<(), NotCl
     }
 }
 
-/// What to say of a data directory that was there before and that others may look into or change: one that tollfree makes is
-/// its user's alone.
+/// What to say of a data directory that was there before and that others may look into, or they or its group change: one
+/// that tollfree makes is its user's alone.
 pub(crate) fn open_to_others(folder: &Path) -> Option<String> {
     let mode = std::fs::metadata(folder).ok()?.permissions().mode();
-    let (may, so) = if mode & 0o002 != 0 {
-        (
-            "change",
-            "so they can put a ledger or key.secret of theirs in the place of yours",
-        )
+    let instead = "so they can put a ledger or key.secret of theirs in the place of yours";
+    let (who, may, so) = if mode & 0o002 != 0 {
+        ("other users", "change", instead)
+    } else if mode & 0o020 != 0 {
+        ("users of its group", "change", instead)
     } else if mode & 0o004 != 0 {
-        ("look into", "though not into its files")
+        ("other users", "look into", "though not into its files")
     } else {
         return None;
     };
     let folder = folder.display();
     Some(format!(
-        "other users may {may} the data directory {folder} (mode {:04o}), {so}. help: chmod 700 {folder}, or name a \
+        "{who} may {may} the data directory {folder} (mode {:04o}), {so}. help: chmod 700 {folder}, or name a \
          folder that is not there yet: tollfree makes it for its user alone",
         mode & 0o7777
     ))
