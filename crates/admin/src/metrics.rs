@@ -401,7 +401,7 @@ impl Reading {
         )?;
         families.counter(
             "ledger_late_entries",
-            "Entries that were committed after their answers had left",
+            "How often what waited for a commit, such as an answer, had left when it came",
             [(Vec::new(), health.late)],
         )
     }

@@ -14,8 +14,8 @@ pub struct Health {
     pub unmoved_bytes: u64,
     /// When entries were last moved into the tables, Unix milliseconds; `None`: not since this program began.
     pub last_moved_at: Option<i64>,
-    /// Entries committed later than [`DEADLINE`](crate::DEADLINE) after they were given: their calls were released
-    /// without them.
+    /// How often somebody waited for a commit that came later than [`DEADLINE`](crate::DEADLINE): a call was released
+    /// without it. An entry that two wait for counts twice, one that nobody waits for not at all.
     pub late: u64,
 }
 
