@@ -259,13 +259,6 @@ impl Offer {
             .map_or_else(|| self.classify(model), |known| known.listing)
     }
 
-    /// What the list says about the model a request asks for: an alias is expected to be answered by its snapshot.
-    #[must_use]
-    pub fn listing_asked(&self, model: &str) -> Listing {
-        self.known(model)
-            .map_or_else(|| self.classify(model), |known| known.asked)
-    }
-
     /// The most tokens one choice of this model (id or alias) can take, where known.
     #[must_use]
     pub fn most_tokens(&self, model: &str) -> Option<u64> {

@@ -23,9 +23,9 @@ pub(crate) enum Tag {
     Choice,
     /// The `type` of one item of `output`.
     OutputItem,
-    /// How often a hosted tool ran, or what it took.
     /// The type of a tool that a run was offered.
     RunTool,
+    /// How often a hosted tool ran, or what it took.
     ToolRuns,
     /// The Responses object inside an event.
     Response,

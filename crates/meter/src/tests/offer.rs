@@ -15,11 +15,9 @@ fn only_exact_ids_are_listed() {
     assert_eq!(offer.listing("gpt-4o-2024-08-06"), Listing::Listed(LARGE));
     assert_eq!(offer.listing("gpt-5.6-luna"), Listing::Listed(SMALL));
     assert_eq!(offer.listing("gpt-4o"), Listing::NotListed);
-    assert_eq!(offer.listing_asked("gpt-4o"), Listing::Listed(LARGE));
-    assert_eq!(
-        offer.listing_asked("gpt-4o-2024-08-06"),
-        Listing::Listed(LARGE)
-    );
+    for asked in ["gpt-4o", "gpt-4o-2024-08-06"] {
+        assert_eq!(offer.known(asked).unwrap().asked, Listing::Listed(LARGE));
+    }
     for name in [
         "gpt-4o-mini-2024-07-18x",
         "gpt-4",
@@ -27,7 +25,11 @@ fn only_exact_ids_are_listed() {
         "gpt-4o-audio-preview",
     ] {
         assert_eq!(offer.listing(name), Listing::NotListed);
-        assert_eq!(offer.listing_asked(name), Listing::NotListed);
+        assert!(
+            offer
+                .known(name)
+                .is_none_or(|known| known.asked == Listing::NotListed)
+        );
     }
     for name in [
         "ft:gpt-4o-2024-08-06:acme::x",
@@ -35,7 +37,6 @@ fn only_exact_ids_are_listed() {
         "davinci:ft-acme-2023-01-31-12-00-00",
     ] {
         assert_eq!(offer.listing(name), Listing::FineTuned);
-        assert_eq!(offer.listing_asked(name), Listing::FineTuned);
     }
     // Known by its price, and still newer than the list.
     assert_eq!(offer.listing("gpt-6.1-sol"), Listing::NewerThanList(LARGE));
@@ -104,7 +105,10 @@ fn an_aliases_own_price_comes_before_its_snapshots() {
             .input
     };
     assert_eq!((input("gpt-5.6"), input("gpt-5.6-sol")), (7, 5_000_000));
-    assert_eq!(offer.listing_asked("gpt-5.6"), Listing::Listed(LARGE));
+    assert_eq!(
+        offer.known("gpt-5.6").unwrap().asked,
+        Listing::Listed(LARGE)
+    );
 }
 
 #[test]

@@ -76,13 +76,13 @@ pub struct Upstream {
 pub struct ProxySettings {
     /// `http://[user:password@]host:port`. Wins over everything below.
     pub url: Option<String>,
-    /// The variable `HTTPS_PROXY`, for an upstream with TLS.
+    /// The variable `HTTPS_PROXY`, or `https_proxy`, for an upstream with TLS.
     pub https_proxy: Option<String>,
-    /// The variable `HTTP_PROXY`, for a plain upstream.
+    /// The variable `http_proxy`, for a plain upstream: never `HTTP_PROXY`, which a CGI server sets from a header.
     pub http_proxy: Option<String>,
-    /// The variable `ALL_PROXY`, where neither of the two is set.
+    /// The variable `ALL_PROXY`, or `all_proxy`, where neither of the two is set.
     pub all_proxy: Option<String>,
-    /// The variable `NO_PROXY`: hosts reached without the proxy of a variable.
+    /// The variable `NO_PROXY`, or `no_proxy`: hosts reached without the proxy of a variable.
     pub no_proxy: Option<String>,
 }
 
@@ -316,13 +316,13 @@ impl ProxySettings {
             ("the configured proxy", Matcher::builder().all(url))
         } else {
             let by_scheme = match target.scheme_str() {
-                Some("https") => ("HTTPS_PROXY", given(&self.https_proxy)),
-                _ => ("HTTP_PROXY", given(&self.http_proxy)),
+                Some("https") => ("HTTPS_PROXY or https_proxy", given(&self.https_proxy)),
+                _ => ("http_proxy", given(&self.http_proxy)),
             };
             let (name, url) = match by_scheme {
                 (name, Some(url)) => (name, url),
                 (_, None) => match given(&self.all_proxy) {
-                    Some(url) => ("ALL_PROXY", url),
+                    Some(url) => ("ALL_PROXY or all_proxy", url),
                     None => return Ok(None),
                 },
             };

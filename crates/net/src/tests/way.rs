@@ -201,9 +201,12 @@ async fn which_proxy() {
     settings.proxy.http_proxy = set("socks5://x:1");
     assert_eq!(refused(&settings), "");
     settings.proxy.all_proxy = set("socks5://x:1");
-    assert_eq!(refused(&settings), "ALL_PROXY");
+    assert_eq!(refused(&settings), "ALL_PROXY or all_proxy");
     settings.proxy.https_proxy = set("https://x:1");
-    assert_eq!(refused(&settings), "HTTPS_PROXY");
+    assert_eq!(refused(&settings), "HTTPS_PROXY or https_proxy");
+    let mut plain = settings.clone();
+    plain.upstream.scheme = Scheme::Http;
+    assert_eq!(refused(&plain), "http_proxy");
     settings.proxy.no_proxy = set("example.com");
     assert_eq!(refused(&settings), "");
     settings.proxy.url = set("not a url");
