@@ -188,6 +188,33 @@ async fn who_speaks_no_tls_is_let_go_and_others_are_served() {
     talks(&mut Client::over(stream, Version::HTTP_2).await).await;
 }
 
+/// As who renews a certificate does it: a new file in the old one's place.
+fn put(file: &str, place: &str) {
+    let beside = format!("{place}.new");
+    std::fs::copy(file, &beside).expect("a file");
+    std::fs::rename(&beside, place).expect("a file");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_who_comes_next() {
+    let upstream = Upstream::start(answering).await;
+    let [old, new] = [(); 2].map(|()| Authority::of(&["127.0.0.1"]));
+    let proxy = behind_tls(&upstream, &old);
+    let over = |stream| Client::over(stream, Version::HTTP_2);
+    let mut early = over(old.connect(proxy.address(), &["h2"]).await).await;
+    talks(&mut early).await;
+    // Half of it: the key is another certificate's. The old one stays.
+    put(&new.certificate(), &old.certificate());
+    let refused = proxy.wait_for_log("the configuration was not reloaded");
+    assert!(refused.contains(&old.key()), "{refused}");
+    talks(&mut over(old.connect(proxy.address(), &["h2"]).await).await).await;
+    put(&new.key(), &old.key());
+    proxy.wait_for_log("configuration reloaded, totals stay");
+    talks(&mut over(new.connect(proxy.address(), &["h2"]).await).await).await;
+    // Whoever was there already is not disturbed.
+    talks(&mut early).await;
+}
+
 #[tokio::test]
 async fn a_plain_listener_speaks_http2_by_prior_knowledge() {
     let upstream = Upstream::start(answering).await;

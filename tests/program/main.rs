@@ -10,5 +10,6 @@ mod deploy;
 mod figures;
 mod life;
 mod recipes;
+mod reload;
 mod slips;
 mod surroundings;

@@ -1,25 +1,44 @@
-//! Reads the configuration anew on SIGHUP and when one of its files changes. What fails leaves all as it is; totals
-//! always stay. Once a day it also says that the model list is too old, and lets the proxy forget old days. It must not
+//! Reads the configuration anew on SIGHUP and when one of its files changes: its own, and those it names that can be read
+//! again (model list, roots of upstream, certificate and key, secrets). What fails leaves all as it is; totals always
+//! stay. Once a day it also says that the model list is too old, and lets the proxy forget old days. It must not
 //! know any single key.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use meter::{Day, Offer};
+use net::{Identity, Renewal};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use proxy::Proxy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::{Config, Loaded, Sources, load, offer_is_old};
+use crate::config::{Config, Listener, Loaded, Sources, load, offer_is_old};
 use crate::wiring::{self, Parts};
 
 /// An editor writes a file in several steps: they are one change.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks at what only time changes.
 const DAILY: Duration = Duration::from_hours(24);
+
+/// What a reload puts something new in place of.
+pub(crate) struct InForce {
+    /// The proxy: settings, rules, and how upstream is reached.
+    pub(crate) proxy: Proxy,
+    /// What the listener shows its clients, where it speaks TLS.
+    pub(crate) tls: Option<Renewal>,
+}
+
+/// A reload that changed nothing.
+struct Refused {
+    /// Why, in one line.
+    why: String,
+    /// The files that it looked at: a change of them may mend it.
+    files: Vec<PathBuf>,
+}
 
 /// Begins to watch for SIGHUP and for changes of the files that were read; `reloaded` is told of each new
 /// configuration, and what is to be said about the last one that was read.
@@ -29,7 +48,7 @@ const DAILY: Duration = Duration::from_hours(24);
 pub(crate) fn watch(
     sources: Sources,
     loaded: Loaded,
-    proxy: Proxy,
+    in_force: InForce,
     reloaded: impl Fn(&Loaded, Option<&str>) + Send + 'static,
 ) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
@@ -40,7 +59,7 @@ pub(crate) fn watch(
     let started = loaded.config.clone();
     let mut running = loaded;
     let mut notice: Option<String> = None;
-    let mut known = files(&running);
+    let mut known = absolute(&running.files);
     let mut watcher = watch_files(&known, word.clone());
     let sources = Arc::new(sources);
     tokio::spawn(async move {
@@ -49,7 +68,7 @@ pub(crate) fn watch(
                 _ = hangup.recv() => {}
                 _ = words.recv() => tokio::time::sleep(SETTLE).await,
                 _ = daily.tick() => {
-                    proxy.forget_old_days();
+                    in_force.proxy.forget_old_days();
                     if let Some(warning) = offer_is_old(&running.offer, today()) {
                         tracing::warn!("{warning}");
                     }
@@ -58,20 +77,27 @@ pub(crate) fn watch(
                 }
             }
             while words.try_recv().is_ok() {}
-            match reload(&sources, &started, &running.offer, &proxy).await {
+            let mut looked_at = Vec::new();
+            match reload(&sources, &started, &running.offer, &in_force).await {
                 Ok((loaded, fixed)) => {
                     running = loaded;
                     notice = fixed;
                 }
-                Err(why) => notice = Some(why),
+                Err(refused) => {
+                    notice = Some(refused.why);
+                    looked_at = refused.files;
+                }
             }
             reloaded(&running, notice.as_deref());
-            let named = files(&running);
+            looked_at.extend_from_slice(&running.files);
+            let named = absolute(&looked_at);
             if named != known {
                 // The old one ends first, or one change would be told twice.
                 drop(watcher);
                 watcher = watch_files(&named, word.clone());
                 known = named;
+                // What changed after it was read and before it was watched is read now.
+                let _ = word.try_send(());
             }
         }
     });
@@ -82,12 +108,13 @@ fn today() -> Day {
     Day::at(jiff::Timestamp::now().as_second())
 }
 
-/// The files that were read.
-fn files(loaded: &Loaded) -> Vec<PathBuf> {
-    let named = loaded.origin.iter().chain(&loaded.config.offer.file);
-    named
-        .filter_map(|file| std::path::absolute(file).ok())
-        .collect()
+/// The files by their whole paths, each once.
+fn absolute(files: &[PathBuf]) -> Vec<PathBuf> {
+    let whole = files
+        .iter()
+        .filter_map(|file| std::path::absolute(file).ok());
+    let whole: BTreeSet<PathBuf> = whole.collect();
+    whole.into_iter().collect()
 }
 
 fn watch_files(files: &[PathBuf], word: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
@@ -103,7 +130,9 @@ fn watch_files(files: &[PathBuf], word: mpsc::Sender<()>) -> Option<RecommendedW
     });
     let outcome = watched.and_then(|mut watcher| {
         // A folder is watched, since an editor may put a new file in the old one's place.
-        for folder in files.iter().filter_map(|file| file.parent()) {
+        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+        // What is named in a folder that is not there was refused, and keeps no other file from being watched.
+        for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
@@ -127,19 +156,35 @@ async fn reload(
     sources: &Arc<Sources>,
     started: &Config,
     offer: &Offer,
-    proxy: &Proxy,
-) -> Result<(Loaded, Option<String>), String> {
+    in_force: &InForce,
+) -> Result<(Loaded, Option<String>), Refused> {
     let sources = Arc::clone(sources);
     // Files take as long as their disk does, and long ones as long as they are: no call waits for that.
     let read = spawn_blocking(move || anew(&sources)).await;
     // Without a value it panicked, which the log has.
-    let (loaded, parts) = read.unwrap_or_else(|_| Err(stays("it could not be read")))?;
+    let (loaded, parts, identity) = read.unwrap_or_else(|_| {
+        Err(Refused {
+            why: stays("it could not be read"),
+            files: Vec::new(),
+        })
+    })?;
     if group_names(&loaded.offer) != group_names(offer) {
         let why = other_groups(&group_names(offer), &group_names(&loaded.offer));
         tracing::error!("{why}");
-        return Err(why);
+        return Err(Refused {
+            why,
+            files: loaded.files,
+        });
     }
-    proxy.reload(parts.settings, parts.rules, parts.connector);
+    let Parts {
+        settings,
+        rules,
+        connector,
+    } = parts;
+    in_force.proxy.reload(settings, rules, connector);
+    if let Some((tls, identity)) = in_force.tls.as_ref().zip(identity) {
+        tls.show(identity);
+    }
     let fixed = needs_restart(started, &loaded.config).join(", ");
     if fixed.is_empty() {
         tracing::info!("configuration reloaded, totals stay");
@@ -152,19 +197,28 @@ async fn reload(
 }
 
 /// Reads the configuration and makes its parts; or says why the running one stays.
-fn anew(sources: &Sources) -> Result<(Loaded, Parts), String> {
+fn anew(sources: &Sources) -> Result<(Loaded, Parts, Option<Identity>), Refused> {
     let loaded = load(sources).map_err(|mistakes| {
         tracing::error!(
             "the configuration was not reloaded, the running one stays:\n{}",
             mistakes.of_reload()
         );
-        stays(&mistakes.in_brief())
+        Refused {
+            why: stays(&mistakes.in_brief()),
+            files: mistakes.files,
+        }
     })?;
-    let parts = wiring::parts(&loaded).map_err(|error| {
+    let unusable = |error: &dyn std::error::Error| {
         tracing::error!(%error, "the configuration was not reloaded, the running one stays");
-        stays(&error.to_string())
-    })?;
-    Ok((loaded, parts))
+        Refused {
+            why: stays(&error.to_string()),
+            files: loaded.files.clone(),
+        }
+    };
+    let parts = wiring::parts(&loaded).map_err(|error| unusable(&error))?;
+    let identity = wiring::identity(&loaded.config).map(|files| files.read());
+    let identity = identity.transpose().map_err(|error| unusable(&error))?;
+    Ok((loaded, parts, identity))
 }
 
 fn group_names(offer: &Offer) -> Vec<&str> {
@@ -196,7 +250,10 @@ fn needs_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("listen", started.listen != wanted.listen),
         ("data_dir", started.data_dir != wanted.data_dir),
         ("[admin]", started.admin != wanted.admin),
-        ("[listener]", started.listener != wanted.listener),
+        (
+            "[listener]",
+            !listens_alike(&started.listener, &wanted.listener),
+        ),
         ("[ledger]", started.ledger != wanted.ledger),
         ("[share]", started.share != wanted.share),
         ("[drain]", started.drain != wanted.drain),
@@ -209,10 +266,19 @@ fn needs_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether the listener is the same, but for the files of its certificate and key, which are read again.
+fn listens_alike(started: &Listener, wanted: &Listener) -> bool {
+    let mut wanted = wanted.clone();
+    if started.tls.is_some() && wanted.tls.is_some() {
+        wanted.tls.clone_from(&started.tls);
+    }
+    *started == wanted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DataDir;
+    use crate::config::{DataDir, TlsFiles};
 
     #[test]
     fn what_is_read_once_needs_a_restart_and_nothing_else() {
@@ -243,6 +309,22 @@ mod tests {
                 "[log]"
             ]
         );
+    }
+
+    #[test]
+    fn another_certificate_needs_no_restart_and_a_first_or_none_does() {
+        let plain = Config::default();
+        let with = |name: &str| {
+            let mut config = plain.clone();
+            config.listener.tls = Some(TlsFiles {
+                certificate: name.into(),
+                key: "key.pem".into(),
+            });
+            config
+        };
+        assert!(needs_restart(&with("old.pem"), &with("new.pem")).is_empty());
+        assert_eq!(needs_restart(&plain, &with("new.pem")), ["[listener]"]);
+        assert_eq!(needs_restart(&with("old.pem"), &plain), ["[listener]"]);
     }
 
     #[test]

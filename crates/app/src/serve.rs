@@ -20,6 +20,7 @@ use crate::cli::terminal::Terminal;
 use crate::config::{Loaded, Sources};
 use crate::descriptors::Room;
 use crate::open_ledger::{self, Found, InUse};
+use crate::reload::InForce;
 use crate::shutdown::Stop;
 use crate::systemd::Systemd;
 use crate::{cli, reload, shutdown, telemetry, wiring};
@@ -159,7 +160,11 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
             told(loaded, notice);
         }
     };
-    reload::watch(sources, loaded.clone(), proxy.clone(), reloaded).map_err(NotStarted::Signals)?;
+    let renewed = InForce {
+        proxy: proxy.clone(),
+        tls: listener.renewal(),
+    };
+    reload::watch(sources, loaded.clone(), renewed, reloaded).map_err(NotStarted::Signals)?;
     if let Some(ledger) = &ledger {
         ledger.takes_calls(now_ms);
     }

@@ -121,14 +121,20 @@ pub(crate) fn share(config: &Config) -> std::io::Result<Option<ShareSettings>> {
     }))
 }
 
+/// What the listener shows its clients; none where it speaks no TLS.
+pub(crate) fn identity(config: &Config) -> Option<TlsIdentity> {
+    let files = config.listener.tls.as_ref()?;
+    Some(TlsIdentity {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+    })
+}
+
 /// Where and how the proxy listens.
 pub(crate) fn listen(config: &Config) -> ListenSettings {
     let listener = &config.listener;
     ListenSettings {
-        tls: listener.tls.as_ref().map(|files| TlsIdentity {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-        }),
+        tls: identity(config),
         most_connections: listener.most_connections,
         tls_handshake: listener.tls_handshake,
         head_timeout: listener.head_timeout,

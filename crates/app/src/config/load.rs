@@ -98,6 +98,8 @@ pub(crate) struct Loaded {
     pub(crate) offer: Arc<Offer>,
     /// The file they were read from; none: variables, flags and defaults alone.
     pub(crate) origin: Option<PathBuf>,
+    /// All files that it was read from and that a reload reads again, that one first.
+    pub(crate) files: Vec<PathBuf>,
     /// What is odd but no mistake, one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -105,7 +107,8 @@ pub(crate) struct Loaded {
 /// Reads everything that is set.
 ///
 /// # Errors
-/// [`Mistakes`], all of them at once, each with its place; nothing is to be started then.
+/// [`Mistakes`], all of them at once, each with its place, and the files that were looked at; nothing is to be started
+/// then.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
     let mut mistakes = Vec::new();
     let origin = origin(sources);
@@ -120,7 +123,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
         .map(Path::display)
         .map(|path| path.to_string());
     let text = name.as_deref().zip(text.as_deref());
-    let (config, mut mistakes) = config_of(text, sources, origin.as_deref(), mistakes);
+    let (config, named, mut mistakes) = config_of(text, sources, origin.as_deref(), mistakes);
+    let files = origin.iter().cloned().chain(named).collect();
     let offer = match &config.offer.file {
         None => offer_of(BUILT_IN_NAME, BUILT_IN_OFFER, &mut mistakes),
         Some(path) => match text_of(path) {
@@ -139,10 +143,15 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
                 config,
                 offer: Arc::new(offer),
                 origin,
+                files,
                 warnings,
             })
         }
-        (mistakes, _) => Err(mistakes.unwrap_or_default()),
+        (mistakes, _) => {
+            let mut mistakes = mistakes.unwrap_or_default();
+            mistakes.files = files;
+            Err(mistakes)
+        }
     }
 }
 
@@ -156,17 +165,18 @@ pub(crate) fn built_in_offer() -> Result<Offer, Mistakes> {
         .ok_or_else(|| Mistakes::of(mistakes).unwrap_or_default())
 }
 
-/// The settings of a text with its name, if there is one, and of what else is set; the mistakes after those before.
+/// The settings of a text with its name, if there is one, and of what else is set; the files that they name and a reload
+/// reads again; the mistakes after those before.
 pub(crate) fn config_of(
     text: Option<(&str, &str)>,
     sources: &Sources,
     file: Option<&Path>,
     mut mistakes: Vec<Mistake>,
-) -> (Config, Vec<Mistake>) {
+) -> (Config, Vec<PathBuf>, Vec<Mistake>) {
     let document = text.map(|(name, text)| Document::parse(name, text, CONFIG_RANK, &mut mistakes));
     let mut reader = Reader::new(document.as_ref(), &sources.environment, mistakes);
     let config = parse::config(&mut reader, &sources.environment, &sources.flags, file);
-    (config, reader.mistakes)
+    (config, reader.files, reader.mistakes)
 }
 
 /// The offer of a text with its name; where there is none, the mistakes say why.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// Characters of a source line that are shown; a longer one is cut around the mistake.
 const MOST_SHOWN: usize = 120;
@@ -218,6 +219,8 @@ pub(crate) struct Mistakes {
     list: Vec<Mistake>,
     /// There are more.
     and_more: bool,
+    /// The files that were read or looked for: mending one of them may mend the mistake.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Mistakes {
@@ -226,7 +229,11 @@ impl Mistakes {
         list.sort_by_key(|mistake| mistake.order);
         let and_more = list.len() > MOST_MISTAKES;
         list.truncate(MOST_MISTAKES);
-        (!list.is_empty()).then_some(Self { list, and_more })
+        (!list.is_empty()).then_some(Self {
+            list,
+            and_more,
+            files: Vec::new(),
+        })
     }
 
     /// The whole message of a start, many lines, with its final newline.

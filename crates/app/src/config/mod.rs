@@ -32,7 +32,9 @@ pub(crate) use load::{BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, lo
 pub(crate) use mistake::{Mistakes, Wrong};
 pub(crate) use offer::offer_is_old;
 pub(crate) use read::reason;
-pub(crate) use settings::{Admin, Config, Log, LogFormat, Secret};
+#[cfg(test)]
+pub(crate) use settings::TlsFiles;
+pub(crate) use settings::{Admin, Config, Listener, Log, LogFormat, Secret};
 pub(crate) use upstream_url::UpstreamUrl;
 
 /// Every key with its comment: the file that is shipped.

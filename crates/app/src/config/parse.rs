@@ -137,8 +137,8 @@ fn terms(reader: &mut Reader<'_>, flags: &Flags) -> Terms {
 
 fn listener(reader: &mut Reader<'_>, file: Option<&Path>) -> Listener {
     let default = Listener::default();
-    let certificate = existing(reader, "listener.tls_certificate", file);
-    let key = existing(reader, "listener.tls_key", file);
+    let certificate = read_again(reader, "listener.tls_certificate", file);
+    let key = read_again(reader, "listener.tls_key", file);
     let tls = match (certificate, key) {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
         (Some(_), None) => {
@@ -202,10 +202,14 @@ fn upstream(
 ) -> Upstream {
     let default = Upstream::default();
     let url = reader.value("upstream.url", form::upstream_url);
-    let ca_file = existing(reader, "upstream.ca_file", file);
+    let ca_file = read_again(reader, "upstream.ca_file", file).or_else(|| {
+        let everyones = PathBuf::from(environment.get("SSL_CERT_FILE")?);
+        reader.files.push(everyones.clone());
+        Some(everyones)
+    });
     Upstream {
         url: flags.upstream.clone().or(url).unwrap_or(default.url),
-        ca_file: ca_file.or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from)),
+        ca_file,
         proxy: reader.value("upstream.proxy", form::proxy_url),
         environment_proxy: environment_proxy(environment),
         connect_timeout: reader
@@ -349,7 +353,7 @@ fn offer(reader: &mut Reader<'_>, file: Option<&Path>) -> OfferSettings {
         ("free-if-it-fits", AfterCrossing::FreeIfItFits),
     ]);
     OfferSettings {
-        file: existing(reader, "offer.file", file),
+        file: read_again(reader, "offer.file", file),
         after_crossing: reader
             .value("offer.after_crossing", readings)
             .unwrap_or(AfterCrossing::Billed),
@@ -388,12 +392,27 @@ pub(super) fn existing(
     path: &str,
     file: Option<&Path>,
 ) -> Option<PathBuf> {
+    let found = named(reader, path, file)?;
+    readable(reader, path, found)
+}
+
+/// The same of a file that a reload reads again.
+fn read_again(reader: &mut Reader<'_>, path: &str, file: Option<&Path>) -> Option<PathBuf> {
+    let found = named(reader, path, file)?;
+    reader.files.push(found.clone());
+    readable(reader, path, found)
+}
+
+fn named(reader: &mut Reader<'_>, path: &str, file: Option<&Path>) -> Option<PathBuf> {
     let said = reader.value(path, form::path)?;
-    let found = if reader.is_from_variable(path) {
-        said
+    if reader.is_from_variable(path) {
+        Some(said)
     } else {
-        beside(file, said)
-    };
+        Some(beside(file, said))
+    }
+}
+
+fn readable(reader: &mut Reader<'_>, path: &str, found: PathBuf) -> Option<PathBuf> {
     match opened(&found) {
         Ok(_) => Some(found),
         Err(why) => {

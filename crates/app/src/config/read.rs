@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{Document, Section};
 use super::environment::{Environment, NotText};
@@ -25,6 +25,8 @@ pub(crate) struct Reader<'a> {
     environment: &'a Environment,
     /// What went wrong so far.
     pub(crate) mistakes: Vec<Mistake>,
+    /// The files that were named beside the configuration, and are read again with it.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl<'a> Reader<'a> {
@@ -38,6 +40,7 @@ impl<'a> Reader<'a> {
             document,
             environment,
             mistakes,
+            files: Vec::new(),
         }
     }
 
@@ -87,6 +90,7 @@ impl<'a> Reader<'a> {
     fn secret_file(&mut self, key: &Key) -> Option<(String, String)> {
         let name = format!("{}_FILE", key.variable);
         let path = self.environment.get(&name)?;
+        self.files.push(path.into());
         match text_of(Path::new(path)) {
             Ok(text) => Some((name, text.trim_end().to_owned())),
             Err(why) => {

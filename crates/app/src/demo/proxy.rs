@@ -146,6 +146,7 @@ fn told(offer: &Arc<Offer>, folder: Option<&TempDir>, upstream: SocketAddr) -> L
         config,
         offer: Arc::clone(offer),
         origin: None,
+        files: Vec::new(),
         warnings: Vec::new(),
     }
 }

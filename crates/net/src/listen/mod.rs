@@ -7,6 +7,7 @@ mod client_connection;
 mod connection;
 mod drain;
 mod first_bytes;
+mod identity;
 mod room;
 mod streams;
 mod watch;
@@ -15,7 +16,6 @@ mod watched;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,7 +34,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::error::{BoxedError, Break, ListenError};
 use crate::http1::request_head::Limits;
-use crate::tls;
 use crate::transport;
 use answers::Tasks;
 use calls::Rules;
@@ -42,6 +41,7 @@ pub use client_body::ClientBody;
 use connection::{End, Protocols};
 pub use connection::{PastLimit, Peer};
 pub use drain::{Drain, DrainHandle};
+pub use identity::{Identity, Renewal, TlsIdentity};
 use room::Room;
 use watch::{Overdue, Patience, Watch};
 
@@ -65,15 +65,6 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// The smallest limit of a head: a key, a few cookies.
 const LEAST_HEAD_BYTES: usize = 8 * 1024;
-
-/// Certificate chain and private key of a TLS listener, each a PEM file.
-#[derive(Debug, Clone)]
-pub struct TlsIdentity {
-    /// The certificate chain, leaf first.
-    pub certificate: PathBuf,
-    /// The private key (PKCS #8, PKCS #1 or SEC1).
-    pub key: PathBuf,
-}
 
 /// Writes what a client is told whose head is no request (400, 414, 431), or that is one too many (503): a whole
 /// HTTP/1.1 response, after which its connection is closed.
@@ -183,7 +174,7 @@ impl ListenFigures {
 pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Renewal>,
     settings: ListenSettings,
     figures: Arc<ListenFigures>,
 }
@@ -194,7 +185,8 @@ impl Listener {
     /// # Errors
     /// Address in use, no permission, a certificate or key that cannot be used: each its own variant.
     pub async fn bind(settings: ListenSettings) -> Result<Self, ListenError> {
-        let tls = settings.tls.as_ref().map(tls::server_config).transpose()?;
+        let tls = settings.tls.as_ref().map(TlsIdentity::read).transpose()?;
+        let tls = tls.map(Renewal::showing);
         let address = settings.address;
         let refused = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, source },
@@ -222,6 +214,12 @@ impl Listener {
         self.local
     }
 
+    /// Shows clients another identity while it serves; `None` where it speaks no TLS.
+    #[must_use]
+    pub fn renewal(&self) -> Option<Renewal> {
+        self.tls.clone()
+    }
+
     /// The counts of this listener; they go on while it serves.
     #[must_use]
     pub fn figures(&self) -> Arc<ListenFigures> {
@@ -245,7 +243,6 @@ impl Listener {
             settings,
             figures,
         } = self;
-        let tls = tls.map(TlsAcceptor::from);
         let room = Room::new(settings.most_connections);
         let protocols = protocols(&settings, &room);
         let most = u32::try_from(settings.most_connections).unwrap_or(u32::MAX);
@@ -267,8 +264,8 @@ impl Listener {
             // Without it a small answer may wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let tls = tls
-                .clone()
-                .map(|acceptor| (acceptor, Instant::now() + settings.tls_handshake));
+                .as_ref()
+                .map(|shown| (shown.acceptor(), Instant::now() + settings.tls_handshake));
             let permit = Arc::clone(&places).try_acquire_owned().ok();
             let Some(place) = permit.zip(room.take()) else {
                 figures.over_limit.fetch_add(1, Ordering::Relaxed);

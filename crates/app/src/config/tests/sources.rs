@@ -7,7 +7,7 @@ use meter::{AfterCrossing, SharedProjects, UsageTier};
 
 use super::Setting;
 use crate::config::keys::SECRETS;
-use crate::config::{Config, KEYS, Secret, UpstreamUrl, VARIABLES};
+use crate::config::{BUILT_IN_OFFER, Config, KEYS, Secret, UpstreamUrl, VARIABLES, load};
 
 #[test]
 fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
@@ -91,6 +91,39 @@ fn proxies_and_roots_come_from_the_environment_too() {
         upstream.ca_file.as_deref(),
         Some(Path::new("/etc/roots.pem"))
     );
+}
+
+#[test]
+fn files_that_a_reload_reads_again_are_known_with_and_without_mistakes() {
+    let mut setting = Setting::of(
+        "[listener]\ntls_certificate = \"certificate.pem\"\ntls_key = \"key.pem\"\n\
+                [upstream]\nca_file = \"roots.pem\"\n[offer]\nfile = \"offer.toml\"\n",
+    );
+    for name in ["roots.pem", "certificate.pem", "key.pem"] {
+        setting.beside(name, "");
+    }
+    let offer = setting.beside("offer.toml", BUILT_IN_OFFER);
+    let secret = setting.beside("proxy", "http://named:3128\n");
+    let variable = [("TOLLFREE_UPSTREAM_PROXY_FILE".into(), secret.into())];
+    setting.sources.environment = variable.into_iter().collect();
+    let mut expected = [
+        "tollfree.toml",
+        "certificate.pem",
+        "key.pem",
+        "roots.pem",
+        "proxy",
+        "offer.toml",
+    ]
+    .map(|name| offer.with_file_name(name));
+    expected.sort();
+    let sorted = |mut files: Vec<PathBuf>| {
+        files.sort();
+        files
+    };
+    assert_eq!(sorted(setting.loaded().files), expected);
+    setting.beside("offer.toml", "wrong");
+    std::fs::remove_file(offer.with_file_name("key.pem")).unwrap();
+    assert_eq!(sorted(load(&setting.sources).unwrap_err().files), expected);
 }
 
 #[test]
