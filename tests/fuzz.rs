@@ -193,7 +193,10 @@ fn fared(target: &str, seconds: u64) -> Ran {
     let budget = Duration::from_secs(seconds);
     while all.crashes == 0 && all.worked < budget {
         // Where little is left, starting would be most of it.
-        let left = budget.saturating_sub(all.worked).as_secs().max(LEAST_SECONDS);
+        let left = budget
+            .saturating_sub(all.worked)
+            .as_secs()
+            .max(LEAST_SECONDS);
         let Ran {
             runs,
             worked,

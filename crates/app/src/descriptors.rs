@@ -121,11 +121,8 @@ mod tests {
             assert_eq!(fitting(limit), fit, "{limit}");
         }
         for limit in (1_000..40_000).step_by(7) {
-            let fit = fitting(limit) as u64;
-            assert!(
-                needed(fit as usize) <= limit && needed(fit as usize + 1) > limit,
-                "{limit}"
-            );
+            let fit = fitting(limit);
+            assert!(needed(fit) <= limit && limit < needed(fit + 1), "{limit}");
         }
     }
 
