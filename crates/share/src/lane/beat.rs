@@ -37,8 +37,10 @@ impl Lane {
         let (replicas, missing) = present.map_err(|_late| StoreError::Late)??;
         let is_quick = began.elapsed() <= QUICK;
         self.beats += 1;
+        // What is stated now is open in the meter already. Looked at the other way round, it might have no account yet.
+        let stated = self.take_statements();
         self.open_all();
-        self.apply_statements();
+        self.apply_statements(&stated);
         let (changed, others) = self.due();
         let mut left = changed.len();
         let chunks = changed.chunks(MOST_AT_ONCE);
@@ -101,13 +103,17 @@ impl Lane {
         }
     }
 
-    fn apply_statements(&mut self) {
+    fn take_statements(&self) -> Vec<Place> {
         let mut statements = self
             .statements
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for place in statements.drain(..) {
-            if let Some(account) = self.accounts.get_mut(&place) {
+        std::mem::take(&mut *statements)
+    }
+
+    fn apply_statements(&mut self, stated: &[Place]) {
+        for place in stated {
+            if let Some(account) = self.accounts.get_mut(place) {
                 account.is_stated = true;
             }
         }
