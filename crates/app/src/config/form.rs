@@ -261,14 +261,59 @@ pub(crate) fn log_format(raw: Raw<'_>) -> Result<LogFormat, Wrong> {
     word(&[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)])(raw)
 }
 
-/// Which log lines are written, in the words of `EnvFilter`.
+/// Parts that a log filter may name: `call` has a line for each settled call, `tollfree` is the program around the others,
+/// and the last ones are libraries.
+const LOG_PARTS: [&str; 13] = [
+    "call",
+    "tollfree",
+    "proxy",
+    "net",
+    "ledger",
+    "admin",
+    "share",
+    "hyper",
+    "hyper_util",
+    "h2",
+    "rustls",
+    "notify",
+    "redis",
+];
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Which log lines are written, in the words of `EnvFilter`. It takes a word alone for a part and writes nothing else then,
+/// so a slip in a level would silence the log: a word alone has to be a level, and a part one that there is.
 pub(crate) fn log_filter(raw: Raw<'_>) -> Result<String, Wrong> {
     const FORM: &str = "a level like \"info\", or \"info,proxy=debug\"";
     let text = raw.text("").map_err(|_| Wrong::form(FORM))?;
+    for piece in text.split(',').filter(|piece| !piece.is_empty()) {
+        let (part, level) = match piece.split_once('=') {
+            Some(("", _)) => return Err(Wrong::form(FORM)),
+            Some((part, level)) => (Some(part), level),
+            None => (None, piece),
+        };
+        // One of its modules is a part, too.
+        let part = part.map(|part| part.split("::").next().unwrap_or(part));
+        if let Some(part) = part.filter(|part| !LOG_PARTS.contains(part)) {
+            return Err(not_among("the log has no part", part, &LOG_PARTS));
+        }
+        if !LOG_LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+            return Err(not_among("there is no log level", level, &LOG_LEVELS));
+        }
+    }
     match EnvFilter::try_new(text) {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
         _ => Err(Wrong::form(FORM)),
     }
+}
+
+/// A word that is not among those there are, and the one that may be meant.
+fn not_among(what: &str, word: &str, known: &[&str]) -> Wrong {
+    let all = known.join(", ");
+    let form = match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"? (one of {all})"),
+        None => format!("one of {all}"),
+    };
+    Wrong::because(format!("{what} `{word}`"), form)
 }
 
 /// OpenAI's usage tier.

@@ -1,5 +1,6 @@
 //! The configuration as a user meets it.
 
+mod log_filter;
 mod mistakes;
 mod offer;
 mod shipped;
