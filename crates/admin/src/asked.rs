@@ -131,6 +131,7 @@ impl Asked<'_> {
         Ok(Wanted {
             filter: CallFilter {
                 days: day,
+                counting: true,
                 verdict: self.word("verdict", &Verdict::ALL.map(Verdict::as_str))?,
                 certainty: self.word("certainty", &Certainty::ALL.map(Certainty::as_str))?,
                 organization: self.text("organization"),

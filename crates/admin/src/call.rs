@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::csv_line;
 use crate::money::dollars;
 
-/// Name and value of each field, in the order of the columns; null where not known or not applicable. Instants are
+/// Name and value of each field, in the order of the columns; the verdict of a call that is awaited is `pending`. Null where not known or not applicable. Instants are
 /// RFC 3339 in UTC, dollars exact decimals as text.
 #[must_use]
 pub fn fields(row: &Row) -> Vec<(&'static str, Value)> {
@@ -56,7 +56,7 @@ pub fn fields(row: &Row) -> Vec<(&'static str, Value)> {
         ("span_after", json!(call.span.map(|(_, after)| after))),
         ("allowance_tokens", json!(call.allowance)),
         ("remaining_tokens", json!(call.remaining)),
-        ("verdict", json!(call.verdict)),
+        ("verdict", json!(row.verdict())),
         ("certainty", json!(call.certainty)),
         ("assumes", json!(call.assumes)),
         ("reason", json!(call.reason)),
@@ -99,6 +99,8 @@ pub fn csv_header() -> String {
         number: 0,
         call: ledger::SettledCall::default(),
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     };
     csv_line(fields(&empty).into_iter().map(|(name, _)| name))
 }

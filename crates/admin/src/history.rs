@@ -100,7 +100,9 @@ impl History {
         self.read(|reader| {
             let mut by_id = reader.find_rows(words)?;
             if !by_id.is_empty() {
-                by_id.retain(|row| filter.below.is_none_or(|below| row.number < below));
+                by_id.retain(|row| {
+                    row.counted_by.is_none() && filter.below.is_none_or(|below| row.number < below)
+                });
                 by_id.truncate(at_most);
                 return Ok(by_id);
             }

@@ -18,6 +18,8 @@ fn row(number: i64) -> Row {
         number,
         call: SettledCall::default(),
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     }
 }
 

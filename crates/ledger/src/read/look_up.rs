@@ -43,7 +43,7 @@ impl Reader {
         })?;
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {} FROM settlements WHERE adjusts = ?1 ORDER BY number",
-            table::ROW_COLUMNS,
+            table::row_columns(),
         ))?;
         let adjustments = statement.query_map([call], table::row_of)?;
         first
@@ -72,7 +72,7 @@ impl Reader {
             .collect::<rusqlite::Result<_>>()?;
         let mut row = self.connection.prepare_cached(&format!(
             "SELECT {} FROM settlements WHERE number = ?1",
-            table::ROW_COLUMNS,
+            table::row_columns(),
         ))?;
         let accept = |number| {
             let found = row.query_row([number], table::row_of).optional()?;

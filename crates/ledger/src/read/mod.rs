@@ -70,7 +70,9 @@ pub enum ReadError {
 pub struct CallFilter {
     /// From this day to that, both included.
     pub days: Option<(i32, i32)>,
-    /// Only this verdict.
+    /// Only rows that count: none that a later row knows better.
+    pub counting: bool,
+    /// Only this verdict; `pending`: calls that are awaited, which are not `unknown` then.
     pub verdict: Option<String>,
     /// Only this certainty.
     pub certainty: Option<String>,
@@ -190,8 +192,18 @@ impl Reader {
             ":least": from_number, ":greatest": to_number, ":from": from, ":to": to, ":at_most": at_most,
         }
         .to_vec();
+        let (counts, verdict) = (
+            format!("{} IS NULL", table::COUNTED_BY),
+            format!(
+                "iif({}, 'pending', verdict) = :verdict",
+                table::is_awaited()
+            ),
+        );
+        if filter.counting {
+            conditions.push(&counts);
+        }
         let choices: [(&str, &str, &Option<String>); 7] = [
-            (":verdict", "verdict = :verdict", &filter.verdict),
+            (":verdict", &verdict, &filter.verdict),
             (":certainty", "certainty = :certainty", &filter.certainty),
             (":organization", OF_ORGANIZATION, &filter.organization),
             (
@@ -220,7 +232,7 @@ impl Reader {
         let order = if filter.oldest_first { "ASC" } else { "DESC" };
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {} FROM settlements WHERE {} ORDER BY number {order} LIMIT :at_most",
-            table::ROW_COLUMNS,
+            table::row_columns(),
             conditions.join(" AND "),
         ))?;
         let rows = statement.query_map(values.as_slice(), table::row_of)?;

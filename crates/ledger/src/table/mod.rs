@@ -36,7 +36,7 @@ pub(crate) use self::cells::{COLUMNS as TOTAL_COLUMNS, cell_of, slack_of};
 pub(crate) use self::error::TableError;
 pub(crate) use self::names::{find, unsealed_from};
 pub(crate) use self::restore::{carried, totals};
-pub(crate) use self::rows::{COLUMNS as ROW_COLUMNS, row_of};
+pub(crate) use self::rows::{COUNTED_BY, columns as row_columns, is_awaited, row_of};
 pub(crate) use self::schema::{VERSION, version};
 
 /// The file of the tables in the data directory.

@@ -13,12 +13,32 @@ use super::cells::column;
 use super::date;
 use crate::{Row, SettledCall, Slack, Tokens};
 
-/// The columns of `settlements` that [`row_of`] reads, in its order.
-pub(crate) const COLUMNS: &str = "number, call, response_id, request_id, began_at, settled_at, day, \
+/// The columns of `settlements` that [`row_of`] reads first, in its order.
+const COLUMNS: &str = "number, call, response_id, request_id, began_at, settled_at, day, \
     organization, project, key_hash, endpoint, model_asked, model, service_tier, stream, status, client, model_group, \
     input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, span_before, span_after, \
     fitted, slack_source, slack_tokens, slack_any_group, allowance_tokens, remaining_tokens, verdict, certainty, \
     assumes, reason, ours, payer, disputed, straddles, cost_picodollars, saved_picodollars, standing_shown, adjusts";
+
+/// The newest row that knows the same call better than this one. There is an index, with hardly a row in it.
+pub(crate) const COUNTED_BY: &str = "(SELECT max(later.number) FROM settled AS later \
+    WHERE later.adjusts = ifnull(settlements.adjusts, settlements.call) AND later.number > settlements.number)";
+
+/// Whether this row's call may yet be seen whole: its answer said no usage, and it began less than a day ago, as long as the
+/// proxy waits for one.
+const MAY_BE_SEEN: &str = "adjusts IS NULL AND verdict = 'unknown' AND reason = 'usage-missing' \
+    AND response_id IS NOT NULL AND endpoint IN ('responses', 'threads.runs') \
+    AND began_at > (unixepoch() - 86400) * 1000";
+
+/// The columns that [`row_of`] reads, the derived ones too.
+pub(crate) fn columns() -> String {
+    format!("{COLUMNS}, {COUNTED_BY}, {}", is_awaited())
+}
+
+/// Whether this row's call is awaited: nobody has seen it whole yet.
+pub(crate) fn is_awaited() -> String {
+    format!("({MAY_BE_SEEN} AND {COUNTED_BY} IS NULL)")
+}
 
 /// What an adjusting row has besides its call.
 #[derive(Clone, Copy, Debug)]
@@ -220,5 +240,7 @@ pub(crate) fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             standing_shown: columns.next()?,
         },
         adjusts: columns.next()?,
+        counted_by: columns.next()?,
+        is_awaited: columns.next()?,
     })
 }

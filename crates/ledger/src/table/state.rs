@@ -255,15 +255,14 @@ impl State {
         let adjusting: Option<i64> = connection
             .prepare_cached("SELECT max(number) FROM settled WHERE adjusts = ?1")?
             .query_row([call], |row| row.get(0))?;
-        let columns = rows::COLUMNS;
-        let group_column = columns.split(',').count();
+        let columns = rows::columns();
         let mut read = connection.prepare_cached(&format!(
             "SELECT {columns}, summary_group FROM settlements
              WHERE number = ?1 AND (adjusts = ?2 OR adjusts IS NULL AND call = ?2)"
         ))?;
         let mut row = |number| {
             read.query_row(params![number, call], |row| {
-                Ok((rows::row_of(row)?, row.get(group_column)?))
+                Ok((rows::row_of(row)?, row.get("summary_group")?))
             })
             .optional()
         };

@@ -15,7 +15,7 @@ const LABEL: usize = 12;
 /// For people: a line for each thing that is known.
 pub(super) fn shown(row: &Row, terminal: &Terminal) -> String {
     let call = &row.call;
-    let (word, role) = super::verdict(&call.verdict);
+    let (word, role) = super::verdict(row.verdict());
     let painted = role.map_or_else(|| word.clone(), |role| terminal.paint(role, &word));
     let certainty = call
         .certainty
@@ -63,6 +63,11 @@ fn lines(row: &Row) -> Vec<(&'static str, String)> {
         ),
         ("OpenAI", payer(call)),
         ("adjusts", row.adjusts.clone()),
+        (
+            "counted by",
+            row.counted_by
+                .map(|number| format!("{number}, in its place")),
+        ),
         ("group", text(&call.group)),
         ("model", model(call)),
         ("tokens", call.usage.as_ref().map(tokens)),

@@ -26,11 +26,12 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Rows read at once while following.
 const MOST_AT_ONCE: usize = 1_000;
 
-/// What a settled call can be; the others are words of a call under way, or of one that is never settled.
-const VERDICTS: [&str; 3] = [
+/// What a settled call can be, and one that is awaited; the other is of calls that are never settled.
+const VERDICTS: [&str; 4] = [
     Verdict::Free.as_str(),
     Verdict::Billed.as_str(),
     Verdict::Unknown.as_str(),
+    Verdict::Pending.as_str(),
 ];
 const CERTAINTIES: [&str; 4] = [
     Certainty::Final.as_str(),
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     /// One call in full: its id, OpenAI's response id or x-request-id, or its number in the list
     #[arg(value_name = "CALL", conflicts_with_all = ["verdict", "certainty", "model", "reason", "organization", "day", "limit", "watch"])]
     pub(crate) call: Option<String>,
-    /// Only free, billed or unknown ones
+    /// Only free, billed, unknown or pending ones
     #[arg(long, value_name = "WORD", hide_possible_values = true, value_parser = PossibleValuesParser::new(VERDICTS))]
     pub(crate) verdict: Option<String>,
     /// Only final, assumed, confirmed or estimated ones
@@ -217,6 +218,7 @@ impl Options {
     fn filter(&self, day: Option<Day>) -> CallFilter {
         CallFilter {
             days: day.map(|day| (day.number(), day.number())),
+            counting: true,
             verdict: self.verdict.clone(),
             certainty: self.certainty.clone(),
             organization: self.organization.clone(),
@@ -321,13 +323,13 @@ fn cells(row: &Row, day: Option<Day>) -> Vec<Cell> {
         .usage
         .as_ref()
         .map(|usage| usage.input.saturating_add(usage.output));
-    let (verdict, role) = verdict(&call.verdict);
+    let (verdict, role) = verdict(row.verdict());
     vec![
         Cell::of(row.number.to_string(), row.number.to_string()),
         Cell::of(time, admin::instant(call.settled_at)),
         Cell::same(model.unwrap_or(UNKNOWN)),
         tokens.map_or_else(|| Cell::same(UNKNOWN), Cell::number),
-        Cell::of(verdict, call.verdict.as_ref()).painted(role),
+        Cell::of(verdict, row.verdict()).painted(role),
         Cell::same(call.certainty.as_deref().unwrap_or(NOT_APPLICABLE)),
         Cell::same(call.reason.as_ref()),
         Cell::same(call.call.as_ref()),

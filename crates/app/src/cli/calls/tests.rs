@@ -64,6 +64,8 @@ fn crossing() -> Row {
         number: 1_217,
         call,
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     }
 }
 
@@ -95,6 +97,8 @@ fn unknown() -> Row {
         number: 1_218,
         call,
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     }
 }
 
@@ -129,6 +133,8 @@ fn free() -> Row {
         number: 1_216,
         call,
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     }
 }
 
@@ -150,6 +156,8 @@ fn disputed() -> Row {
         number: 1_219,
         call,
         adjusts: None,
+        counted_by: None,
+        is_awaited: false,
     }
 }
 

@@ -193,6 +193,83 @@ fn a_better_known_call_counts_once() {
         reader.find_call("c_2").unwrap().unwrap().call.verdict,
         "unknown"
     );
+    // Who lists the rows that count finds the call once, and each former row says what counts in its place.
+    let counting = CallFilter {
+        counting: true,
+        at_most: 10,
+        ..CallFilter::default()
+    };
+    let numbers = |filter: &CallFilter| {
+        let rows = reader.calls(filter).unwrap();
+        rows.iter()
+            .map(|row| (row.number, row.counted_by))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&counting), [(4, None), (1, None)]);
+    let all = CallFilter {
+        counting: false,
+        ..counting
+    };
+    assert_eq!(
+        numbers(&all),
+        [(4, None), (3, Some(4)), (2, Some(4)), (1, None)]
+    );
+}
+
+#[test]
+fn a_call_that_may_yet_be_seen_is_pending_for_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = table_in(folder.path());
+    let now = i64::try_from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis(),
+    )
+    .unwrap();
+    let without_usage = |id: &'static str, began_at, reason: &'static str| {
+        Entry::Settled(SettledCall {
+            endpoint: "responses".into(),
+            usage: None,
+            span: None,
+            verdict: "unknown".into(),
+            reason: reason.into(),
+            began_at,
+            ..call(id)
+        })
+    };
+    let hour = 3_600_000;
+    put(
+        &mut table,
+        &[
+            without_usage("c_1", now - 25 * hour, "usage-missing"),
+            without_usage("c_2", now - 23 * hour, "usage-missing"),
+            without_usage("c_3", now - hour, "client-gone"),
+            without_usage("c_4", now - hour, "usage-missing"),
+            Entry::Adjusted(Adjustment {
+                row: call("c_4"),
+                adjusts: "c_4".into(),
+                change: 1_000,
+                fitted_change: 1_000,
+                was_past: None,
+            }),
+        ],
+    );
+    let reader = reader_of(folder.path());
+    let of = |verdict: &str| {
+        let filter = CallFilter {
+            counting: true,
+            verdict: Some(verdict.to_owned()),
+            at_most: 10,
+            ..CallFilter::default()
+        };
+        let rows = reader.calls(&filter).unwrap();
+        assert!(rows.iter().all(|row| row.verdict() == verdict), "{rows:?}");
+        rows.iter().map(|row| row.number).collect::<Vec<_>>()
+    };
+    assert_eq!(of("pending"), [2]);
+    assert_eq!(of("unknown"), [3, 1]);
+    assert_eq!(of("free"), [5]);
 }
 
 #[test]
