@@ -9,6 +9,7 @@ mod commands;
 mod deploy;
 mod figures;
 mod life;
+mod pending;
 mod recipes;
 mod reload;
 mod slips;

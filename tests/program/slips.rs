@@ -235,6 +235,21 @@ async fn health_finds_the_page_where_it_is() {
     assert_eq!(said["status"], "unreachable");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_says_that_no_call_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().display().to_string();
+    let proxy =
+        Proxy::start(ProxySetup::to("http://127.0.0.1:1").variable("TOLLFREE_DATA_DIR", &data));
+    let request = keyed(Way::Chat.request("gpt-5.6", &taking(10)), ACME);
+    assert_eq!(proxy.exchange(&request).await.status(), 502);
+    let status = bare(folder.path(), &["status"]);
+    assert!(
+        status.errors.contains("note: could not reach 127.0.0.1:1"),
+        "{status:?}"
+    );
+}
+
 #[test]
 fn help_that_cannot_be_written_is_no_success() {
     for arguments in [["--help"], ["--version"], ["offer"]] {
@@ -268,6 +283,19 @@ async fn what_a_reload_could_not_do_is_said_until_it_can() {
     proxy.wait_for_log("1 mistake, nothing was changed.");
     let log = proxy.log();
     assert!(!log.contains("nothing was started"), "{log}");
+    let named = file.display().to_string();
+    let folder = kept.folder().display().to_string();
+    let status = Task::new(["status"])
+        .variable("TOLLFREE_DATA_DIR", &folder)
+        .variable("TOLLFREE_CONFIG", &named)
+        .run();
+    assert_eq!(status.code, Some(0), "{status:?}");
+    for said in [
+        "goes on with the one it had",
+        "note: the configuration was not reloaded",
+    ] {
+        assert!(status.errors.contains(said), "{status:?}");
+    }
     std::fs::write(&file, "[log]\nfilter = \"warn\"\n").expect("a file");
     until("another [log] than is in force", true).await;
     command::signal(proxy.id(), "HUP");

@@ -1,8 +1,10 @@
 //! What is answered to which question, whatever carries it. Must not know a socket.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use ledger::{HealthState, Ledger};
 use meter::{Day, Meter, Organizations};
@@ -10,6 +12,8 @@ use proxy::Proxy;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use crate::about::About;
+use crate::health;
 use crate::standing::{GroupStanding, OrganizationStanding, ProxyNow, SCHEMA, Sharing, Standings};
 use crate::total::{StateTotal, StatedTotal};
 
@@ -25,6 +29,7 @@ pub struct Api {
     address: SocketAddr,
     page: Option<SocketAddr>,
     ledger: Option<Ledger>,
+    about: Arc<ArcSwap<About>>,
 }
 
 /// Whose a total is, where none is named and none is known.
@@ -61,19 +66,22 @@ pub struct Why {
 }
 
 impl Api {
-    /// For the proxy that listens on this address, has its page on that one, and keeps this ledger.
+    /// For the proxy that listens on this address, has its page on that one, and keeps this ledger. `about` is changed by
+    /// whoever gave it.
     #[must_use]
     pub fn new(
         proxy: Proxy,
         address: SocketAddr,
         page: Option<SocketAddr>,
         ledger: Option<Ledger>,
+        about: Arc<ArcSwap<About>>,
     ) -> Self {
         Self {
             proxy,
             address,
             page,
             ledger,
+            about,
         }
     }
 
@@ -105,6 +113,7 @@ impl Api {
         Standings {
             clock_correction_milliseconds: self.proxy.clock_correction_milliseconds(),
             ledger_notice: self.ledger_notice(),
+            notices: self.notices(),
             ..Standings::of(day, self.now(), &organizations, sharing)
         }
     }
@@ -122,6 +131,12 @@ impl Api {
             HealthState::Ok => None,
             HealthState::Degraded(why) => Some(why),
         }
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let ledger = self.ledger.as_ref().map(Ledger::health);
+        // That it stops is no trouble that somebody has to end.
+        health::status(&self.proxy, ledger.as_ref(), &self.about.load(), false).notices
     }
 
     /// The allowance that an organization's group has now; `None`: there is no such group.
@@ -220,6 +235,7 @@ impl Standings {
             organizations: organizations.iter().map(OrganizationStanding::of).collect(),
             sharing,
             ledger_notice: None,
+            notices: Vec::new(),
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Standings {
     /// Why the ledger is behind, and what to do; `null` while it is not, or none is kept.
     #[serde(default)]
     pub ledger_notice: Option<String>,
+    /// Everything that does not work, one line each, with what to do: the notices of `/healthz`.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// How totals are shared with other replicas.

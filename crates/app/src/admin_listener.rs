@@ -34,7 +34,6 @@ pub(crate) struct AdminListener {
 
 /// It answers until this is dropped.
 pub(crate) struct Serving {
-    about: Arc<ArcSwap<About>>,
     stopping: Arc<AtomicBool>,
     drain: DrainHandle,
     task: JoinHandle<()>,
@@ -68,7 +67,7 @@ impl AdminListener {
         self.listener.local_address()
     }
 
-    /// Begins to answer. `connections` are those of the calls.
+    /// Begins to answer. `about` is what a reload changes, `connections` are those of the calls.
     ///
     /// # Errors
     /// [`NoRandomness`] when the system has none to compare a token with.
@@ -78,16 +77,16 @@ impl AdminListener {
         proxy: Proxy,
         api: Api,
         ledger: Option<Ledger>,
+        about: Arc<ArcSwap<About>>,
         connections: Arc<ListenFigures>,
     ) -> Result<Serving, NoRandomness> {
-        let about = Arc::new(ArcSwap::from_pointee(about(loaded)));
         let stopping = Arc::new(AtomicBool::new(false));
         let ledger = ledger.zip(loaded.config.data_dir.folder());
         let answers = Answers::new(
             proxy,
             api,
             ledger,
-            Arc::clone(&about),
+            about,
             Arc::clone(&stopping),
             connections,
         );
@@ -102,7 +101,6 @@ impl AdminListener {
         };
         let task = tokio::spawn(self.listener.serve(service, drained));
         Ok(Serving {
-            about,
             stopping,
             drain,
             task,
@@ -128,16 +126,6 @@ async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
 }
 
 impl Serving {
-    /// Puts what a reload changed in place.
-    pub(crate) fn reloaded(&self) -> impl Fn(&Loaded, Option<&str>) + Send + 'static {
-        let place = Arc::clone(&self.about);
-        move |loaded, notice| {
-            let mut about = about(loaded);
-            about.notices.extend(notice.map(str::to_owned));
-            place.store(Arc::new(about));
-        }
-    }
-
     /// Calls are no longer taken: whoever asks whether they can be is told.
     pub(crate) fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -154,6 +142,29 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.drain.cut_now();
+    }
+}
+
+/// Where a reload puts what it changed: page and commands are told from there.
+#[derive(Clone)]
+pub(crate) struct Told(Arc<ArcSwap<About>>);
+
+impl Told {
+    /// What holds at the start.
+    pub(crate) fn of(loaded: &Loaded) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(about(loaded))))
+    }
+
+    /// What is told now, and after each reload.
+    pub(crate) fn about(&self) -> Arc<ArcSwap<About>> {
+        Arc::clone(&self.0)
+    }
+
+    /// Puts what a reload changed in place.
+    pub(crate) fn reloaded(&self, loaded: &Loaded, notice: Option<&str>) {
+        let mut about = about(loaded);
+        about.notices.extend(notice.map(str::to_owned));
+        self.0.store(Arc::new(about));
     }
 }
 

@@ -50,10 +50,17 @@ fn main() -> ExitCode {
             Ok(loaded) => cli::offer::run(&loaded, &options, asked.colour, &environment),
             Err(mistakes) => refuse(mistakes),
         },
-        Command::Ask(question, flags) => match config::load(&Sources::of_process(flags)) {
-            Ok(loaded) => question.answer(loaded, asked.colour, &environment),
-            Err(mistakes) => refuse(mistakes),
-        },
+        Command::Ask(question, flags) => {
+            let sources = Sources::of_process(flags);
+            let answer = |loaded| question.answer(loaded, asked.colour, &environment);
+            match config::load(&sources) {
+                Ok(loaded) => answer(loaded),
+                Err(mistakes) => match question.despite(&mistakes, &sources) {
+                    Some(loaded) => answer(loaded),
+                    None => refuse(mistakes),
+                },
+            }
+        }
         Command::Health(options, flags) => match config::load(&Sources::of_process(flags)) {
             Ok(loaded) => cli::health::run(&loaded, options),
             Err(mistakes) => refuse(mistakes),

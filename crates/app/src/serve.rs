@@ -12,7 +12,7 @@ use net::{Drain, DrainHandle, ListenError, ListenSettings, Listener};
 use proxy::{Clock, NoRandomness, Proxy};
 use thiserror::Error;
 
-use crate::admin_listener::{AdminListener, Serving};
+use crate::admin_listener::{AdminListener, Serving, Told};
 use crate::banner::{self, Started};
 use crate::busy_port::BusyPort;
 use crate::cli::exit;
@@ -136,11 +136,13 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
     let stop = shutdown::on_signal(handle, times.keep_accepting, times.grace)
         .map_err(NotStarted::Signals)?;
     let page = admin.as_ref().map(AdminListener::address);
+    let told = Told::of(loaded);
     let api = Api::new(
         proxy.clone(),
         listener.local_address(),
         page,
         ledger.clone(),
+        told.about(),
     );
     let admin = admin
         .map(|admin| {
@@ -150,16 +152,12 @@ async fn start(loaded: &Loaded, sources: Sources) -> Result<Running, NotStarted>
                 proxy.clone(),
                 api.clone(),
                 ledger.clone(),
+                told.about(),
                 connections,
             )
         })
         .transpose()?;
-    let told = admin.as_ref().map(Serving::reloaded);
-    let reloaded = move |loaded: &Loaded, notice: Option<&str>| {
-        if let Some(told) = &told {
-            told(loaded, notice);
-        }
-    };
+    let reloaded = move |loaded: &Loaded, notice: Option<&str>| told.reloaded(loaded, notice);
     let renewed = InForce {
         proxy: proxy.clone(),
         tls: listener.renewal(),

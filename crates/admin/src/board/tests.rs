@@ -52,6 +52,7 @@ fn look(tiers: &[(&str, u8)], calls: &[i64]) -> Look {
             organizations: organizations.collect(),
             sharing: None,
             ledger_notice: None,
+            notices: Vec::new(),
         },
         state: json!({ "status": "ok", "now": "before" }),
         rows: Some(rows.collect()),

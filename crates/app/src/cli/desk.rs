@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use admin::{OrganizationStanding, Sharing};
 use jiff::Timestamp;
-use ledger::{DayRow, ReadError, Reader};
-use meter::{Day, Offer, Organizations};
+use ledger::{CallFilter, DayRow, ReadError, Reader};
+use meter::{Day, Offer, Organizations, Verdict};
 use thiserror::Error;
 
 use super::control::{Control, Unanswered};
@@ -100,8 +100,12 @@ pub(crate) struct Standings {
     pub(crate) sharing: Option<Sharing>,
     /// Why the running proxy's ledger is behind.
     pub(crate) ledger_notice: Option<String>,
+    /// What does not work, as the running proxy says.
+    pub(crate) notices: Vec<String>,
 }
 
+/// Calls that are awaited and counted; further ones are told as unknown.
+const MOST_AWAITED: usize = 10_000;
 /// Names of organizations that a message proposes.
 const MOST_NAMES: usize = 10;
 
@@ -181,6 +185,7 @@ impl Desk {
             has_kept_terms,
             sharing: None,
             ledger_notice: None,
+            notices: Vec::new(),
         })
     }
 
@@ -198,6 +203,7 @@ impl Desk {
             has_kept_terms: false,
             sharing: said.sharing,
             ledger_notice: said.ledger_notice,
+            notices: said.notices,
         })
     }
 
@@ -240,6 +246,21 @@ impl Desk {
         match self.reader()? {
             None => Ok(Vec::new()),
             Some(reader) => Ok(reader.days(from.number(), to.number(), organization)?),
+        }
+    }
+
+    /// How many calls of that day are awaited: their answers said that their usage comes later.
+    pub(crate) fn awaited(&self, day: Day, organization: Option<&str>) -> Result<u64, NoAnswer> {
+        let filter = CallFilter {
+            days: Some((day.number(), day.number())),
+            verdict: Some(Verdict::Pending.as_str().to_owned()),
+            organization: organization.map(str::to_owned),
+            at_most: MOST_AWAITED,
+            ..CallFilter::default()
+        };
+        match self.reader()? {
+            None => Ok(0),
+            Some(reader) => Ok(reader.calls(&filter)?.len() as u64),
         }
     }
 

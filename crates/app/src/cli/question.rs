@@ -3,10 +3,11 @@
 
 use std::process::ExitCode;
 
+use super::control::Control;
 use super::desk::Desk;
 use super::terminal::{Colour, Stream, Terminal};
-use super::{calls, export, report, status, total};
-use crate::config::{Environment, Loaded};
+use super::{calls, export, refuse, report, status, total};
+use crate::config::{Environment, Loaded, Mistakes, Sources, load_as_far_as_it_goes};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,26 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// What is needed for an answer where the configuration has mistakes: a status needs hardly a key of it as long as a
+    /// proxy runs, which was started with another one.
+    pub(crate) fn despite(&self, mistakes: &Mistakes, sources: &Sources) -> Option<Loaded> {
+        if !matches!(self, Question::Status(_)) {
+            return None;
+        }
+        let (loaded, _) = load_as_far_as_it_goes(sources);
+        let loaded = loaded?;
+        let folder = loaded.config.data_dir.folder()?;
+        Control::reach(folder)?;
+        let why = format!(
+            "warning: the configuration has mistakes: {}. the proxy that runs on {} goes on with the one it had. help: \
+             tollfree check shows each mistake\n",
+            mistakes.in_brief(),
+            folder.display()
+        );
+        refuse(&why, 0);
+        Some(loaded)
+    }
+
     /// Answers on standard output.
     pub(crate) fn answer(
         &self,

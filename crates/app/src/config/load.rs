@@ -110,6 +110,15 @@ pub(crate) struct Loaded {
 /// [`Mistakes`], all of them at once, each with its place, and the files that were looked at; nothing is to be started
 /// then.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
+    match load_as_far_as_it_goes(sources) {
+        (Some(loaded), None) => Ok(loaded),
+        (_, mistakes) => Err(mistakes.unwrap_or_default()),
+    }
+}
+
+/// The same for whoever asks a running proxy and needs hardly a key for that: what can be read, each mistake replaced by what
+/// holds where nothing is said, and the built-in offer in the place of one that cannot be read; beside it the mistakes.
+pub(crate) fn load_as_far_as_it_goes(sources: &Sources) -> (Option<Loaded>, Option<Mistakes>) {
     let mut mistakes = Vec::new();
     let origin = origin(sources);
     let text = origin.as_ref().and_then(|(path, place)| {
@@ -135,24 +144,23 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
             }
         },
     };
-    match (Mistakes::of(mistakes), offer) {
-        (None, Some(offer)) => {
-            let mut warnings = sources.environment.unknown();
-            warnings.extend(config.data_dir.warning().map(str::to_owned));
-            Ok(Loaded {
-                config,
-                offer: Arc::new(offer),
-                origin,
-                files,
-                warnings,
-            })
-        }
-        (mistakes, _) => {
-            let mut mistakes = mistakes.unwrap_or_default();
-            mistakes.files = files;
-            Err(mistakes)
-        }
+    let offer = offer.or_else(|| built_in_offer().ok());
+    let mut mistakes = Mistakes::of(mistakes);
+    if let Some(mistakes) = &mut mistakes {
+        mistakes.files.clone_from(&files);
     }
+    let loaded = offer.map(|offer| {
+        let mut warnings = sources.environment.unknown();
+        warnings.extend(config.data_dir.warning().map(str::to_owned));
+        Loaded {
+            config,
+            offer: Arc::new(offer),
+            origin,
+            files,
+            warnings,
+        }
+    });
+    (loaded, mistakes)
 }
 
 /// The offer as it was known when this program was built.

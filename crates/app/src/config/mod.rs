@@ -28,7 +28,9 @@ pub(crate) use form::{
     upstream_url, usage_tier,
 };
 pub(crate) use keys::KEYS;
-pub(crate) use load::{BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, load};
+pub(crate) use load::{
+    BUILT_IN_OFFER, Flags, Loaded, Sources, built_in_offer, load, load_as_far_as_it_goes,
+};
 pub(crate) use mistake::{Mistakes, Wrong};
 pub(crate) use offer::offer_is_old;
 pub(crate) use read::reason;

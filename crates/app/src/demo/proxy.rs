@@ -15,7 +15,7 @@ use proxy::{Clock, NoRandomness, Proxy};
 use tempfile::TempDir;
 use thiserror::Error;
 
-use crate::admin_listener::{AdminListener, Serving};
+use crate::admin_listener::{AdminListener, Serving, Told};
 use crate::config::{Config, DataDir, Loaded, UpstreamUrl};
 use crate::{open_ledger, wiring};
 
@@ -71,11 +71,25 @@ impl Running {
         let address = listener.local_address();
         let admin = AdminListener::bind(&loaded).await?;
         let page = admin.as_ref().map(AdminListener::address);
-        let api = Api::new(proxy.clone(), address, page, ledger.clone());
+        let told = Told::of(&loaded).about();
+        let api = Api::new(
+            proxy.clone(),
+            address,
+            page,
+            ledger.clone(),
+            Arc::clone(&told),
+        );
         let admin = admin
             .map(|admin| {
                 let connections = listener.figures();
-                admin.serve(&loaded, proxy.clone(), api, ledger.clone(), connections)
+                admin.serve(
+                    &loaded,
+                    proxy.clone(),
+                    api,
+                    ledger.clone(),
+                    told,
+                    connections,
+                )
             })
             .transpose()?;
         let (drain, drained) = DrainHandle::new();

@@ -68,6 +68,10 @@ pub(crate) struct Status {
     pub(crate) sharing: Option<admin::Sharing>,
     /// Why the running proxy's ledger is behind.
     pub(crate) ledger_notice: Option<String>,
+    /// What does not work, as the running proxy says: the notices of its health.
+    pub(crate) notices: Vec<String>,
+    /// Calls among those without usage whose usage may yet be seen.
+    pub(crate) awaited_calls: u64,
 }
 
 /// One organization today.
@@ -253,6 +257,11 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
     let mut rows = desk.days(day, day, options.organization.as_deref())?;
     // A total that was stated has a row before its group has a call.
     rows.retain(|row| row.calls > 0);
+    let awaited_calls = if rows.iter().any(|row| row.unknown_calls > 0) {
+        desk.awaited(day, options.organization.as_deref())?
+    } else {
+        0
+    };
     let named = options.organization.as_deref();
     let mut organizations: Vec<OrganizationNow> = standings
         .organizations
@@ -290,5 +299,7 @@ fn status(desk: &Desk, options: &Options) -> Result<Status, NoAnswer> {
         has_kept_terms: standings.has_kept_terms,
         sharing: standings.sharing,
         ledger_notice: standings.ledger_notice,
+        notices: standings.notices,
+        awaited_calls,
     })
 }

@@ -86,6 +86,7 @@ pub(super) fn as_object(status: &Status) -> Value {
         "reset_seconds": (status.day.end() - status.now).max(0),
         "organizations": organizations,
         "further_organizations": status.further,
+        "notices": status.notices,
     });
     if let (Value::Object(members), Some(sharing)) = (&mut object, &status.sharing) {
         members.insert("sharing".to_owned(), json!(sharing));

@@ -318,19 +318,36 @@ fn row(name: &str, sums: &Sums) -> Vec<Cell> {
 pub(super) fn notes(status: &Status) -> Vec<String> {
     let totals = status.organizations.iter().map(OrganizationNow::total);
     let total = totals.fold(Sums::default(), Sums::plus);
-    let mut notes = Vec::new();
-    notes.extend(status.ledger_notice.clone());
-    notes.extend(status.sharing.as_ref().map(admin::Sharing::line));
-    let correction = status.clock_correction;
-    notes.extend((correction != 0).then(|| proxy::wrong_clock(correction)));
     let organizations = status.organizations.iter().map(|one| &one.standing);
-    notes.extend(admin::OrganizationStanding::payer_says_billed(
-        organizations,
-    ));
-    if total.unknown_calls > 0 {
+    let correction = status.clock_correction;
+    // Out of step is among the notices, with what to do.
+    let sharing = status.sharing.as_ref();
+    let sharing = sharing.filter(|sharing| sharing.in_step || status.notices.is_empty());
+    let mut notes = status.notices.clone();
+    let known = [
+        status.ledger_notice.clone(),
+        sharing.map(admin::Sharing::line),
+        (correction != 0).then(|| proxy::wrong_clock(correction)),
+        admin::OrganizationStanding::payer_says_billed(organizations),
+    ];
+    for note in known.into_iter().flatten() {
+        // The proxy's notices say the same in the same words, if it is no older one.
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    // Whose usage comes later is told apart: nobody has to do anything about it.
+    let unknown = total.unknown_calls.saturating_sub(status.awaited_calls);
+    if unknown > 0 {
         notes.push(format!(
             "{} without usage: see tollfree calls --verdict unknown",
-            counted(total.unknown_calls, "call")
+            counted(unknown, "call")
+        ));
+    }
+    if status.awaited_calls > 0 {
+        notes.push(format!(
+            "{} pending, among the unknown ones until an answer shows their usage: see tollfree calls --verdict pending",
+            counted(status.awaited_calls, "call")
         ));
     }
     let mut sources: Vec<&String> = Vec::new();

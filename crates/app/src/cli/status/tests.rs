@@ -1,6 +1,7 @@
 //! A status as it is seen, wide and narrow, with and without colour and glyphs, and by programs.
 
 mod no_calls;
+mod notices;
 mod payer;
 mod sharing;
 
@@ -119,6 +120,8 @@ fn status() -> Status {
         has_kept_terms: false,
         sharing: None,
         ledger_notice: None,
+        notices: Vec::new(),
+        awaited_calls: 0,
     }
 }
 
@@ -421,21 +424,6 @@ fn what_is_assumed_declared_away_or_not_known_is_said() {
     note: the price of some models is not known: ? and > in dollars
     note: 1 organization not shown: tollfree status --organization NAME
     ");
-}
-
-#[test]
-fn where_a_smaller_call_may_still_fit_both_are_said() {
-    let mut status = status();
-    let large = &mut status.organizations[0].standing.groups[0];
-    large.remaining_tokens = 25_000;
-    large.largest_free_call_tokens = 25_000;
-    let text = seen(&status, 80);
-    assert!(text.contains("97 %  975,000 of 1,000,000"), "{text}");
-    assert!(
-        text.contains("largest free call: 25,000 tokens; crossing call c_7Q2mX"),
-        "{text}"
-    );
-    assert!(!text.contains('◆'), "{text}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn standings() -> Standings {
         has_kept_terms: false,
         sharing: None,
         ledger_notice: None,
+        notices: Vec::new(),
     }
 }
 
