@@ -10,7 +10,7 @@ pub(crate) const BLOCKS_BELOW: usize = 60;
 const SHORTEST_NAME: usize = 8;
 /// A longer name is cut as far as this where that keeps a column: one fine-tuned model is no reason to show no verdict's
 /// reason.
-const LONG_NAME: usize = 20;
+const LONG_NAME: usize = 16;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
@@ -390,16 +390,16 @@ mod tests {
         table.push(cells.to_vec());
         let seen = |width| table.as_lines(&terminal(width, Colour::Never), true);
         assert!(seen(80).contains(long), "{}", seen(80));
-        for width in [55, 60, 70] {
+        for width in [51, 55, 60, 70] {
             assert!(seen(width).contains("UNKNOWN  WHY"), "{}", seen(width));
         }
-        assert!(seen(55).contains("ft:gpt-4o-~:B1x2y3z4"), "{}", seen(55));
+        assert!(seen(51).contains("ft:gpt-4~1x2y3z4"), "{}", seen(51));
         // Where it is not enough, a column goes and the name has its room.
-        assert!(!seen(54).contains("UNKNOWN"), "{}", seen(54));
+        assert!(!seen(50).contains("UNKNOWN"), "{}", seen(50));
         assert!(
-            seen(54).contains("ft:gpt-4o-mini~cme::B1x2y3z4"),
+            seen(50).contains("ft:gpt-4o-mi~e::B1x2y3z4"),
             "{}",
-            seen(54)
+            seen(50)
         );
     }
 

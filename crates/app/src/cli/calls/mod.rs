@@ -79,16 +79,21 @@ pub(crate) struct Options {
 }
 
 const COLUMNS: [Column; 8] = [
-    Column::new("NO", "number", Kind::Number, Some(1)),
+    // The shortest word by which one call can be asked for.
+    Column::new("NO", "number", Kind::Number, Some(4)),
     Column::new("UTC", "settled_at", Kind::Word, None),
     Column::new("MODEL", "model", Kind::Name, None),
     Column::new("TOKENS", "tokens", Kind::Number, None),
     Column::new("VERDICT", "verdict", Kind::Word, None),
     // An assumed verdict without it looks like a final one.
     Column::new("CERTAINTY", "certainty", Kind::Word, Some(3)),
-    Column::new("REASON", "reason", Kind::Word, Some(2)),
+    Column::new("REASON", "reason", Kind::Word, Some(1)),
     Column::new("CALL", "call", Kind::Word, Some(0)),
 ];
+
+/// Stands before the model where the calls are of more than one.
+const ORGANIZATION: Column = Column::new("ORGANIZATION", "organization", Kind::Name, Some(2));
+const BEFORE_MODEL: usize = 2;
 
 /// Prints calls.
 pub(crate) fn run(desk: &Desk, options: &Options, terminal: &Terminal) -> ExitCode {
@@ -168,12 +173,12 @@ fn list(desk: &Desk, options: &Options, terminal: &Terminal) -> Result<ExitCode,
         ));
     }
     if !terminal.is_terminal {
-        return Ok(print(&table(&rows, day).as_rows(options.header)));
+        return Ok(print(&table(&rows, day, false).as_rows(options.header)));
     }
     if rows.is_empty() {
         return Ok(print(&empty(desk, options, day, today)));
     }
-    let mut out = table(&rows, day).as_lines(terminal, true);
+    let mut out = table(&rows, day, of_several(&rows)).as_lines(terminal, true);
     if more {
         let note = format!(
             "note: the newest {} of {day} (UTC): tollfree calls --limit {}",
@@ -301,10 +306,26 @@ fn lines(rows: &[Row], options: &Options, header: bool, terminal: &Terminal) -> 
 /// Characters that a column has at least while following.
 const FOLLOWED: [usize; 8] = [6, 8, 24, 9, 7, 9, 24, 32];
 
-fn table(rows: &[Row], day: Day) -> Table {
-    let mut table = Table::of(&COLUMNS);
+/// Whether the calls are of more than one organization.
+fn of_several(rows: &[Row]) -> bool {
+    let mut names = rows.iter().map(|row| &row.call.organization);
+    let first = names.next();
+    names.any(|name| Some(name) != first)
+}
+
+/// With whose each call is, or without: programs find a column where it always is.
+fn table(rows: &[Row], day: Day, organizations: bool) -> Table {
+    let mut columns = COLUMNS.to_vec();
+    if organizations {
+        columns.insert(BEFORE_MODEL, ORGANIZATION);
+    }
+    let mut table = Table::of(&columns);
     for row in rows {
-        table.push(cells(row, Some(day)));
+        let mut cells = cells(row, Some(day));
+        if organizations {
+            cells.insert(BEFORE_MODEL, Cell::same(row.call.organization.as_ref()));
+        }
+        table.push(cells);
     }
     table
 }

@@ -10,7 +10,7 @@ use ledger::{
 use meter::Day;
 
 use super::detail::{as_rows, shown};
-use super::{MOST_AT_ONCE, Options, lines, newer_in, table};
+use super::{MOST_AT_ONCE, Options, lines, newer_in, of_several, table};
 use crate::cli::terminal::{Colour, Terminal};
 use crate::config::Environment;
 
@@ -163,7 +163,7 @@ fn disputed() -> Row {
 
 fn listed(width: usize) -> String {
     let rows = [crossing(), unknown(), disputed()];
-    table(&rows, Day::at(AT / 1000)).as_lines(&terminal(true, width), true)
+    table(&rows, Day::at(AT / 1000), of_several(&rows)).as_lines(&terminal(true, width), true)
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_wide_list_has_the_ids_too() {
 #[test]
 fn a_call_that_was_settled_on_another_day_says_which() {
     let rows = [free(), crossing()];
-    let seen = table(&rows, Day::at(AT / 1000)).as_lines(&terminal(true, 140), true);
+    let seen = table(&rows, Day::at(AT / 1000), false).as_lines(&terminal(true, 140), true);
     assert!(
         seen.contains("\n1216  2026-11-20 23:10:04  gpt-5.4-mini"),
         "{seen}"
@@ -191,18 +191,18 @@ fn a_call_that_was_settled_on_another_day_says_which() {
 }
 
 #[test]
-fn narrow_lists_lose_ids_and_numbers_before_certainty_and_no_digit() {
+fn narrow_lists_lose_ids_before_certainty_and_the_number_last() {
     assert_snapshot!(listed(80), @"
-    UTC       MODEL                    TOKENS  VERDICT  CERTAINTY  REASON
-    23:10:04  gpt-5.6-sol              30,000  BILLED   confirmed  crossing-call
-    23:11:04  gpt-5.4-mini-2026-03-17       ?  unknown  -          client-gone
-    23:12:04  gpt-5.6-sol               1,204  BILLED   final      allowance-spent
+      NO  UTC       MODEL                TOKENS  VERDICT  CERTAINTY  REASON
+    1217  23:10:04  gpt-5.6-sol          30,000  BILLED   confirmed  crossing-call
+    1218  23:11:04  gpt-5.4-m…026-03-17       ?  unknown  -          client-gone
+    1219  23:12:04  gpt-5.6-sol           1,204  BILLED   final      allowance-spent
     ");
     assert_snapshot!(listed(60), @"
-    UTC       MODEL                   TOKENS  VERDICT  CERTAINTY
-    23:10:04  gpt-5.6-sol             30,000  BILLED   confirmed
-    23:11:04  gpt-5.4-min…2026-03-17       ?  unknown  -
-    23:12:04  gpt-5.6-sol              1,204  BILLED   final
+      NO  UTC       MODEL             TOKENS  VERDICT  CERTAINTY
+    1217  23:10:04  gpt-5.6-sol       30,000  BILLED   confirmed
+    1218  23:11:04  gpt-5.4-…6-03-17       ?  unknown  -
+    1219  23:12:04  gpt-5.6-sol        1,204  BILLED   final
     ");
     assert_snapshot!(listed(40), @"
     UTC       MODEL          TOKENS  VERDICT
@@ -213,8 +213,22 @@ fn narrow_lists_lose_ids_and_numbers_before_certainty_and_no_digit() {
 }
 
 #[test]
+fn calls_of_several_organizations_say_whose_each_is() {
+    let mut other = unknown();
+    other.call.organization = "initech".into();
+    let rows = [crossing(), other];
+    let seen =
+        table(&rows, Day::at(AT / 1000), of_several(&rows)).as_lines(&terminal(true, 80), true);
+    assert_snapshot!(seen, @"
+      NO  UTC       ORGANIZATION  MODEL                   TOKENS  VERDICT  CERTAINTY
+    1217  23:10:04  acme          gpt-5.6-sol             30,000  BILLED   confirmed
+    1218  23:11:04  initech       gpt-5.4-min…2026-03-17       ?  unknown  -
+    ");
+}
+
+#[test]
 fn a_pipe_has_every_column_and_plain_values() {
-    let rows = table(&[crossing()], Day::at(AT / 1000)).as_rows(false);
+    let rows = table(&[crossing()], Day::at(AT / 1000), false).as_rows(false);
     assert_eq!(
         rows,
         "1217\t2026-11-21T23:10:04.000Z\tgpt-5.6-sol\t30000\tbilled\tconfirmed\tcrossing-call\t\
