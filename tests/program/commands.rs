@@ -378,11 +378,13 @@ async fn a_check_finds_what_is_wrong_and_says_what_to_do() {
         .filter_map(|line| line.split_whitespace().nth(1))
         .collect();
     assert_eq!(
-        items[..6],
-        ["config", "offer", "clock", "ledger", "ports", "upstream"],
+        items[..7],
+        [
+            "config", "offer", "clock", "ledger", "ports", "ports", "upstream"
+        ],
         "{lines}"
     );
-    assert!(lines.ends_with("6 ok\n"), "{lines}");
+    assert!(lines.ends_with("7 ok\n"), "{lines}");
     assert!(lines.contains(&format!("(pid {})", proxy.id())), "{lines}");
     assert!(lines.contains("1 call of today"), "{lines}");
 

@@ -250,6 +250,45 @@ async fn status_says_that_no_call_is_answered() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ports_of_a_proxy_are_known_as_its() {
+    let kept = kept().await;
+    let proxy = Proxy::start(kept.setup());
+    let (calls, page) = (
+        proxy.address().to_string(),
+        beside::address(&proxy).to_string(),
+    );
+    let check = bare(kept.folder(), &["check"]);
+    for port in [&calls, &page] {
+        assert!(
+            check
+                .output
+                .contains(&format!("ok    ports     {port} in use by")),
+            "{check:?}"
+        );
+    }
+    // Who wants the page's port for calls is told whose it is.
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = Task::new(["--listen", &page])
+        .variable("TOLLFREE_DATA_DIR", &folder.path().display().to_string())
+        .run();
+    assert_eq!(other.code, Some(69), "{other:?}");
+    assert!(
+        other.errors.contains("in use by another tollfree"),
+        "{other:?}"
+    );
+    // And who has no data directory to ask by is not told to stop what may be his own.
+    let nowhere = Task::new(["check"])
+        .variable("TOLLFREE_DATA_DIR", "/proc/nope/x")
+        .variable("TOLLFREE_LISTEN", &calls)
+        .run();
+    assert!(
+        nowhere.output.contains("this one, if it runs already"),
+        "{nowhere:?}"
+    );
+    assert!(!nowhere.output.contains("FAIL  ports"), "{nowhere:?}");
+}
+
 #[test]
 fn help_that_cannot_be_written_is_no_success() {
     for arguments in [["--help"], ["--version"], ["offer"]] {

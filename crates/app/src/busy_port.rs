@@ -15,10 +15,15 @@ use crate::open_ledger;
 /// How long whoever has the port may take to show what it is.
 const MOST_WAIT: Duration = Duration::from_millis(500);
 /// Bytes of its answer that are looked at.
-const MOST_READ: usize = 4096;
+const MOST_READ: usize = 64 << 10;
 /// A path that is answered by the proxy itself and never forwarded, and that names no call.
 const QUESTION: &[u8] =
     b"GET /_tollfree/calls/- HTTP/1.1\r\nhost: tollfree\r\nconnection: close\r\n\r\n";
+/// The same of the port of a page, which shows nothing there; a name that is none of its own it would not answer.
+const PAGE_QUESTION: &[u8] =
+    b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+/// What stands in its answer to that.
+const PAGE_WORDS: [&str; 3] = ["\"status\":", "\"notices\":", "\"waiting_entries\":"];
 /// From the port that was wanted to the one that is proposed.
 const STEP: u16 = 10;
 
@@ -59,6 +64,13 @@ impl BusyPort {
     }
 }
 
+impl BusyPort {
+    /// Whether a tollfree is there, and it is not known which.
+    pub(crate) fn may_be_ours(&self) -> bool {
+        matches!(self.by, By::Tollfree(None))
+    }
+}
+
 /// Another address in the place of a busy one.
 pub(crate) fn proposed(busy: SocketAddr) -> SocketAddr {
     let port = busy.port();
@@ -68,18 +80,27 @@ pub(crate) fn proposed(busy: SocketAddr) -> SocketAddr {
     )
 }
 
-/// Whether an answer from there carries our name for a call, as each of ours does.
+/// Whether an answer from there carries our name for a call, as each of ours does, or tells of our health.
 async fn is_tollfree(address: SocketAddr) -> std::io::Result<bool> {
+    let text = answer(address, QUESTION).await?;
+    let name = format!("\n{}:", proxy::CALL_HEADER);
+    if text.contains(&name) {
+        return Ok(true);
+    }
+    let text = answer(address, PAGE_QUESTION).await?;
+    Ok(PAGE_WORDS.iter().all(|word| text.contains(word)))
+}
+
+/// What is answered there, in small letters.
+async fn answer(address: SocketAddr, question: &[u8]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(reachable(address)).await?;
-    stream.write_all(QUESTION).await?;
+    stream.write_all(question).await?;
     let mut answer = Vec::new();
     stream
         .take(MOST_READ as u64)
         .read_to_end(&mut answer)
         .await?;
-    let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-    let name = format!("\n{}:", proxy::CALL_HEADER);
-    Ok(text.contains(&name))
+    Ok(String::from_utf8_lossy(&answer).to_ascii_lowercase())
 }
 
 impl fmt::Display for BusyPort {

@@ -173,6 +173,12 @@ fn unreadable(folder: &Path, why: &str) -> Finding {
     Finding::told("ledger", State::Fail(exit::FAILED), &text)
 }
 
+/// Whether neither this folder nor one that it would be made in can be written: a proxy with it runs without a ledger.
+fn cannot_be_used(folder: &Path) -> bool {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    there.is_none_or(|there| writable(there).is_err())
+}
+
 /// Whether a file can be made there; it is removed again.
 fn writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!("check-{}.tmp", std::process::id()));
@@ -204,7 +210,11 @@ async fn ports(loaded: &Loaded, running: Option<admin::Standings>) -> Vec<Findin
             "{} in use by this tollfree (pid {})",
             proxy.address, proxy.pid
         );
-        return vec![Finding::new("ports", State::Ok, text)];
+        let page = proxy.page.map(|page| format!("{page} in use by its page"));
+        let texts = std::iter::once(text).chain(page);
+        return texts
+            .map(|text| Finding::new("ports", State::Ok, text))
+            .collect();
     }
     let mut findings = vec![port(loaded, config.listen).await];
     let is_named = config.admin.listen != Admin::default().listen;
@@ -234,6 +244,16 @@ async fn port(loaded: &Loaded, address: SocketAddr) -> Finding {
         Ok(_) => Finding::new("ports", State::Ok, format!("{address} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let busy = BusyPort::at(address, &loaded.config).await;
+            let folder = loaded.config.data_dir.folder();
+            if busy.may_be_ours() && folder.is_some_and(cannot_be_used) {
+                // It would say who it is by its data directory.
+                let other = proposed(address);
+                let text = format!(
+                    "{address} is in use by a tollfree: this one, if it runs already. without a data directory it cannot \
+                     be asked. help: if it is another, stop it or take another port, such as {other}"
+                );
+                return Finding::told("ports", State::Warn, &text);
+            }
             Finding::told("ports", State::Fail(exit::UNAVAILABLE), &busy.to_string())
         }
         Err(error) => {
