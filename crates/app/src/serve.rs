@@ -216,7 +216,10 @@ async fn open(loaded: &Loaded, now_ms: i64) -> Result<Option<(Opened, Found)>, I
         return Ok(None);
     };
     let lock = open_ledger::lock(&settings.folder).await?;
-    if let Some(warning) = open_ledger::open_to_others(&settings.folder) {
+    // One that cannot be used has a trouble already, and nothing of ours is in it.
+    if lock.is_some()
+        && let Some(warning) = open_ledger::open_to_others(&settings.folder)
+    {
         tracing::warn!("{warning}");
     }
     Ok(open_ledger::open(settings, lock, now_ms).await)

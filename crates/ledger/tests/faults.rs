@@ -454,3 +454,15 @@ fn a_tail_that_cannot_be_folded_says_so() {
     assert!(fold_tail(folder.path(), NOW).unwrap());
     assert_eq!(calls(folder.path()), ["a"]);
 }
+
+#[test]
+fn a_folder_that_cannot_be_used_holds_up_no_end_without_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let opened = Ledger::open(settings(&file, Durability::Crash), None, NOW);
+    opened.ledger.takes_calls(NOW);
+    let began = std::time::Instant::now();
+    opened.ledger.close(LONG).unwrap();
+    assert!(began.elapsed() < LONG / 2, "it waited for nothing");
+}

@@ -35,7 +35,10 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         None => ledger(&loaded.config.data_dir),
     });
     let folder = loaded.config.data_dir.folder();
-    let open = folder.and_then(open_ledger::open_to_others);
+    // A file in its place is told as what cannot be read.
+    let open = folder
+        .filter(|folder| folder.is_dir())
+        .and_then(open_ledger::open_to_others);
     findings.extend(open.map(|open| Finding::told("ledger", State::Warn, &open)));
     findings.extend(ports(loaded, running).await);
     findings.push(upstream(loaded, asked));
