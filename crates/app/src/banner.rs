@@ -25,6 +25,8 @@ pub(crate) struct Started<'a> {
     pub(crate) address: SocketAddr,
     /// Where the page is; none where there is to be none.
     pub(crate) page: Option<SocketAddr>,
+    /// Variables say something of the configuration.
+    pub(crate) has_variables: bool,
     /// What was found in the ledger; none where none is kept.
     pub(crate) found: Option<&'a Found>,
     /// Now, Unix milliseconds.
@@ -68,7 +70,7 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
     } = started;
     let config = &loaded.config;
     let origin = loaded.origin.as_deref().map(Path::display).map_or_else(
-        || "no config file, defaults".to_owned(),
+        || no_file(started.has_variables).to_owned(),
         |path| path.to_string(),
     );
     let scheme = if config.listener.tls.is_some() {
@@ -108,6 +110,15 @@ fn text(started: &Started<'_>, terminal: &Terminal) -> String {
         wrapped(&ready, terminal.width),
     ]
     .concat()
+}
+
+/// Where the configuration comes from without a file.
+fn no_file(has_variables: bool) -> &'static str {
+    if has_variables {
+        "no config file, defaults and variables"
+    } else {
+        "no config file, defaults"
+    }
 }
 
 /// Where the ledger is, and what it brought.

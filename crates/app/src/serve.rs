@@ -45,6 +45,7 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
     }
     let systemd = Systemd::of(&sources.environment);
     let home = sources.environment.get("HOME").map(PathBuf::from);
+    let has_variables = sources.environment.sets_something();
     let running = match start(&loaded, sources).await {
         Ok(running) => running,
         Err(why) => return cli::refuse(&format!("error: {why}\n"), why.code()),
@@ -54,6 +55,7 @@ pub(crate) async fn serve(loaded: Loaded, sources: Sources, terminal: Terminal) 
         home: home.as_deref(),
         address: running.listener.local_address(),
         page: running.page,
+        has_variables,
         found: running.found.as_ref(),
         now_ms: Clock::system().now_milliseconds(),
         took: began.elapsed(),

@@ -43,6 +43,7 @@ fn banner_of(
         home: Some(Path::new("/home/ada")),
         address: address.parse().unwrap(),
         page: Some(([127, 0, 0, 1], 8801).into()),
+        has_variables: sources.environment.sets_something(),
         found,
         now_ms: NOW,
         took: Duration::from_millis(12),
@@ -71,6 +72,28 @@ fn the_readme_shows_what_is_printed() {
 }
 
 #[test]
+fn variables_in_force_are_said() {
+    let tier = banner(
+        &[("TOLLFREE_USAGE_TIER", "3")],
+        "127.0.0.1:8800",
+        200,
+        "C.UTF-8",
+    );
+    assert!(
+        tier.contains("no config file, defaults and variables\n"),
+        "{tier}"
+    );
+    // Not one that is not read.
+    let typo = banner(
+        &[("TOLLFREE_USAGE_TEIR", "3")],
+        "127.0.0.1:8800",
+        200,
+        "C.UTF-8",
+    );
+    assert!(typo.contains("no config file, defaults\n"), "{typo}");
+}
+
+#[test]
 fn at_the_usual_width_nothing_is_left_to_the_terminal_to_break() {
     let eighty = banner(&[], "127.0.0.1:8800", 80, "C.UTF-8");
     assert!(eighty.lines().all(|line| line.chars().count() <= 80));
@@ -95,7 +118,7 @@ fn narrow_and_without_a_utf8_locale() {
     let variables = [("TOLLFREE_ENROLLED", "true")];
     assert_snapshot!(banner(&variables, "[::]:80", 44, "C"), @"
     tollfree 0.1.0 - to https://api.openai.com -
-    no config file, defaults
+    no config file, defaults and variables
       use     export OPENAI_BASE_URL=http://[::1]:80/v1
       page    http://127.0.0.1:8801/
       ledger  ~/.local/share/tollfree/ledger.sqlite
@@ -144,7 +167,7 @@ fn with(found: Option<&Found>) -> String {
 fn a_ledger_of_yesterday_leaves_nothing_to_assume() {
     let banner = with(Some(&AGAIN));
     assert_snapshot!(banner, @"
-    tollfree 0.1.0 · to https://api.openai.com · no config file, defaults
+    tollfree 0.1.0 · to https://api.openai.com · no config file, defaults and variables
       use     export OPENAI_BASE_URL=http://127.0.0.1:1/v1
       page    http://127.0.0.1:8801/
       ledger  ~/.local/share/tollfree/ledger.sqlite · 1,224 calls of today restored

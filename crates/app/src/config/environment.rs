@@ -121,6 +121,11 @@ impl Environment {
             .transpose()
     }
 
+    /// Whether a variable of ours says something of the configuration.
+    pub(crate) fn sets_something(&self) -> bool {
+        KEYS.iter().any(|key| self.0.contains_key(key.variable))
+    }
+
     /// One warning for each variable that looks like ours but is not read.
     pub(crate) fn unknown(&self) -> Vec<String> {
         let known = || {
