@@ -134,7 +134,8 @@ const UNUSED: Column = Column {
     name: "UNUSED FREE",
     field: "unused_free_tokens",
     kind: Kind::Number,
-    goes: None,
+    // Before what was billed.
+    goes: Some(2),
 };
 
 const COST_IS_MORE: Column = word("COST IS MORE", "cost_is_more", Kind::Word);
@@ -278,11 +279,13 @@ impl Report<'_> {
         if row.day == self.today.number() && !is_spent {
             return Unused::Open;
         }
+        let tokens = allowance.saturating_sub(row.free_tokens);
+        let may_be_less =
+            row.unknown_calls > 0 || !row.slack.is_empty() || self.lacks_its_beginning(row);
         Unused::Tokens {
-            tokens: allowance.saturating_sub(row.free_tokens),
-            at_most: row.unknown_calls > 0
-                || !row.slack.is_empty()
-                || self.lacks_its_beginning(row),
+            tokens,
+            // Nothing is less than nothing.
+            at_most: tokens > 0 && may_be_less,
         }
     }
 

@@ -103,13 +103,13 @@ fn two_days_at_a_hundred_and_at_eighty_columns() {
 #[test]
 fn narrow_reports_lose_columns_and_then_become_blocks() {
     assert_snapshot!(seen(66), @"
-    DAY (UTC)   GROUP         FREE TOKENS  UNUSED FREE   COST
-    2026-11-20  large             612,048      387,952  $0.00
-                small           9,998,112        1,888  $0.02
-    2026-11-21  large             975,000       25,000  $0.14
-                small           6,118,420         open  $0.00
-                not eligible            0            -  $0.21
-    total                      17,703,580      414,840  $0.37
+    DAY (UTC)   GROUP         FREE TOKENS  BILLED TOKENS   COST
+    2026-11-20  large             612,048              0  $0.00
+                small           9,998,112         41,077  $0.02
+    2026-11-21  large             975,000         30,000  $0.14
+                small           6,118,420              0  $0.00
+                not eligible            0         41,200  $0.21
+    total                      17,703,580        112,277  $0.37
     list prices of 2026-11-12 · counts what passed through this proxy
     ");
     assert_snapshot!(seen(40).lines().take(16).collect::<Vec<_>>().join("\n"), @"
@@ -242,4 +242,36 @@ fn rows_files_and_objects_say_the_same() {
         assert_eq!(object["total"]["saved_usd"], "15.58");
         assert_eq!(object["schema"], 1);
     });
+}
+
+#[test]
+fn nothing_is_left_for_sure_where_nothing_can_be_left() {
+    let mut rows = rows();
+    let large = rows
+        .iter_mut()
+        .find(|row| row.group == "large" && row.last_allowance.is_some())
+        .unwrap();
+    large.last_allowance = Some(large.free_tokens);
+    large.unknown_calls = 2;
+    let spent = large.clone();
+    with_report(rows, |report| {
+        let unused = report.unused(&spent);
+        assert_eq!(
+            unused,
+            Unused::Tokens {
+                tokens: 0,
+                at_most: false
+            }
+        );
+    });
+}
+
+#[test]
+fn what_stayed_unused_goes_before_what_was_billed() {
+    let mut rows = rows();
+    rows[3].organization = "globex".to_owned();
+    let seen = with_report(rows, |report| report.for_people(&terminal(true, 80)));
+    let head = seen.lines().next().unwrap();
+    assert!(head.contains("BILLED TOKENS"), "{seen}");
+    assert!(!head.contains("UNUSED FREE"), "{seen}");
 }
