@@ -9,7 +9,7 @@ pub(crate) mod check;
 mod control;
 pub(crate) mod desk;
 pub(crate) mod export;
-mod figures;
+pub(crate) mod figures;
 pub(crate) mod health;
 mod help;
 pub(crate) mod json;

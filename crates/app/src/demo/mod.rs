@@ -16,6 +16,7 @@ use meter::{Day, Offer};
 use net::ConnectSettingsError;
 use simulator::{OrganizationSettings, Simulator, StartError};
 
+use crate::cli::figures;
 use crate::cli::layout::wrapped;
 use crate::cli::terminal::Terminal;
 use crate::cli::{self, exit};
@@ -112,7 +113,7 @@ async fn day(
         .iter()
         .filter(|line| verdicts.get(&line.request_id) == Some(&line.free))
         .count();
-    conclude(show.counted(), agree, bill.len(), &errors);
+    say(&conclusion(show.counted(), agree, bill.len(), &errors));
     proxy.stop().await;
     simulator.stop().await;
     Ok(verdicts.len().max(bill.len()) - agree)
@@ -138,22 +139,58 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-fn conclude(counted: Counted, agree: usize, bill: usize, errors: &Terminal) {
+/// The bill's word, and what to do next; a command stays in one line, to be pasted.
+fn conclusion(counted: Counted, agree: usize, bill: usize, errors: &Terminal) -> String {
     let Counted {
         calls,
         free,
         billed,
     } = counted;
-    say(&format!(
-        "{calls} calls, {free} free, {billed} billed. The simulated OpenAI's own bill agrees on {agree} of {bill}.\n"
-    ));
-    if errors.is_terminal {
-        say("next: tollfree, then export OPENAI_BASE_URL=http://127.0.0.1:8800/v1\n");
+    let calls = figures::counted(calls, "call");
+    let line = format!(
+        "{calls}, {free} free, {billed} billed. The simulated OpenAI's own bill agrees on {agree} of {bill}."
+    );
+    if !errors.is_terminal {
+        return line + "\n";
     }
+    let (next, command) = (
+        "next: tollfree, then",
+        "export OPENAI_BASE_URL=http://127.0.0.1:8800/v1",
+    );
+    let between = if next.len() + 1 + command.len() <= errors.width {
+        " "
+    } else {
+        "\n"
+    };
+    format!("{}{next}{between}{command}\n", wrapped(&line, errors.width))
 }
 
 /// What is said about the rows goes where it does not end up among them.
 fn say(text: &str) {
     // Nobody is left to be told that even this failed.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::terminal::Colour;
+    use crate::config::Environment;
+
+    #[test]
+    fn the_last_lines_fit_a_narrow_terminal_and_one_call_is_no_calls() {
+        let counted = Counted {
+            calls: 1,
+            free: 1,
+            billed: 0,
+        };
+        let terminal =
+            |width| Terminal::from_facts(true, Some(width), Colour::Never, &Environment::default());
+        let wide = conclusion(counted, 1, 1, &terminal(100));
+        assert!(wide.starts_with("1 call, 1 free, 0 billed. "), "{wide}");
+        assert!(wide.contains("then export OPENAI_BASE_URL="), "{wide}");
+        let narrow = conclusion(counted, 1, 1, &terminal(50));
+        assert!(narrow.lines().all(|line| line.len() <= 50), "{narrow}");
+        assert!(narrow.contains("\nexport OPENAI_BASE_URL=http"), "{narrow}");
+    }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::client::Learned;
 use super::plan::Planned;
+use crate::cli::figures::counted;
 use crate::cli::layout::{grouped, shortened, wrapped};
 use crate::cli::terminal::{Role, Terminal};
 
@@ -186,8 +187,9 @@ impl Show {
             billed,
         } = self.counted;
         let line = format!(
-            "{}  {calls} calls, {free} free, {billed} billed",
-            utc(planned.second)
+            "{}  {}, {free} free, {billed} billed",
+            utc(planned.second),
+            counted(calls, "call")
         );
         if self.terminal.moves && line.len() < self.terminal.width {
             self.moving = line.len();
