@@ -88,8 +88,9 @@ pub(crate) fn version(offer: &Offer) -> String {
 }
 
 /// Prints what is asked for: a topic, a command's help, or the program's.
-pub(crate) fn topic(topic: Option<&str>, mut cli: clap::Command) -> ExitCode {
-    match topic {
+pub(crate) fn topic(topic: &[String], mut cli: clap::Command) -> ExitCode {
+    let name = topic.join(" ");
+    match Some(name.as_str()).filter(|name| !name.is_empty()) {
         Some("config") => print(ALL_KEYS),
         Some("offer-file") => print(BUILT_IN_OFFER),
         Some("environment") => print(&environment()),
@@ -97,9 +98,11 @@ pub(crate) fn topic(topic: Option<&str>, mut cli: clap::Command) -> ExitCode {
         Some(name) => {
             // Builds the names of the commands as they are called.
             cli.build();
-            match cli.find_subcommand_mut(name) {
+            let known = cli.clone();
+            let mut words = topic.iter();
+            match words.try_fold(&mut cli, |command, word| command.find_subcommand_mut(word)) {
                 Some(command) => print(&command.render_long_help().to_string()),
-                None => refuse(&unknown(name, &cli), exit::USAGE),
+                None => refuse(&unknown(name, &known), exit::USAGE),
             }
         }
         None => print(&cli.render_long_help().to_string()),

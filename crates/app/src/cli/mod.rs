@@ -135,7 +135,7 @@ fn parse_from(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Ex
         Some(Task::Health(options)) => Command::Health(options, of_all()),
         Some(Task::Completions { shell }) => return Err(completions(shell)),
         Some(Task::Man { folder }) => return Err(man::write(&folder, Cli::command())),
-        Some(Task::Help { topic }) => return Err(help::topic(topic.as_deref(), Cli::command())),
+        Some(Task::Help { topic }) => return Err(help::topic(&topic, Cli::command())),
     };
     Ok(Asked {
         command,
@@ -276,7 +276,7 @@ enum Task {
     /// Explain a command or: config, environment, offer-file, exit-codes
     Help {
         /// The command or topic
-        topic: Option<String>,
+        topic: Vec<String>,
     },
 }
 

@@ -280,3 +280,25 @@ fn the_offer_as_json_says_the_same() {
     assert_eq!(object["models"].as_array().unwrap().len(), 32);
     assert_eq!(object["models"][3]["aliases"][0], "gpt-5.6");
 }
+
+#[test]
+fn a_negative_number_is_told_the_right_one() {
+    for line in ["tollfree calls --limit -3", "tollfree report --days -3"] {
+        let arguments = line.split(' ').map(OsString::from);
+        let error = Cli::well_formed(arguments).unwrap_err().to_string();
+        assert!(error.contains("a number from 1 to"), "{error}");
+        assert!(!error.contains("tip:"), "{error}");
+    }
+}
+
+#[test]
+fn the_help_of_a_command_below_another_is_found() {
+    let topic = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        help::topic(&words, Cli::command())
+    };
+    let is_fine = |code| format!("{code:?}") == format!("{:?}", std::process::ExitCode::SUCCESS);
+    assert!(is_fine(topic("total set")));
+    assert!(!is_fine(topic("total sat")));
+    assert!(asked("tollfree help total set").is_err());
+}

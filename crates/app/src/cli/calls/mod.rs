@@ -65,7 +65,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DAY", value_parser = period::day)]
     pub(crate) day: Option<Day>,
     /// The newest N
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = |text: &str| period::within(text, 1..=1_000_000_u32))]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = |text: &str| period::within(text, 1..=1_000_000_u32))]
     pub(crate) limit: u32,
     /// Go on with calls as they are settled
     #[arg(long)]

@@ -25,7 +25,7 @@ use crate::cli::terminal::Terminal;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct Options {
     /// The last N days, today included (UTC)
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = number_of_days)]
+    #[arg(long, value_name = "N", default_value_t = 7, allow_negative_numbers = true, value_parser = number_of_days)]
     pub(crate) days: u16,
     /// Only this organization
     #[arg(long, value_name = "NAME")]
