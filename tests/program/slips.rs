@@ -290,6 +290,16 @@ async fn the_ports_of_a_proxy_are_known_as_its() {
 }
 
 #[test]
+fn without_a_ledger_the_page_is_named() {
+    let status = Task::new(["status"])
+        .variable("TOLLFREE_DATA_DIR", "off")
+        .run();
+    assert_eq!(status.code, Some(1), "{status:?}");
+    let page = "on its page, http://127.0.0.1:8801/. help: ";
+    assert!(status.errors.contains(page), "{status:?}");
+}
+
+#[test]
 fn help_that_cannot_be_written_is_no_success() {
     for arguments in [["--help"], ["--version"], ["offer"]] {
         let full = Task::new(arguments).run_full();

@@ -4,6 +4,7 @@
 mod kept_terms;
 mod known;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,8 +23,14 @@ use crate::wiring;
 #[derive(Debug, Error)]
 pub(crate) enum NoAnswer {
     /// Nothing is kept.
-    #[error("no ledger is kept, so nothing can be shown. help: set TOLLFREE_DATA_DIR to a folder")]
-    NoFolder,
+    #[error(
+        "no ledger is kept, so nothing can be shown here{}. help: set TOLLFREE_DATA_DIR to a folder",
+        .page.map(|page| format!("; a proxy that runs has today on its page, http://{page}/")).unwrap_or_default()
+    )]
+    NoFolder {
+        /// Where a proxy with this configuration has its page.
+        page: Option<SocketAddr>,
+    },
     /// The ledger is there and cannot be read.
     #[error("{0}{because}. help: {help}", because = because(.0), help = help(.0))]
     Ledger(#[from] ReadError),
@@ -61,7 +68,9 @@ impl NoAnswer {
         let code = match self {
             Self::Asked(_) | Self::Proxy(Unanswered::Refused(_)) => exit::USAGE,
             Self::InUse => exit::IN_USE,
-            Self::NoFolder | Self::Ledger(_) | Self::Proxy(_) | Self::NotWritten(_) => exit::FAILED,
+            Self::NoFolder { .. } | Self::Ledger(_) | Self::Proxy(_) | Self::NotWritten(_) => {
+                exit::FAILED
+            }
         };
         refuse(&format!("error: {self}\n"), code)
     }
@@ -127,7 +136,9 @@ impl Desk {
                 folder: folder.clone(),
                 loaded,
             }),
-            DataDir::Off | DataDir::Unknown => Err(NoAnswer::NoFolder),
+            DataDir::Off | DataDir::Unknown => Err(NoAnswer::NoFolder {
+                page: loaded.config.admin.listen.map(crate::banner::reachable),
+            }),
         }
     }
 
