@@ -144,6 +144,14 @@ impl Tags {
         }
     }
 
+    /// The same, told at this moment in Unix seconds: what was settled stays, only the time until midnight goes on.
+    pub(crate) fn at(mut self, now: i64) -> Tags {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.now = now;
+        }
+        self
+    }
+
     /// Lists what is known, in the contract's order.
     fn each<'t>(&'t self, tag: &mut impl FnMut(&HeaderName, Value<'t>)) {
         tag(&CALL, Value::Text(self.call.as_str()));

@@ -106,7 +106,10 @@ pub(crate) async fn answer(
             () = shared.waits.over() => {}
         }
     }
-    Ok(refusal::json(StatusCode::OK, &Shown(&call)))
+    Ok(refusal::json(
+        StatusCode::OK,
+        &Shown(&call, shared.clock.now()),
+    ))
 }
 
 /// The call as the ledger has it: whatever is no longer recent.
@@ -137,13 +140,14 @@ fn wait(query: &str, most: Duration) -> Result<Duration, Refusal> {
     }
 }
 
-/// A call as the look-up shows it: its tags, then the names OpenAI gave it.
-struct Shown<'c>(&'c RecentCall);
+/// A call as the look-up shows it, at this moment in Unix seconds: its tags, then the names OpenAI gave it.
+struct Shown<'c>(&'c RecentCall, i64);
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let call = self.0;
         let (tags, outcome) = call.word();
+        let tags = tags.clone().at(self.1);
         let mut map = serializer.serialize_map(None)?;
         tags.serialize_into(&mut map)?;
         map.serialize_entry("endpoint", &*call.endpoint)?;
@@ -217,7 +221,11 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use meter::{Reason, Verdict};
+
+    use super::recent::{Names, Outcome};
     use super::*;
+    use crate::tags::{Allowance, Tags};
 
     #[test]
     fn our_path_space_is_ours_under_each_base_url_and_nothing_else_is() {
@@ -258,6 +266,41 @@ mod tests {
         ] {
             assert!(!is_ours(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn the_time_until_midnight_is_that_of_the_question() {
+        let allowance = Allowance {
+            group: "small".into(),
+            tokens: 1_000,
+            remaining: 400,
+            reset: 86_400,
+            now: 80_000,
+        };
+        let tags = Tags {
+            allowance: Some(allowance),
+            ..Tags::bare(
+                CallId::new().unwrap(),
+                Verdict::Free,
+                Reason::WithinAllowance,
+            )
+        };
+        let names = Names {
+            endpoint: "responses".into(),
+            request_id: None,
+            begun_as: None,
+            key: None,
+        };
+        let outcome = Outcome {
+            tags,
+            response_id: None,
+            model: None,
+        };
+        let call = RecentCall::kept(names, outcome);
+        let shown = |now| serde_json::to_value(Shown(&call, now)).unwrap();
+        assert_eq!(shown(86_300)["reset-seconds"], 100);
+        assert_eq!(shown(90_000)["reset-seconds"], 0);
+        assert_eq!(shown(90_000)["remaining-tokens"], 400);
     }
 
     #[test]
