@@ -8,8 +8,10 @@ use net::most_refusals;
 use crate::admin_listener;
 use crate::cli::layout::grouped;
 
-/// Files and sockets besides those of calls and refusals: the ledger, commands, the log, and the page's.
-const RESERVE: u64 = 200 + admin_listener::MOST_CONNECTIONS as u64;
+/// Files and sockets besides those of calls, refusals and the page: the ledger, commands, the log.
+const RESERVE: u64 = 200;
+/// What is not for calls and refusals.
+const BESIDE: u64 = RESERVE + admin_listener::MOST_CONNECTIONS as u64;
 /// Each call may have a connection to its client and one to upstream.
 const EACH: u64 = 2;
 /// No more than this is asked for if less is needed: over HTTP/2 one client's connection has many calls, each with one of its
@@ -86,7 +88,7 @@ fn needed(connections: usize) -> u64 {
     connections
         .saturating_mul(EACH)
         .saturating_add(refusals(connections))
-        .saturating_add(RESERVE)
+        .saturating_add(BESIDE)
 }
 
 /// Clients over the limit that are told so at the same time.
@@ -97,7 +99,7 @@ fn refusals(connections: u64) -> u64 {
 
 /// Where there is next to nothing, half of it is for connections.
 fn fitting(limit: u64) -> usize {
-    let room = limit - RESERVE.min(limit / 2);
+    let room = limit - BESIDE.min(limit / 2);
     // As many refusals as connections, or as many as there ever are.
     let fit = (room / (EACH + 1)).max(room.saturating_sub(refusals(u64::MAX)) / EACH);
     usize::try_from(fit).unwrap_or(usize::MAX).max(1)

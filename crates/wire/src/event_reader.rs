@@ -113,7 +113,7 @@ impl Events {
             && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n"))
             && DONE_WORD.find(bytes).is_none()
             && ERROR_WORD.find(bytes).is_none()
-            && ESCAPED_LETTER.find(bytes).is_none()
+            && !has_escaped_letter(bytes)
             && match self.endpoint {
                 // Only events that hold a whole Responses object matter.
                 Metered::Responses | Metered::ResponsesCompact => {
@@ -249,6 +249,12 @@ impl Event {
         self.scanner.reset();
         finished.is_ok()
     }
+}
+
+/// Most events have no escape at all, which one byte tells soonest.
+fn has_escaped_letter(bytes: &[u8]) -> bool {
+    let escape = memchr::memchr(b'\\', bytes).and_then(|at| bytes.get(at..));
+    escape.is_some_and(|rest| ESCAPED_LETTER.find(rest).is_some())
 }
 
 /// Whether a `usage` stands anywhere in these bytes that is not null.
