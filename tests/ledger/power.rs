@@ -99,7 +99,8 @@ fn given(recorded: &Recorded) -> BTreeMap<String, usize> {
                 given.entry(note.call.clone()).or_insert(call.began);
             }
         }
-        let is_end = text.ends_with("0\r\n\r\n");
+        // A head may end with a number, too.
+        let is_end = text == "0\r\n\r\n" || text.ends_with("\r\n0\r\n\r\n");
         if let Some(note) = answering.get(socket).filter(|_| is_end) {
             given.entry(note.call.clone()).or_insert(call.began);
         }
