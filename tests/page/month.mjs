@@ -35,7 +35,8 @@ for (const colorScheme of ['light', 'dark']) {
   await page.locator('#older').click();
   const shown = (await asked('calls?limit=100')).calls;
   const [earlier] = shown.filter((call) => call.day !== standing.day);
-  await page.locator(`#calls [data-call="${earlier.call}"]`).waitFor();
+  // Early in a day its calls and the one before's are there at once: the click is over once all are.
+  await until(page, (many) => document.querySelectorAll('#calls > a').length === many, shown.length);
   const above = await page.locator(`#calls [data-call="${earlier.call}"]`).evaluate((row) => row.previousElementSibling.textContent);
   assert.ok(above.includes(`${Number(earlier.day.slice(8))} `) && above.endsWith('UTC'), above);
   assert.equal(await page.locator('#calls > .day').count(), new Set(shown.map((call) => call.day)).size - 1);

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use crate::about::About;
 use crate::api::{Answer, Api};
-use crate::asked::{Asked, names};
 use crate::board::Look;
 use crate::file::Page;
 use crate::health::{self, Status};
 use crate::history::{History, Wanted};
+use crate::query::{Query, names};
 use crate::reading::{Failed, Length, Readings};
 use crate::standing::SCHEMA;
 use crate::{call, metrics};
@@ -122,7 +122,7 @@ impl Answers {
 
     /// Answers one question; `None`: there is nothing of that name.
     pub(crate) async fn answer(&self, path: &str, query: &str) -> Option<Answer> {
-        let asked = Asked(query);
+        let asked = Query(query);
         let name = path.strip_prefix("/api/v1/")?;
         if let Some(names) = names(name)
             && let Err(refused) = asked.only(names)
@@ -222,7 +222,7 @@ impl Answers {
         }
     }
 
-    async fn curve(&self, asked: &Asked<'_>) -> Answer {
+    async fn curve(&self, asked: &Query<'_>) -> Answer {
         let (Some(organization), Some(group)) = (asked.text("organization"), asked.text("group"))
         else {
             let why =

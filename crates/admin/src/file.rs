@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answers::Answers;
 use crate::api::Answer;
-use crate::asked::{Asked, CALLS};
 use crate::call::csv_header;
 use crate::history::{MOST_CALLS, Wanted};
+use crate::query::{CALLS, Query};
 
 /// Calls in one file at most.
 const MOST_IN_FILE: usize = 100_000;
@@ -59,7 +59,7 @@ impl Files {
     /// The calls that are asked for. Its first page is read before anything is said, so that a ledger that cannot be read
     /// is a refusal.
     pub(crate) async fn file(&self, answers: Answers, query: &str) -> Result<File, Answer> {
-        let asked = Asked(query);
+        let asked = Query(query);
         asked.only(CALLS)?;
         let wanted = asked.wanted()?;
         let left = asked.limit()?.unwrap_or(MOST_IN_FILE);

@@ -5,7 +5,6 @@
 mod about;
 mod answers;
 mod api;
-mod asked;
 mod board;
 mod call;
 mod control;
@@ -19,6 +18,7 @@ mod history;
 mod metrics;
 mod money;
 mod page;
+mod query;
 mod reading;
 mod standing;
 mod sums;

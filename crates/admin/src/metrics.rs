@@ -25,16 +25,16 @@ const OTHER: &str = "other";
 const PREFIX: &str = "tollfree";
 
 /// One reading of everything, to be written out.
-struct Reading {
+struct Snapshot {
     proxy: Proxy,
     ledger: Option<Health>,
     about: About,
     connections: Arc<ListenFigures>,
 }
 
-impl fmt::Debug for Reading {
+impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading").finish_non_exhaustive()
+        f.debug_struct("Snapshot").finish_non_exhaustive()
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn text(
     connections: &Arc<ListenFigures>,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Reading {
+    registry.register_collector(Box::new(Snapshot {
         proxy: proxy.clone(),
         ledger,
         about: about.clone(),
@@ -125,7 +125,7 @@ impl Families<'_> {
     }
 }
 
-impl Collector for Reading {
+impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
         let figures = self.proxy.figures();
@@ -324,7 +324,7 @@ const EACH_GROUP: [EachGroup; 6] = [
     ),
 ];
 
-impl Reading {
+impl Snapshot {
     fn standings(&self, families: &mut Families<'_>) -> fmt::Result {
         let standings = self.proxy.standings();
         self.tokens(families, &standings)?;

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use meter::{Day, GroupId, Organization, Portion};
 
-use crate::asked::Ask;
 use crate::key::Keys;
 use crate::message::Message;
+use crate::pending_grant::Ask;
 
 /// Which total: an organization by the name that it had when it was reported, a group, a day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct TotalKey {
     pub(crate) organization: Box<str>,
     pub(crate) group: GroupId,
     pub(crate) day: Day,
 }
 
-impl Place {
+impl TotalKey {
     pub(crate) fn of(organization: &Organization, group: GroupId, day: Day) -> Self {
         Self {
             organization: organization.name().into(),
@@ -47,7 +47,7 @@ pub(crate) struct Account {
 /// What is said of one total, and which calls wait for the answer.
 #[derive(Debug)]
 pub(crate) struct Update {
-    pub(crate) place: Place,
+    pub(crate) total: TotalKey,
     pub(crate) keys: Arc<Keys>,
     pub(crate) version: u64,
     pub(crate) known: u64,

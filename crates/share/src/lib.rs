@@ -3,18 +3,18 @@
 //! The only crate that knows redis. Must not know calls, HTTP or the ledger.
 
 mod account;
-mod asked;
 mod figures;
 mod key;
 mod lane;
 mod message;
+mod pending_grant;
 mod settings;
 mod share;
 mod sights;
 mod store;
 
-pub use asked::Asked;
 pub use figures::SharingNow;
+pub use pending_grant::PendingGrant;
 pub use settings::{Replica, ShareSettings, ShareSettingsError, Times};
 pub use share::Share;
 pub use sights::Sight;

@@ -9,10 +9,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::account::Place;
-use crate::asked::{Ask, Asked};
+use crate::account::TotalKey;
 use crate::figures::{Figures, SharingNow};
 use crate::lane::{Ends, Lane};
+use crate::pending_grant::{Ask, PendingGrant};
 use crate::settings::{Replica, ShareSettings};
 use crate::sights::{Sight, Sights};
 
@@ -29,7 +29,7 @@ pub struct Share(Arc<Inner>);
 struct Inner {
     store: String,
     asks: mpsc::Sender<Ask>,
-    statements: Arc<Mutex<Vec<Place>>>,
+    statements: Arc<Mutex<Vec<TotalKey>>>,
     sights: Arc<Sights>,
     heard: Mutex<Option<mpsc::Receiver<String>>>,
     leaving: Arc<Notify>,
@@ -74,7 +74,7 @@ impl Share {
     /// Asks for the span of a call. `None`: the store is not in reach, or too many wait; the call is settled by what
     /// is known here.
     #[must_use]
-    pub fn ask(&self, claim: Claim) -> Option<Asked> {
+    pub fn ask(&self, claim: Claim) -> Option<PendingGrant> {
         let figures = &self.0.figures;
         if figures.is_quick.load(Ordering::Acquire) {
             let (ask, asked) = Ask::new(claim);
@@ -96,7 +96,7 @@ impl Share {
         if statements.len() == MOST_STATEMENTS {
             statements.remove(0);
         }
-        statements.push(Place::of(organization, group, day));
+        statements.push(TotalKey::of(organization, group, day));
     }
 
     /// A call of this replica waits for this response to be seen whole.

@@ -2,8 +2,8 @@
 //! threads, callers, or what an entry says.
 
 mod opening;
-mod reading;
 mod run;
+mod segment_reader;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use meter::Day;
 use thiserror::Error;
 
-use self::reading::{End, Reading};
+use self::segment_reader::{End, SegmentReader};
 use crate::shared::unix_ms;
 use crate::table::{Position, Table, TableError};
 use crate::tail::record::{self, Stop};
@@ -32,7 +32,7 @@ pub(crate) struct Mover {
     table: Table,
     /// Everything before this is moved or cannot be.
     at: Position,
-    reading: Option<Reading>,
+    reading: Option<SegmentReader>,
     bytes: Vec<u8>,
     /// The tables have something that they have not synced to the disk yet.
     is_unsynced: bool,
@@ -146,17 +146,17 @@ impl Mover {
     }
 
     /// The segment to move from; `None`: there is none.
-    fn reading(&mut self, tail_end: Option<Position>) -> io::Result<Option<Reading>> {
+    fn reading(&mut self, tail_end: Option<Position>) -> io::Result<Option<SegmentReader>> {
         if let Some(reading) = self.reading.take() {
             return Ok(Some(reading));
         }
-        match Reading::open(&self.folder, self.at.segment) {
+        match SegmentReader::open(&self.folder, self.at.segment) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             reading => return reading.map(Some),
         }
         // Moved and deleted, or there was none before: the next one is the one to move.
         if self.go_on(tail_end)? {
-            Reading::open(&self.folder, self.at.segment).map(Some)
+            SegmentReader::open(&self.folder, self.at.segment).map(Some)
         } else {
             Ok(None)
         }
@@ -166,7 +166,7 @@ impl Mover {
     fn apply(
         &mut self,
         bytes: &[u8],
-        reading: &Reading,
+        reading: &SegmentReader,
         end: End,
         tail_end: Option<Position>,
     ) -> Result<Step, MoveError> {

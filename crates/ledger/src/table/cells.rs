@@ -15,14 +15,14 @@ const MOST_CELLS: usize = 20_000;
 
 /// Whose sums, of which group and day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SumKey<'a> {
     pub(crate) day: i32,
     pub(crate) organization: &'a str,
     /// `""`: not eligible, or any group.
     pub(crate) group: &'a str,
 }
 
-impl Place<'_> {
+impl SumKey<'_> {
     /// The place in one piece, so that a map finds it without owning it.
     pub(super) fn key_into(&self, key: &mut Vec<u8>) {
         key.clear();
@@ -56,7 +56,7 @@ impl Cells {
     pub(super) fn change(
         &mut self,
         connection: &Connection,
-        place: Place<'_>,
+        place: SumKey<'_>,
         act: impl FnOnce(&mut Cell),
     ) -> Result<(), TableError> {
         place.key_into(&mut self.key);
@@ -93,7 +93,7 @@ impl Cells {
     pub(super) fn take(
         &mut self,
         connection: &Connection,
-        place: Place<'_>,
+        place: SumKey<'_>,
     ) -> Result<Cell, TableError> {
         let known = Known::read(connection, place)?;
         for table in ["totals", "slacks"] {
@@ -115,7 +115,7 @@ impl Cells {
 }
 
 impl Known {
-    fn read(connection: &Connection, place: Place<'_>) -> Result<Known, TableError> {
+    fn read(connection: &Connection, place: SumKey<'_>) -> Result<Known, TableError> {
         let day = date::text_of(place.day);
         let mut cell = connection
             .prepare_cached(&format!(

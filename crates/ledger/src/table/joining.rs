@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::TableError;
-use super::cells::{Cells, Place};
+use super::cells::{Cells, SumKey};
 use super::date;
 use super::organizations;
 
@@ -23,7 +23,7 @@ pub(super) fn join(
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for (day, group) in &places {
-        let place = |organization| Place {
+        let place = |organization| SumKey {
             day: date::day_of(day).unwrap_or_default(),
             organization,
             group,

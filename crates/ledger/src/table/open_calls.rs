@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params};
 
 use super::TableError;
-use super::cells::{Place, column};
+use super::cells::{SumKey, column};
 use super::date;
 use crate::OpenCalls;
 
@@ -67,7 +67,7 @@ impl Announcements {
             self.latest_day = Some(open.day);
             self.forget_before(connection, open.day.saturating_sub(KEPT_DAYS))?;
         }
-        let place = Place {
+        let place = SumKey {
             day: open.day,
             organization: &open.organization,
             group: &open.group,
@@ -146,8 +146,8 @@ impl Announcements {
 }
 
 impl Announced {
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn place(&self) -> SumKey<'_> {
+        SumKey {
             day: self.day,
             organization: &self.organization,
             group: &self.group,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::TableError;
 use super::cell::{Cell, Counted};
-use super::cells::{Cells, Place, column};
+use super::cells::{Cells, SumKey, column};
 use super::date;
 use super::joining;
 use super::keys::Keys;
@@ -135,7 +135,7 @@ impl State {
         act: impl FnOnce(&mut Cell),
     ) -> Result<(), TableError> {
         let organization = known_as(&self.aliases, organization);
-        let place = Place {
+        let place = SumKey {
             day,
             organization,
             group,

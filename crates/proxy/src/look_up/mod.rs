@@ -183,7 +183,7 @@ impl Waits {
         let _ = self.is_over.subscribe().wait_for(|over| *over).await;
     }
 
-    fn enter(&self, key: Option<KeyHash>, per_key: usize, total: usize) -> Option<Place<'_>> {
+    fn enter(&self, key: Option<KeyHash>, per_key: usize, total: usize) -> Option<WaitSlot<'_>> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if by_key.values().sum::<usize>() >= total {
             return None;
@@ -193,17 +193,17 @@ impl Waits {
             return None;
         }
         *waiting += 1;
-        Some(Place { waits: self, key })
+        Some(WaitSlot { waits: self, key })
     }
 }
 
 /// One who waits.
-struct Place<'w> {
+struct WaitSlot<'w> {
     waits: &'w Waits,
     key: Option<KeyHash>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitSlot<'_> {
     fn drop(&mut self) {
         let mut by_key = self
             .waits

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Lane;
 use super::exchange::own;
-use crate::account::{Account, Place, Update};
-use crate::asked::PATIENCE;
+use crate::account::{Account, TotalKey, Update};
+use crate::pending_grant::PATIENCE;
 use crate::store::{Store, StoreError};
 
 /// A store that answers later than this is not asked by calls, only told.
@@ -44,13 +44,13 @@ impl Lane {
         let (changed, others) = self.due();
         let mut left = changed.len();
         let chunks = changed.chunks(MOST_AT_ONCE);
-        for places in chunks.chain(others.chunks(MOST_AT_ONCE)) {
-            let updates: Vec<Update> = places
+        for totals in chunks.chain(others.chunks(MOST_AT_ONCE)) {
+            let updates: Vec<Update> = totals
                 .iter()
-                .filter_map(|place| self.compose(place.clone(), Vec::new()))
+                .filter_map(|total| self.compose(total.clone(), Vec::new()))
                 .collect();
             self.exchange(store, updates, until()).await?;
-            left = left.saturating_sub(places.len());
+            left = left.saturating_sub(totals.len());
             if is_asked && began.elapsed() >= HALF {
                 break;
             }
@@ -69,41 +69,43 @@ impl Lane {
     }
 
     /// The totals to speak of: all that changed here, and some of the others. First those that were answered longest ago.
-    fn due(&self) -> (Vec<Place>, Vec<Place>) {
-        let is_changed = |place: &Place, account: &Account| {
-            account.is_stated || account.acknowledged != Some(own(&self.meter, place, account))
+    fn due(&self) -> (Vec<TotalKey>, Vec<TotalKey>) {
+        let is_changed = |total: &TotalKey, account: &Account| {
+            account.is_stated || account.acknowledged != Some(own(&self.meter, total, account))
         };
         let mut accounts: Vec<_> = self.accounts.iter().collect();
         accounts.sort_by_key(|(_, account)| account.answered_in);
         let (changed, mut others): (Vec<_>, Vec<_>) = accounts
             .into_iter()
-            .partition(|(place, account)| is_changed(place, account));
+            .partition(|(total, account)| is_changed(total, account));
         others.truncate(MOST_READ);
-        let places = |due: Vec<(&Place, &Account)>| {
-            due.into_iter().map(|(place, _)| place.clone()).collect()
+        let totals = |due: Vec<(&TotalKey, &Account)>| {
+            due.into_iter().map(|(total, _)| total.clone()).collect()
         };
-        (places(changed), places(others))
+        (totals(changed), totals(others))
     }
 
     /// Opens what the meter opened since, and closes what it forgot or gave another name, once the store knows.
     fn open_all(&mut self) {
-        let opened: HashMap<Place, _, ahash::RandomState> = self
+        let opened: HashMap<TotalKey, _, ahash::RandomState> = self
             .meter
             .opened()
             .into_iter()
-            .map(|(organization, group, day)| (Place::of(&organization, group, day), organization))
+            .map(|(organization, group, day)| {
+                (TotalKey::of(&organization, group, day), organization)
+            })
             .collect();
-        self.accounts.retain(|place, account| {
-            let is_renamed = *account.organization.name() != *place.organization;
+        self.accounts.retain(|total, account| {
+            let is_renamed = *account.organization.name() != *total.organization;
             let is_told = account.acknowledged == Some(Portion::default());
-            opened.contains_key(place) || (is_renamed && !is_told)
+            opened.contains_key(total) || (is_renamed && !is_told)
         });
-        for (place, organization) in opened {
-            self.open(&place, organization);
+        for (total, organization) in opened {
+            self.open(&total, organization);
         }
     }
 
-    fn take_statements(&self) -> Vec<Place> {
+    fn take_statements(&self) -> Vec<TotalKey> {
         let mut statements = self
             .statements
             .lock()
@@ -111,9 +113,9 @@ impl Lane {
         std::mem::take(&mut *statements)
     }
 
-    fn apply_statements(&mut self, stated: &[Place]) {
-        for place in stated {
-            if let Some(account) = self.accounts.get_mut(place) {
+    fn apply_statements(&mut self, stated: &[TotalKey]) {
+        for total in stated {
+            if let Some(account) = self.accounts.get_mut(total) {
                 account.is_stated = true;
             }
         }

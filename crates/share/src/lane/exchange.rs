@@ -8,11 +8,11 @@ use meter::{Grant, Meter, Portion};
 use tokio::time::{Instant, timeout_at};
 
 use super::Lane;
-use crate::account::{Account, Place, Update};
-use crate::asked::Ask;
+use crate::account::{Account, TotalKey, Update};
 use crate::figures::Figures;
 use crate::key::Keys;
 use crate::message::Answer;
+use crate::pending_grant::Ask;
 use crate::store::{Store, StoreError};
 
 impl Lane {
@@ -41,7 +41,7 @@ impl Lane {
     }
 
     fn apply(&mut self, update: Update, answer: Answer) {
-        let Some(account) = self.accounts.get_mut(&update.place) else {
+        let Some(account) = self.accounts.get_mut(&update.total) else {
             Figures::add(&self.figures.alone, update.asks.len() as u64);
             return;
         };
@@ -56,7 +56,7 @@ impl Lane {
                 return;
             }
         };
-        let Place { group, day, .. } = update.place;
+        let TotalKey { group, day, .. } = update.total;
         let organization = &account.organization;
         let is_stated_elsewhere = account.stated.is_some_and(|before| reply.stated > before);
         if let (true, false, Some(before)) =
@@ -64,7 +64,7 @@ impl Lane {
         {
             self.meter.forgive(organization, group, day, &before.slack);
         }
-        if *organization.name() == *update.place.organization {
+        if *organization.name() == *update.total.organization {
             self.meter.hear(organization, group, day, &reply.others);
             self.meter.counted_since(reply.since);
         }
@@ -97,8 +97,8 @@ impl Lane {
     }
 
     /// What is to be said of a total, for these calls.
-    pub(super) fn compose(&mut self, place: Place, asks: Vec<Ask>) -> Option<Update> {
-        let Some(account) = self.accounts.get(&place) else {
+    pub(super) fn compose(&mut self, total: TotalKey, asks: Vec<Ask>) -> Option<Update> {
+        let Some(account) = self.accounts.get(&total) else {
             // This replica's offer has no such group.
             Figures::add(&self.figures.alone, asks.len() as u64);
             return None;
@@ -108,24 +108,24 @@ impl Lane {
             keys: Arc::clone(&account.keys),
             version: self.version,
             known: account.known,
-            own: own(&self.meter, &place, account),
+            own: own(&self.meter, &total, account),
             is_stated: account.is_stated,
             tokens: asks.iter().map(|ask| ask.claim.tokens).collect(),
             asks,
-            place,
+            total,
         })
     }
 
-    pub(super) fn open(&mut self, place: &Place, organization: meter::Organization) {
-        if self.accounts.contains_key(place) {
+    pub(super) fn open(&mut self, total: &TotalKey, organization: meter::Organization) {
+        if self.accounts.contains_key(total) {
             return;
         }
         let groups = &self.replica.groups;
         // The names of groups are those of the offer at the start: a group that came later is not shared until the next.
-        let Some(group) = groups.get(place.group.index()) else {
+        let Some(group) = groups.get(total.group.index()) else {
             return;
         };
-        let keys = Keys::of(&self.settings.prefix, &place.organization, group, place.day);
+        let keys = Keys::of(&self.settings.prefix, &total.organization, group, total.day);
         let account = Account {
             organization,
             keys: Arc::new(keys),
@@ -135,14 +135,14 @@ impl Lane {
             is_stated: false,
             answered_in: 0,
         };
-        self.accounts.insert(place.clone(), account);
+        self.accounts.insert(total.clone(), account);
     }
 }
 
 /// What was counted here of a total; nothing any more where its organization turned out to be another one.
-pub(super) fn own(meter: &Meter, place: &Place, account: &Account) -> Portion {
-    if *account.organization.name() == *place.organization {
-        meter.portion(&account.organization, place.group, place.day)
+pub(super) fn own(meter: &Meter, total: &TotalKey, account: &Account) -> Portion {
+    if *account.organization.name() == *total.organization {
+        meter.portion(&account.organization, total.group, total.day)
     } else {
         Portion::default()
     }

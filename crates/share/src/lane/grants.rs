@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::Lane;
-use crate::account::Place;
-use crate::asked::{Ask, PATIENCE};
+use crate::account::TotalKey;
 use crate::figures::Figures;
+use crate::pending_grant::{Ask, PATIENCE};
 use crate::store::{Store, StoreError};
 
 impl Lane {
@@ -24,19 +24,19 @@ impl Lane {
         let Some(last) = asks.iter().map(|ask| ask.since).max() else {
             return Ok(());
         };
-        let mut by_place: HashMap<Place, Vec<Ask>, ahash::RandomState> = HashMap::default();
+        let mut by_total: HashMap<TotalKey, Vec<Ask>, ahash::RandomState> = HashMap::default();
         for ask in asks.drain(..) {
             let claim = &ask.claim;
-            let place = Place::of(&claim.organization, claim.group, claim.day);
-            by_place.entry(place).or_default().push(ask);
+            let total = TotalKey::of(&claim.organization, claim.group, claim.day);
+            by_total.entry(total).or_default().push(ask);
         }
-        let mut updates = Vec::with_capacity(by_place.len());
-        for (place, asks) in by_place {
+        let mut updates = Vec::with_capacity(by_total.len());
+        for (total, asks) in by_total {
             if let Some(first) = asks.first() {
                 let organization = first.claim.organization.clone();
-                self.open(&place, organization);
+                self.open(&total, organization);
             }
-            updates.extend(self.compose(place, asks));
+            updates.extend(self.compose(total, asks));
         }
         self.exchange(store, updates, last + PATIENCE).await
     }

@@ -16,9 +16,9 @@ use meter::Meter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::account::{Account, Place};
-use crate::asked::Ask;
+use crate::account::{Account, TotalKey};
 use crate::figures::Figures;
+use crate::pending_grant::Ask;
 use crate::sights::Sights;
 use crate::store::{Store, StoreError};
 use crate::{Replica, ShareSettings};
@@ -37,10 +37,10 @@ pub(crate) struct Lane {
     meter: Arc<Meter>,
     figures: Arc<Figures>,
     asks: mpsc::Receiver<Ask>,
-    statements: Arc<Mutex<Vec<Place>>>,
+    statements: Arc<Mutex<Vec<TotalKey>>>,
     sights: Arc<Sights>,
     leaving: Arc<Notify>,
-    accounts: HashMap<Place, Account, ahash::RandomState>,
+    accounts: HashMap<TotalKey, Account, ahash::RandomState>,
     /// Of the last message.
     version: u64,
     beats: u64,
@@ -57,7 +57,7 @@ enum Ended {
 /// What the lane is given.
 pub(crate) struct Ends {
     pub(crate) asks: mpsc::Receiver<Ask>,
-    pub(crate) statements: Arc<Mutex<Vec<Place>>>,
+    pub(crate) statements: Arc<Mutex<Vec<TotalKey>>>,
     pub(crate) sights: Arc<Sights>,
     pub(crate) leaving: Arc<Notify>,
     pub(crate) figures: Arc<Figures>,

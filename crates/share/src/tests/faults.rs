@@ -8,7 +8,7 @@ use meter::{
 
 use super::relay::{Fault, Relay};
 use super::{HEALED, NOW, Replica, Server, in_step, until_it_is, until_sure, until_whole};
-use crate::asked::{Ask, PATIENCE};
+use crate::pending_grant::{Ask, PATIENCE};
 
 /// The longest that a call may take because of the store.
 const DEADLINE: Duration = Duration::from_millis(250);

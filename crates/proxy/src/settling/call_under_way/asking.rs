@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use meter::{Evidence, FinishedCall, Grant, Rules};
-use share::Asked;
+use share::PendingGrant;
 use wire::Reading;
 
 use super::CallUnderWay;
 
 /// A call's end on its way to the store.
 pub(super) struct Asking {
-    asked: Asked,
+    asked: PendingGrant,
     end: End,
 }
 
@@ -41,7 +41,7 @@ impl CallUnderWay {
     }
 
     /// Asks for the span of a call that reported its usage, where totals are shared and the store can be asked.
-    fn ask(&self, end: &End) -> Option<Asked> {
+    fn ask(&self, end: &End) -> Option<PendingGrant> {
         let share = self.shared.share.get()?;
         let Reading::Reported(reported) = &end.reading else {
             return None;

@@ -14,7 +14,7 @@ pub(super) const GROUP: usize = 256 * 1024;
 
 /// An open segment.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct SegmentReader {
     pub(super) number: u32,
     file: File,
     /// Where it ends, once nobody writes to it any more.
@@ -29,9 +29,9 @@ pub(super) struct End {
     pub(super) sure: bool,
 }
 
-impl Reading {
-    pub(super) fn open(folder: &Path, number: u32) -> io::Result<Reading> {
-        Ok(Reading {
+impl SegmentReader {
+    pub(super) fn open(folder: &Path, number: u32) -> io::Result<SegmentReader> {
+        Ok(SegmentReader {
             number,
             file: File::open(segment::path(folder, number))?,
             end: None,

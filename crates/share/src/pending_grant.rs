@@ -15,7 +15,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
 /// On its way to the store: ends with what the call is handed, or with nothing where the store does not answer in
 /// time; then the call is settled by what is known here. To drop it is to settle it here, too.
 #[derive(Debug)]
-pub struct Asked {
+pub struct PendingGrant {
     answer: oneshot::Receiver<Grant>,
     /// The call's own deadline, whatever is in line before it.
     until: Instant,
@@ -31,7 +31,7 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    pub(crate) fn new(claim: Claim) -> (Ask, Asked) {
+    pub(crate) fn new(claim: Claim) -> (Ask, PendingGrant) {
         let (sender, answer) = oneshot::channel();
         let since = Instant::now();
         let ask = Ask {
@@ -39,7 +39,7 @@ impl Ask {
             since,
             answer: sender,
         };
-        let asked = Asked {
+        let asked = PendingGrant {
             answer,
             until: since + PATIENCE,
             running: None,
@@ -48,7 +48,7 @@ impl Ask {
     }
 }
 
-impl Future for Asked {
+impl Future for PendingGrant {
     type Output = Option<Grant>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Grant>> {
@@ -64,7 +64,7 @@ impl Future for Asked {
     }
 }
 
-impl Asked {
+impl PendingGrant {
     /// What it was handed up to now. What comes later is refused, so that the call is counted once.
     #[must_use]
     pub fn now(mut self) -> Option<Grant> {

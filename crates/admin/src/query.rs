@@ -40,9 +40,9 @@ pub(crate) fn names(answer: &str) -> Option<&'static [&'static str]> {
 }
 
 /// The part of a target after its question mark.
-pub(crate) struct Asked<'q>(pub(crate) &'q str);
+pub(crate) struct Query<'q>(pub(crate) &'q str);
 
-impl Asked<'_> {
+impl Query<'_> {
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
         pairs
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_read_as_browsers_write_it() {
-        let asked = Asked("organization=a%26b+c&day=2026-11-21&limit=7&verdict=&search=gpt-5.4%2F");
+        let asked = Query("organization=a%26b+c&day=2026-11-21&limit=7&verdict=&search=gpt-5.4%2F");
         assert_eq!(asked.text("organization").as_deref(), Some("a&b c"));
         assert_eq!(asked.text("verdict"), None);
         assert_eq!(asked.text("search").as_deref(), Some("gpt-5.4/"));
@@ -182,12 +182,12 @@ mod tests {
             "certainty=sure",
             "reason=foo",
         ] {
-            assert!(Asked(wrong).wanted().is_err(), "{wrong}");
+            assert!(Query(wrong).wanted().is_err(), "{wrong}");
         }
-        assert!(Asked("verdikt=free").only(CALLS).is_err());
-        assert!(Asked("verdict=free&token=x&").only(CALLS).is_ok());
-        assert!(Asked("days=0").days().is_err());
-        assert!(Asked("days=9999").days().is_err());
-        assert_eq!(Asked("").days().ok(), Some(USUAL_DAYS));
+        assert!(Query("verdikt=free").only(CALLS).is_err());
+        assert!(Query("verdict=free&token=x&").only(CALLS).is_ok());
+        assert!(Query("days=0").days().is_err());
+        assert!(Query("days=9999").days().is_err());
+        assert_eq!(Query("").days().ok(), Some(USUAL_DAYS));
     }
 }
