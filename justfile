@@ -21,7 +21,7 @@ deep: crash load soak forecast page deploy arm64 fuzz-deep
 
 # Kills, disk faults, power cuts, midnights and replicas that share totals, in an optimised build.
 crash:
-    DEEP=1 cargo test --release -p e2e --test ledger --test share -- --nocapture --test-threads 1
+    DEEP=1 cargo test --release -p e2e --test ledger --test midnight --test share -- --nocapture --test-threads 1
 
 # Crowds, bodies without end, slow clients, names without number, overload, a million mutated requests.
 load:

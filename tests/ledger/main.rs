@@ -1,4 +1,4 @@
-//! What was told survives: starts, stops, kills, failing disks, lost power, midnights and wrong clocks.
+//! What was told survives: starts, stops, kills, failing disks, lost power and wrong clocks.
 //!
 //! Knows files, signals, clocks, tables and answers; not how an entry is kept.
 
@@ -8,7 +8,6 @@ mod grown;
 mod crash;
 mod disks;
 mod faults;
-mod midnight;
 mod names;
 mod power;
 mod starts;

@@ -23,6 +23,8 @@ use crate::config::{Admin, Loaded, Secret, offer_is_old};
 
 /// Connections to page, metrics and health at once.
 pub(crate) const MOST_CONNECTIONS: usize = 256;
+/// Clients over that limit that are told so at the same time.
+pub(crate) const MOST_REFUSALS: usize = 64;
 
 /// From the page's usual port to the one that is proposed where somebody has it.
 const PROPOSED: u16 = 10;
@@ -120,6 +122,7 @@ fn moved(from: SocketAddr, to: SocketAddr) {
 async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
     let settings = ListenSettings {
         most_connections: MOST_CONNECTIONS,
+        most_refusals: MOST_REFUSALS,
         ..ListenSettings::new(address)
     };
     Listener::bind(settings).await

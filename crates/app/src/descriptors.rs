@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use net::most_refusals;
+use net::MOST_REFUSALS;
 
 use crate::admin_listener;
 use crate::cli::layout::grouped;
@@ -11,11 +11,11 @@ use crate::cli::layout::grouped;
 /// Files and sockets besides those of calls, refusals and the page: the ledger, commands, the log.
 const RESERVE: u64 = 200;
 /// What is not for calls and refusals.
-const BESIDE: u64 = RESERVE + admin_listener::MOST_CONNECTIONS as u64;
+const BESIDE: u64 =
+    RESERVE + (admin_listener::MOST_CONNECTIONS + admin_listener::MOST_REFUSALS) as u64;
 /// Each call may have a connection to its client and one to upstream.
 const EACH: u64 = 2;
-/// No more than this is asked for if less is needed: over HTTP/2 one client's connection has many calls, each with one of its
-/// own to upstream.
+/// So many are asked for where less is needed: what nobody uses costs nothing.
 const ROOM: u64 = 1 << 20;
 /// What macOS gives where it says that there is no limit.
 const MACOS: u64 = 10_240;
@@ -25,6 +25,8 @@ const MACOS: u64 = 10_240;
 pub(crate) struct Room {
     /// So many, at once.
     pub(crate) connections: usize,
+    /// So many clients beyond them are told so at the same time.
+    pub(crate) refusals: usize,
     wanted: usize,
     limit: u64,
 }
@@ -35,8 +37,16 @@ impl Room {
     /// answer instead of with a 503.
     pub(crate) fn take(wanted: usize) -> Room {
         let limit = raised(needed(wanted)).unwrap_or(u64::MAX);
+        Room::within(limit, wanted)
+    }
+
+    fn within(limit: u64, wanted: usize) -> Room {
+        let connections = fitting(limit).min(wanted);
+        let taken = (connections as u64).saturating_mul(EACH) + BESIDE;
+        let left = usize::try_from(limit.saturating_sub(taken)).unwrap_or(usize::MAX);
         Room {
-            connections: fitting(limit).min(wanted),
+            connections,
+            refusals: left.clamp(1, MOST_REFUSALS),
             wanted,
             limit,
         }
@@ -83,25 +93,18 @@ fn raised(needed: u64) -> Option<u64> {
     Some([most, MACOS].into_iter().find(raise).unwrap_or(current))
 }
 
+/// With as many refusals as connections, or as many as there ever are.
 fn needed(connections: usize) -> u64 {
-    let connections = u64::try_from(connections).unwrap_or(u64::MAX);
-    connections
+    let refusals = connections.min(MOST_REFUSALS) as u64;
+    (connections as u64)
         .saturating_mul(EACH)
-        .saturating_add(refusals(connections))
-        .saturating_add(BESIDE)
-}
-
-/// Clients over the limit that are told so at the same time.
-fn refusals(connections: u64) -> u64 {
-    let connections = usize::try_from(connections).unwrap_or(usize::MAX);
-    most_refusals(connections) as u64
+        .saturating_add(refusals + BESIDE)
 }
 
 /// Where there is next to nothing, half of it is for connections.
 fn fitting(limit: u64) -> usize {
     let room = limit - BESIDE.min(limit / 2);
-    // As many refusals as connections, or as many as there ever are.
-    let fit = (room / (EACH + 1)).max(room.saturating_sub(refusals(u64::MAX)) / EACH);
+    let fit = (room / (EACH + 1)).max(room.saturating_sub(MOST_REFUSALS as u64) / EACH);
     usize::try_from(fit).unwrap_or(usize::MAX).max(1)
 }
 
@@ -111,33 +114,37 @@ mod tests {
 
     #[test]
     fn as_many_fit_as_leave_room_for_their_calls_and_for_the_rest() {
-        assert_eq!(needed(10_000), 21_480);
+        assert_eq!(needed(10_000), 21_544);
         for (limit, fit) in [
-            (21_480, 10_000),
-            (20_000, 9_260),
-            (1_024, 189),
+            (21_544, 10_000),
+            (20_000, 9_228),
+            (1_024, 170),
             (256, 42),
             (3, 1),
             (0, 1),
         ] {
             assert_eq!(fitting(limit), fit, "{limit}");
         }
-        for limit in (1_000..40_000).step_by(7) {
+        for limit in (1_100..40_000).step_by(7) {
             let fit = fitting(limit);
             assert!(needed(fit) <= limit && limit < needed(fit + 1), "{limit}");
         }
     }
 
     #[test]
+    fn refusals_have_what_is_left() {
+        let refusals = |limit, wanted| Room::within(limit, wanted).refusals;
+        assert_eq!(refusals(1 << 20, 10), MOST_REFUSALS);
+        assert_eq!(refusals(1_024, 10_000), 164);
+        assert_eq!(refusals(100, 10_000), 1);
+    }
+
+    #[test]
     fn the_warning_says_what_to_set() {
-        let room = Room {
-            connections: fitting(1_024),
-            wanted: 10_000,
-            limit: 1_024,
-        };
+        let room = Room::within(1_024, 10_000);
         let said = room.told();
         assert!(said.contains("have 1,024 files"), "{said}");
-        assert!(said.contains("allow 21480 (ulimit -n"), "{said}");
-        assert!(said.ends_with("most_connections to 189"), "{said}");
+        assert!(said.contains("allow 21544 (ulimit -n"), "{said}");
+        assert!(said.ends_with("most_connections to 170"), "{said}");
     }
 }

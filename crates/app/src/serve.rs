@@ -189,6 +189,7 @@ async fn bind(loaded: &Loaded) -> Result<(Listener, Option<AdminListener>), NotS
     let room = Room::take(loaded.config.listener.most_connections);
     let listen = ListenSettings {
         most_connections: room.connections,
+        most_refusals: room.refusals,
         ..wiring::listen(&loaded.config)
     };
     let listener = match Listener::bind(listen).await {

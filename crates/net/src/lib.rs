@@ -28,7 +28,7 @@ pub use http1::answer_head::HeadError;
 pub use http1::chunked_decoder::ChunkError;
 pub use http1::lines::Lines;
 pub use listen::{
-    ClientBody, Drain, DrainHandle, Identity, ListenFigures, ListenSettings, Listener, PastLimit,
-    Peer, RefusalAnswer, Renewal, TlsIdentity, most_refusals,
+    ClientBody, Drain, DrainHandle, Identity, ListenFigures, ListenSettings, Listener,
+    MOST_REFUSALS, PastLimit, Peer, RefusalAnswer, Renewal, TlsIdentity,
 };
 pub use upgrade::{Switched, Upgrade};

@@ -48,7 +48,7 @@ use watch::{Overdue, Patience, Watch};
 /// After an error of accept that lasts (out of file descriptors), the listener waits this long before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections over the limit that are told so at the same time; further ones are closed without a word.
-const MOST_REFUSALS: usize = 1024;
+pub const MOST_REFUSALS: usize = 1024;
 /// So often it is said at most that accepting fails.
 const SAID_EACH: Duration = Duration::from_mins(1);
 /// How long telling one client of the limit may take.
@@ -85,6 +85,8 @@ pub struct ListenSettings {
     pub tls: Option<TlsIdentity>,
     /// Connections open at the same time. Default 10,000.
     pub most_connections: usize,
+    /// Clients over that limit that are told so at the same time; each has a descriptor meanwhile. Default 1,024.
+    pub most_refusals: usize,
     /// How long a TLS handshake may take. Default 10 s.
     pub tls_handshake: Duration,
     /// How long a request head may take, from its first byte; the first one from accept. Default 15 s.
@@ -111,6 +113,7 @@ impl ListenSettings {
             address,
             tls: None,
             most_connections: 10_000,
+            most_refusals: MOST_REFUSALS,
             tls_handshake: Duration::from_secs(10),
             head_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
@@ -247,7 +250,7 @@ impl Listener {
         let protocols = protocols(&settings, &room);
         let most = u32::try_from(settings.most_connections).unwrap_or(u32::MAX);
         let places = Arc::new(Semaphore::new(most as usize));
-        let refusals = Arc::new(Semaphore::new(most_refusals(settings.most_connections)));
+        let refusals = Arc::new(Semaphore::new(settings.most_refusals));
         let mut failing = Failing::default();
         loop {
             let accepted = tokio::select! {
@@ -314,12 +317,6 @@ fn patience(settings: &ListenSettings) -> Patience {
         write: settings.write_stall,
         read: settings.read_stall,
     }
-}
-
-/// Connections over this limit that are told so at the same time; each has a descriptor meanwhile.
-#[must_use]
-pub fn most_refusals(most_connections: usize) -> usize {
-    most_connections.min(MOST_REFUSALS)
 }
 
 /// The settings of HTTP for all connections.

@@ -2,7 +2,9 @@
 //! which `OpenAI` bills it, a day begins once, and a call that lies across says so.
 //!
 //! Knows clocks, days, rows and the bill; the simulated `OpenAI`'s own dates decide. The clock of the program
-//! under test is libfaketime's.
+//! under test is libfaketime's. Fourteen nights pass at once: a program of its own, so that nothing else runs beside them.
+
+mod grown;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +20,6 @@ use harness::proxy::Proxy;
 use harness::sqlite::{Ledger, Place};
 use simulator::{AfterCrossing, BillLine, Clock};
 use tokio::task::JoinSet;
-
-use crate::grown;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
