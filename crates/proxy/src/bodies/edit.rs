@@ -23,7 +23,7 @@ const MOST_FIRST_BYTES: usize = 4096;
 /// The edit of one stream. It asked for no coding; one that comes in a coding all the same is decoded first,
 /// and goes on without, however much it is: nothing is kept of what passes.
 pub(crate) struct Edit {
-    coded: Option<Coded>,
+    source: Source,
     effort: Effort,
     /// Taken, not edited yet.
     waiting: Bytes,
@@ -31,8 +31,16 @@ pub(crate) struct Edit {
     /// Of what all answers may hold together.
     reserved: Reservation,
     most_together: usize,
-    /// What follows is behind the coding of a stream that had ended: nobody's.
-    is_over: bool,
+}
+
+/// What is taken.
+enum Source {
+    /// The stream itself.
+    Plain,
+    /// The stream in a coding.
+    Coded(Coded),
+    /// What stands behind the coding of a stream that had ended: nobody's.
+    Over,
 }
 
 /// The coding of a stream on its way out.
@@ -54,9 +62,9 @@ impl Edit {
         reserved: Reservation,
         most_together: usize,
     ) -> Option<Edit> {
-        let coded = match codings {
-            [] => None,
-            [coding] => Some(Coded {
+        let source = match codings {
+            [] => Source::Plain,
+            [coding] => Source::Coded(Coded {
                 decoder: Decoder::without_budget(*coding),
                 piece: match coding {
                     Coding::Brotli => BROTLI_PIECE_BYTES,
@@ -68,13 +76,12 @@ impl Edit {
             _ => return None,
         };
         Some(Edit {
-            coded,
+            source,
             effort: Effort::on_answer(),
             waiting: Bytes::new(),
             unask: UsageUnask::new(),
             reserved,
             most_together,
-            is_over: false,
         })
     }
 
@@ -85,8 +92,8 @@ impl Edit {
 
     /// Whether bytes are left that were taken, or it is still to be told what is wrong with them.
     pub(crate) fn goes_on(&self) -> bool {
-        let coded = self.coded.as_ref();
-        !self.waiting.is_empty() || coded.is_some_and(|coded| coded.fault.is_some())
+        let has_fault = matches!(&self.source, Source::Coded(coded) if coded.fault.is_some());
+        !self.waiting.is_empty() || has_fault
     }
 
     /// What the client is to see next of the bytes taken. A stream whose own end was seen, `has_ended`, is not spoilt by
@@ -95,13 +102,16 @@ impl Edit {
     /// # Errors
     /// [`DecodeError`] when the coding is broken, or only makes work: what follows cannot be shown.
     pub(crate) fn go_on(&mut self, has_ended: bool) -> Result<Vec<u8>, DecodeError> {
-        let Some(coded) = &mut self.coded else {
-            let bytes = std::mem::take(&mut self.waiting);
-            let mut out = Vec::with_capacity(bytes.len());
-            if !self.is_over {
-                self.edit(&bytes, &mut out);
+        let coded = match &mut self.source {
+            Source::Coded(coded) => coded,
+            Source::Plain => {
+                let bytes = std::mem::take(&mut self.waiting);
+                return Ok(self.edited(&bytes));
             }
-            return Ok(out);
+            Source::Over => {
+                self.waiting.clear();
+                return Ok(Vec::new());
+            }
         };
         if let Some(fault) = coded.fault.take() {
             return Err(fault);
@@ -111,28 +121,27 @@ impl Edit {
             Ok(()) => {}
             Err(DecodeError::Broken(_)) if has_ended => {
                 self.waiting.clear();
-                self.coded = None;
-                self.is_over = true;
+                self.source = Source::Over;
             }
             Err(fault @ DecodeError::Broken(_)) if plain.is_empty() => {
                 plain = coded.first.take().ok_or(fault)?;
-                self.coded = None;
+                self.source = Source::Plain;
             }
             Err(fault) if plain.is_empty() => return Err(fault),
             Err(fault) => coded.fault = Some(fault),
         }
-        let mut out = Vec::with_capacity(plain.len());
-        self.edit(&plain, &mut out);
-        Ok(out)
+        Ok(self.edited(&plain))
     }
 
-    fn edit(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        self.unask.push(plain, out);
+    fn edited(&mut self, plain: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(plain.len());
+        self.unask.push(plain, &mut out);
         let held = self.unask.held().saturating_sub(FREE_HELD_BYTES);
         if !self.reserved.hold(held, self.most_together) {
-            self.unask.let_pass(out);
-            self.reserved.hold(0, 0);
+            self.unask.let_pass(&mut out);
+            self.reserved.hold(0, self.most_together);
         }
+        out
     }
 
     /// What was held back for a decision that no longer comes.
@@ -149,7 +158,7 @@ impl Edit {
     pub(crate) fn finish(&mut self) -> Result<Vec<u8>, DecodeError> {
         let mut out = Vec::new();
         let mut plain = Vec::new();
-        if let Some(coded) = &mut self.coded {
+        if let Source::Coded(coded) = &mut self.source {
             coded.decoder.finish(&mut plain)?;
         }
         self.unask.push(&plain, &mut out);

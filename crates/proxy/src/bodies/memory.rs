@@ -1,5 +1,6 @@
 //! A limit on bytes held at once over all calls. Knows nothing of what the bytes are.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,10 +47,12 @@ impl Reservation {
 
     /// Holds so much from now on, unless it is more than before and all of them together would pass `most`.
     pub(crate) fn hold(&mut self, bytes: usize, most: usize) -> bool {
-        if let Some(more) = bytes.checked_sub(self.bytes) {
-            return self.grow(more, most);
+        match bytes.cmp(&self.bytes) {
+            Less => self.give_back(self.bytes - bytes),
+            // Whoever takes nothing more is not told that there is no room: others may be trying to take it just now.
+            Equal => {}
+            Greater => return self.grow(bytes - self.bytes, most),
         }
-        self.give_back(self.bytes - bytes);
         true
     }
 
@@ -82,5 +85,6 @@ mod tests {
         assert!(!second.grow(1, 100));
         assert!(second.hold(30, 100) && !second.hold(101, 100));
         assert!(memory.reserve().grow(70, 100));
+        assert!(second.hold(30, 10), "no more than before");
     }
 }

@@ -6,7 +6,7 @@ use http_body::{Frame, SizeHint};
 use super::memory::Reservation;
 
 /// The bytes, until they are taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WholeBody {
     bytes: Option<Bytes>,
     /// Their length is told beforehand, as the sender told it.
