@@ -23,7 +23,7 @@ static NOTHING: LazyLock<Sources> = LazyLock::new(|| Sources {
 
 /// The settings of a configuration file, all of them in words, or what people are told of its mistakes.
 pub fn settings(text: &str) -> Result<String, String> {
-    let (config, mistakes) = config_of(Some((NAME, text)), &NOTHING, None, Vec::new());
+    let (config, _, mistakes) = config_of(Some((NAME, text)), &NOTHING, None, Vec::new());
     match Mistakes::of(mistakes) {
         None => Ok(format!("{config:?}")),
         Some(mistakes) => Err(mistakes.render(false)),

@@ -59,7 +59,7 @@ fn headers(lines: &[httparse::Header<'_>]) -> Option<HeaderMap> {
 pub fn forwarded(head: &request::Parts) -> Passed {
     clear_head::check(head).ok()?;
     let mut head = head.clone();
-    let request = forward::request(&mut head, None, Accept::AsAsked, (), Some(LENGTH)).ok()?;
+    let request = forward::request(&mut head, None, Accept::AsAsked, ()).ok()?;
     Some((request.uri().to_string(), lines(request.headers())))
 }
 
@@ -85,12 +85,8 @@ pub fn forwarded_slowly(head: &request::Parts) -> Passed {
     if !(is_framed && has_host && has_path) || named.iter().any(|name| is_protected(name)) {
         return None;
     }
-    let goes = ["host", "content-length", "expect"];
+    let goes = ["host", "expect"];
     lines.retain(|name, _| !(ends_here(name) || goes.contains(&&**name) || named.contains(name)));
-    lines.insert(
-        "content-length".to_owned(),
-        vec![LENGTH.to_string().into_bytes()],
-    );
     Some((target.to_owned(), lines))
 }
 
