@@ -37,7 +37,7 @@ impl Lasting {
         let answering = move |asked: &Received| {
             let streamed = String::from_utf8_lossy(&asked.body).contains("\"stream\":true");
             if streamed {
-                streamed_script(&behind)
+                gated_stream(head(200, &[EVENTS, CHUNKED, ORGANIZATION]), &behind)
             } else {
                 whole()
             }
@@ -80,9 +80,9 @@ pub fn whole() -> Script {
     vec![Step::Bytes(sized(200, &[JSON, ORGANIZATION], &body))]
 }
 
-/// A stream whose end waits for the gate and took [`TOKENS`].
-fn streamed_script(gate: &Gate) -> Script {
-    let mut first = head(200, &[EVENTS, CHUNKED, ORGANIZATION]);
+/// A stream behind this head whose end waits for the gate and took [`TOKENS`].
+pub fn gated_stream(head: Vec<u8>, gate: &Gate) -> Script {
+    let mut first = head;
     first.extend(chunk(&chat::says("chatcmpl-s", MODEL, "one")));
     let mut last = chunk(&chat::counts("chatcmpl-s", MODEL, &chat::usage(12, 34)));
     last.extend(chunk(DONE));

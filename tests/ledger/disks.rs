@@ -70,8 +70,14 @@ fn stop(mut proxy: Proxy) {
     assert_eq!(status.code(), Some(0), "{}", proxy.log());
 }
 
-async fn sound_in_the_end(kept: &Kept, notes: &[Note]) {
-    let (_, agreement) = kept.account(notes).await;
+/// The disk is well again: what waited comes into the ledger, what follows is recorded, and nothing is missing in the end.
+async fn heals(kept: &Kept, proxy: Proxy, mut notes: Vec<Note>, chance: &mut Chance) {
+    all_in(kept, &notes).await;
+    let after = calls(&proxy, 5, chance).await;
+    assert!(all_recorded(&after), "{after:?}");
+    notes.extend(after);
+    stop(proxy);
+    let (_, agreement) = kept.account(&notes).await;
     agreement.assert_nothing("in the end");
     assert_eq!(sqlite::integrity(kept.folder()).expect("a ledger"), "ok");
 }
@@ -92,12 +98,7 @@ async fn a_disk_that_runs_full_is_waited_for() {
     assert!(!all_recorded(&full), "a full disk recorded everything");
     notes.extend(full);
     disk.make_room();
-    all_in(&kept, &notes).await;
-    let after = calls(&proxy, 5, &mut chance).await;
-    assert!(all_recorded(&after), "{after:?}");
-    notes.extend(after);
-    stop(proxy);
-    sound_in_the_end(&kept, &notes).await;
+    heals(&kept, proxy, notes, &mut chance).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,15 +110,10 @@ async fn a_start_on_a_full_disk_is_degraded_and_heals() {
     let kept = on(&disk).await;
     disk.fill();
     let proxy = Proxy::start(kept.setup());
-    let mut notes = calls(&proxy, 10, &mut chance).await;
+    let notes = calls(&proxy, 10, &mut chance).await;
     assert!(notes.iter().all(|note| !note.is_promised()), "{notes:?}");
     disk.make_room();
-    all_in(&kept, &notes).await;
-    let after = calls(&proxy, 5, &mut chance).await;
-    assert!(all_recorded(&after), "{after:?}");
-    notes.extend(after);
-    stop(proxy);
-    sound_in_the_end(&kept, &notes).await;
+    heals(&kept, proxy, notes, &mut chance).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,15 +131,10 @@ async fn a_read_only_folder_is_degraded_and_heals() {
         log.contains("WARN") || log.contains("ERROR"),
         "nothing was said:\n{log}"
     );
-    let mut notes = calls(&proxy, 10, &mut chance).await;
+    let notes = calls(&proxy, 10, &mut chance).await;
     assert!(notes.iter().all(|note| !note.is_promised()), "{notes:?}");
     disk.set_read_only(false);
-    all_in(&kept, &notes).await;
-    let after = calls(&proxy, 5, &mut chance).await;
-    assert!(all_recorded(&after), "{after:?}");
-    notes.extend(after);
-    stop(proxy);
-    sound_in_the_end(&kept, &notes).await;
+    heals(&kept, proxy, notes, &mut chance).await;
 }
 
 /// What happens to a file.

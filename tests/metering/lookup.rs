@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use harness::chat::{self, CHUNKED, DATE, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
+use harness::lasting::gated_stream;
 use harness::proxy::{Proxy, ProxySetup};
-use harness::raw::{Answer, Connection, Request, chunk};
+use harness::raw::{Answer, Connection, Request};
 use harness::upstream::{Gate, Step, Upstream, chunked, head, sized};
 use serde_json::Value;
 
@@ -243,25 +244,14 @@ async fn only_get_asks_and_no_method_is_forwarded() {
 async fn gated(gate: &Gate) -> Upstream {
     let gate = gate.clone();
     Upstream::start(move |_| {
-        let mut first = head(
-            200,
-            &[
-                EVENTS,
-                CHUNKED,
-                DATE,
-                ORGANIZATION,
-                ("x-request-id", "req_s"),
-            ],
-        );
-        first.extend(chunk(&chat::says("chatcmpl-s", MODEL, "one")));
-        let mut last = chunk(&chat::counts("chatcmpl-s", MODEL, &chat::usage(12, 34)));
-        last.extend(chunk(DONE));
-        last.extend(b"0\r\n\r\n");
-        vec![
-            Step::Bytes(first),
-            Step::Until(gate.clone()),
-            Step::Bytes(last),
-        ]
+        let lines = [
+            EVENTS,
+            CHUNKED,
+            DATE,
+            ORGANIZATION,
+            ("x-request-id", "req_s"),
+        ];
+        gated_stream(head(200, &lines), &gate)
     })
     .await
 }

@@ -9,13 +9,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::chat::{self, CHUNKED, DATE, DONE, EVENTS, JSON, MODEL, PATH, ask, completion};
+use harness::chat::{self, CHUNKED, DATE, EVENTS, JSON, MODEL, PATH, ask, completion};
 use harness::command::{self, Ended, Task};
 use harness::http1::End;
+use harness::lasting::gated_stream;
 use harness::patience::eventually;
 use harness::proxy::{Proxy, ProxySetup, Settled};
-use harness::raw::{self, Answer, Connection, Request, chunk};
-use harness::upstream::{Gate, Step, Upstream, head, sized};
+use harness::raw::{self, Answer, Connection, Request};
+use harness::upstream::{Gate, Upstream, head, sized};
 use serde_json::Value;
 
 const ORGANIZATION: (&str, &str) = ("openai-organization", "acme");
@@ -349,18 +350,7 @@ struct Streaming {
 impl Streaming {
     async fn begin() -> Streaming {
         let gate = Gate::closed();
-        let script = {
-            let mut first = head(200, &[EVENTS, CHUNKED, ORGANIZATION]);
-            first.extend(chunk(&chat::says("chatcmpl-s", MODEL, "one")));
-            let mut last = chunk(&chat::counts("chatcmpl-s", MODEL, &chat::usage(12, 34)));
-            last.extend(chunk(DONE));
-            last.extend(b"0\r\n\r\n");
-            vec![
-                Step::Bytes(first),
-                Step::Until(gate.clone()),
-                Step::Bytes(last),
-            ]
-        };
+        let script = gated_stream(head(200, &[EVENTS, CHUNKED, ORGANIZATION]), &gate);
         let upstream = Upstream::start(move |_| script.clone()).await;
         let proxy = Proxy::start(ProxySetup::to(&upstream.url()));
         let mut connection = Connection::open(proxy.address()).await.expect("a listener");

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::csv_line;
 use crate::money::dollars;
 
-/// Name and value of each field, in the order of the columns; the verdict of a call that is awaited is `pending`. Null where not known or not applicable. Instants are
-/// RFC 3339 in UTC, dollars exact decimals as text.
+/// Name and value of each field, in the order of the columns; null where not known or not applicable. The verdict of a call
+/// that is awaited is `pending`. Instants are RFC 3339 in UTC, dollars exact decimals as text.
 #[must_use]
 pub fn fields(row: &Row) -> Vec<(&'static str, Value)> {
     let call = &row.call;

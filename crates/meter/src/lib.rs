@@ -52,6 +52,7 @@ pub use price::{Dollars, Price, Rates};
 pub use reason::Reason;
 pub use rules::{AfterCrossing, Rules};
 pub use running_total::{Fit, Moved, RunningTotal, Span};
+pub use settle::UNNOTICED;
 pub use settlement::{Expectation, Settlement};
 pub use sharing::Claim;
 pub use slack::{SlackParts, SlackSource};

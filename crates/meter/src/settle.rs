@@ -26,7 +26,7 @@ use crate::usage::{Payer, Usage};
 use crate::verdict::{self, Ours, Taken, Verdict};
 
 /// Seconds that a clock may be off unnoticed: two that whoever keeps it tolerates, and an answer's way.
-const UNNOTICED: i64 = 3;
+pub const UNNOTICED: i64 = 3;
 
 /// A finished call with all that was looked up for it.
 struct Settling<'a> {

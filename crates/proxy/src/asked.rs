@@ -9,7 +9,8 @@ use http::header::CONTENT_ENCODING;
 use net::ClientBody;
 use tokio::task::yield_now;
 use wire::{
-    Coding, DECODE_STEP_BYTES, MOST_DECODED_RATIO, Metered, RequestFacts, UsageAsked, WholeBody,
+    Coding, DECODE_STEP_BYTES, MOST_DECODED_RATIO, Metered, RequestDecoder, RequestFacts,
+    UsageAsked,
 };
 
 use crate::bodies::memory::Memory;
@@ -176,7 +177,7 @@ fn bounds(settings: &Settings, is_form: bool) -> Bounds {
 
 /// The body of a request, decoded, if it may be.
 async fn decoded(codings: &[Coding], body: &[u8], most: u64) -> Option<Vec<u8>> {
-    let mut whole = WholeBody::new(codings, most);
+    let mut whole = RequestDecoder::new(codings, most);
     for (number, step) in body.chunks(DECODE_STEP_BYTES).enumerate() {
         if number > 0 {
             // Others have their turn.

@@ -88,12 +88,12 @@ fn end(
 }
 
 /// A request held whole, decoded step by step: whoever has others to serve lets them between two steps.
-pub struct WholeBody {
+pub struct RequestDecoder {
     decoders: Decoders,
     decoded: Vec<u8>,
 }
 
-impl WholeBody {
+impl RequestDecoder {
     /// For a body in these codings, none of which may decode to more than `most_bytes`.
     #[must_use]
     pub fn new(codings: &[Coding], most_bytes: u64) -> Self {

@@ -33,7 +33,7 @@ mod usage_unask;
 pub use decode::{
     Coding, DecodeError, Decoder, MOST_CODINGS, MOST_DECODED_BYTES, MOST_DECODED_RATIO,
 };
-pub use decoders::{DECODE_STEP_BYTES, WholeBody};
+pub use decoders::{DECODE_STEP_BYTES, RequestDecoder};
 pub use effort::Effort;
 pub use endpoint::{Endpoint, Metered, Route, Shows, Socket, classify};
 pub use frame_usage::{SocketEvent, SocketReader, SocketRequest, SocketRequests};
@@ -43,3 +43,6 @@ pub use response_facts::{Seen, Status};
 pub use response_reader::{End, Form, Missing, Reading, Reported, ResponseReader};
 pub use usage_ask::ask_for_usage;
 pub use usage_unask::{MOST_HELD_BYTES, UsageUnask};
+
+/// May stand before events, and before JSON, though no JSON has it (RFC 8259, 8.1): some writers put it there.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];

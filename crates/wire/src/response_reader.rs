@@ -9,7 +9,7 @@ use crate::json_scan::Scanner;
 use crate::response_facts::Facts;
 use crate::response_tree::{self, Tag};
 use crate::usage::{Output, UsageFound};
-use crate::{Coding, Metered, Seen, Status};
+use crate::{BYTE_ORDER_MARK, Coding, Metered, Seen, Status};
 
 /// How an answer's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,8 +100,6 @@ pub struct Missing {
     /// What else the answer said.
     pub seen: Seen,
 }
-
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// Reads one 2xx answer of a metered endpoint.
 pub struct ResponseReader {

@@ -3,7 +3,8 @@
 
 use memchr::memchr2;
 
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+use crate::BYTE_ORDER_MARK;
+
 /// The only field that is read.
 const FIELD: &[u8; 4] = b"data";
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::{RequestFacts, UsageAsked};
+use crate::{BYTE_ORDER_MARK, RequestFacts, UsageAsked};
 
 /// One edit: `text` in the place of the bytes `at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Splice {
 #[must_use]
 pub fn ask_for_usage(body: &[u8], facts: &RequestFacts) -> Option<Vec<u8>> {
     // Behind a byte-order mark it is JSON only to a lenient reader: OpenAI gets what its client wrote.
-    if facts.usage_asked != UsageAsked::NotAsked || body.starts_with(b"\xef") {
+    if facts.usage_asked != UsageAsked::NotAsked || body.starts_with(&BYTE_ORDER_MARK) {
         return None;
     }
     let Splice { at, text } = facts.splice.as_ref()?;

@@ -6,12 +6,11 @@ use std::ops::Range;
 
 use memchr::{memchr2, memmem};
 
+use crate::BYTE_ORDER_MARK;
 use crate::json_scan::{Found, Node, Scanner};
 
 /// Most bytes held back while a line or an event is decided: a longer one passes as it came.
 pub const MOST_HELD_BYTES: usize = 1024 * 1024;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A wanted value of one event's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +221,7 @@ impl UsageUnask {
             self.send(way, ending, out);
             return way;
         }
-        let mark = if is_first && line.starts_with(BYTE_ORDER_MARK) {
+        let mark = if is_first && line.starts_with(&BYTE_ORDER_MARK) {
             BYTE_ORDER_MARK.len()
         } else {
             0

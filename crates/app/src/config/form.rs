@@ -187,12 +187,19 @@ pub(crate) fn word<T: Clone>(
         if let Some((_, meant)) = words.iter().find(|(word, _)| *word == text) {
             return Ok(meant.clone());
         }
-        Err(Wrong::form(
-            match nearest(text, words.iter().map(|(word, _)| *word)) {
-                Some(near) => format!("did you mean \"{near}\"? ({quoted})"),
-                None => quoted,
-            },
-        ))
+        Err(Wrong::form(meant(
+            text,
+            words.iter().map(|(word, _)| *word),
+            quoted,
+        )))
+    }
+}
+
+/// The form of what is right, behind the word of `words` that may be meant.
+fn meant<'w>(word: &str, words: impl Iterator<Item = &'w str>, form: String) -> String {
+    match nearest(word, words) {
+        Some(near) => format!("did you mean \"{near}\"? ({form})"),
+        None => form,
     }
 }
 
@@ -308,11 +315,8 @@ pub(crate) fn log_filter(raw: Raw<'_>) -> Result<String, Wrong> {
 
 /// A word that is not among those there are, and the one that may be meant.
 fn not_among(what: &str, word: &str, known: &[&str]) -> Wrong {
-    let all = known.join(", ");
-    let form = match nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"? (one of {all})"),
-        None => format!("one of {all}"),
-    };
+    let all = format!("one of {}", known.join(", "));
+    let form = meant(word, known.iter().copied(), all);
     Wrong::because(format!("{what} `{word}`"), form)
 }
 

@@ -1,5 +1,7 @@
 //! A row of the table `settlements`, read back. Must not know SQL.
 
+use meter::Verdict;
+
 use crate::SettledCall;
 
 /// A settled call as the ledger keeps it.
@@ -23,7 +25,7 @@ impl Row {
     #[must_use]
     pub fn verdict(&self) -> &str {
         if self.is_awaited {
-            "pending"
+            Verdict::Pending.as_str()
         } else {
             &self.call.verdict
         }

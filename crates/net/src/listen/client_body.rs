@@ -14,7 +14,7 @@ use crate::error::Break;
 use crate::http1::body_decoder::BodyDecoder;
 use crate::http1::incoming;
 
-/// The body of a request, frame by frame as it arrives. Trailers are decoder out.
+/// The body of a request, frame by frame as it arrives. Trailers are left out.
 ///
 /// Over HTTP/1.1 a body that is not read to its end is the last one of its connection.
 pub struct ClientBody(Shape);

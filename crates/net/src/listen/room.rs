@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Places that are left.
+/// Places that are left. No semaphore: whoever waits for all of them to come back, as a drain does, takes those of a
+/// semaphore that are free meanwhile, and requests that still come would be refused.
 #[derive(Debug)]
 pub(crate) struct Room(AtomicUsize);
 

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Weak};
 
 use ledger::{Adjustment, DEADLINE, Entry};
-use meter::{Correction, Evidence, FinishedCall, Grant, Rules, Settlement, Verdict};
+use meter::{Correction, Evidence, FinishedCall, Grant, Rules, Settlement, UNNOTICED, Verdict};
 use share::Sight;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -24,10 +24,6 @@ use crate::look_up::recent::{Names, Outcome};
 use crate::proxy::Shared;
 use crate::restore;
 use crate::tags::Tags;
-
-/// So many seconds may clocks differ without anybody noticing, as the meter takes it around 00:00 UTC: a short call can
-/// have ended, by OpenAI's clock, before it began by ours.
-const CLOCKS_DIFFER: i64 = 3;
 
 /// Settles the calls that await these responses, as far as some do and nobody saw them before. Goes on if the sight is
 /// dropped.
@@ -182,9 +178,10 @@ async fn settle(shared: &Shared, unseen: &Unseen, reported: &Reported) -> (Outco
 }
 
 /// When the call ended, by OpenAI's clock where that can be (all in seconds since 1970-01-01 UTC): its word is not
-/// believed of a time before the call or still to come.
+/// believed of a time before the call or still to come. A short call can have ended, by OpenAI's clock, before it began by
+/// ours.
 fn completed(told: Option<i64>, began: i64, now: i64) -> i64 {
-    told.filter(|at| (began - CLOCKS_DIFFER..=now).contains(at))
+    told.filter(|at| (began - UNNOTICED..=now).contains(at))
         .unwrap_or(now)
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decoders::Decoders;
-use crate::{DECODE_STEP_BYTES, WholeBody};
+use crate::{DECODE_STEP_BYTES, RequestDecoder};
 
 const TEXT: &[u8] = b"data: {\"usage\":null}\n\ndata: {\"usage\":{\"total_tokens\":12345}}\n\n";
 const EVERY: [Coding; 5] = [
@@ -39,7 +39,7 @@ fn encoded(coding: Coding, body: &[u8]) -> Vec<u8> {
 }
 
 fn whole(codings: &[Coding], body: &[u8], most_bytes: u64) -> Result<Vec<u8>, DecodeError> {
-    let mut whole = WholeBody::new(codings, most_bytes);
+    let mut whole = RequestDecoder::new(codings, most_bytes);
     for step in body.chunks(DECODE_STEP_BYTES) {
         whole.push(step)?;
     }
@@ -219,7 +219,7 @@ fn empty_blocks() -> Vec<u8> {
 #[test]
 fn work_that_gives_nothing_is_no_way_around_the_budget() {
     let bomb = empty_blocks().repeat(100_000);
-    let mut body = WholeBody::new(&[Coding::Deflate], MOST_DECODED_BYTES);
+    let mut body = RequestDecoder::new(&[Coding::Deflate], MOST_DECODED_BYTES);
     let mut taken = 0;
     let refused = bomb.chunks(DECODE_STEP_BYTES).find_map(|step| {
         taken += step.len();

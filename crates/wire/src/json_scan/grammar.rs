@@ -7,9 +7,7 @@ use super::literal::Literal;
 use super::number::Number;
 use super::stack::Stack;
 use super::string::{self, Part};
-
-/// May stand before the top value, though no JSON has it (RFC 8259, 8.1): some writers put it there.
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+use crate::BYTE_ORDER_MARK;
 
 /// What may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
